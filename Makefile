@@ -1,0 +1,48 @@
+# `make reproduce` and `make test` are all a fresh machine needs; every target makes .venv by itself.
+SHELL := /bin/bash
+export OMP_NUM_THREADS ?= 1
+BIN := .venv/bin
+PRESET ?= demo
+SEEDS ?= 3
+
+.DEFAULT_GOAL := help
+.PHONY: help reproduce test lint lab browser constraints clean
+
+help:  ## show this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+reproduce: .venv/ready  ## the whole thesis on the demo data; ends with the path of the report (PRESET=, SEEDS=)
+	$(BIN)/thesis reproduce --preset $(PRESET) --seeds $(SEEDS)
+
+test: .venv/ready  ## all tests, notebooks included
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: .venv/ready  ## style and types, code and notebooks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lab: .venv/ready  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+browser: .venv/ready  ## open the reports in headless Chromium without a network and take screenshots
+	$(BIN)/python -m pytest tests/browser
+
+constraints:  ## write constraints.txt anew from .venv
+	$(BIN)/pip freeze --exclude-editable --exclude thesislib | grep -v '@ file' > constraints.txt
+
+clean:  ## delete the environment, the results and the reports
+	rm -rf .venv runs reports
+
+.venv/ready: pyproject.toml constraints.txt
+	@python=$$(for p in python3.12 python3.11 python3; do \
+	    $$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null \
+	    && echo $$p && break; done); \
+	  if [ -z "$$python" ]; then \
+	    echo "Python 3.11 or 3.12 with venv is needed (Debian: apt install python3 python3-venv)"; exit 1; fi; \
+	  echo "making .venv with $$($$python --version); PyTorch is a download of about 3 GB"; \
+	  $$python -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[reports,dev]'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[crf]' \
+	  || echo "note: no dense CRF (pydensecrf2 needs a C++ compiler); its rows will be shown as not run"
+	@touch $@

@@ -1,0 +1,223 @@
+"""Normalisation and augmentations against torchvision, PIL and properties that must hold."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+import torchvision.transforms.functional as F
+from PIL import Image
+from scipy.ndimage import maximum_filter, minimum_filter
+
+from thesislib.data import transforms
+from thesislib.data.transforms import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Augmentation,
+    augment,
+    augment_jointly,
+    crop_window,
+    draw_geometry,
+    to_tensor,
+)
+
+NO_JITTER = (0.0, 0.0, 0.0, 0.0)
+
+
+@pytest.fixture
+def image():
+    rng = np.random.default_rng(3)
+    smooth = rng.integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    return np.array(Image.fromarray(smooth).resize((42, 30), Image.Resampling.BICUBIC))
+
+
+def test_normalisation_is_torchvisions(image):
+    expected = F.normalize(F.to_tensor(image), IMAGENET_MEAN, IMAGENET_STD)
+    torch.testing.assert_close(to_tensor(image), expected)
+    assert torch.equal(to_tensor(image), to_tensor(Image.fromarray(image)))
+    assert to_tensor(image).is_contiguous()
+
+
+def test_to_tensor_copies(image):
+    before = image.copy()
+    to_tensor(image).zero_()
+    assert (image == before).all()
+
+
+def test_images_that_are_not_rgb_are_refused(image):
+    with pytest.raises(ValueError, match=r"mode 'L'.*convert"):
+        to_tensor(Image.fromarray(image).convert("L"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"long_side": (10, 5)}, "long_side"),
+        ({"crop": 0}, "crop"),
+        ({"mirror": 1.5}, "mirror"),
+        ({"jitter": (0.1, 0.1, 0.1, 0.6)}, "hue"),
+        ({"jitter": (-0.1, 0.1, 0.1, 0.1)}, "jitter"),
+    ],
+)
+def test_settings_out_of_range_are_refused(wrong, named):
+    with pytest.raises(ValueError, match=named):
+        Augmentation(**wrong)
+
+
+def test_same_generator_same_view(image):
+    settings = Augmentation((20, 60), 32)
+    views = [augment(image, np.random.default_rng(seed), settings) for seed in (5, 5, 6)]
+    assert torch.equal(views[0], views[1])
+    assert not torch.equal(views[0], views[2])
+    jointly, _ = augment_jointly(image, [np.zeros(image.shape[:2], np.uint8)], np.random.default_rng(5), settings)
+    assert torch.equal(views[0], jointly)
+
+
+def test_resize_is_bicubic_of_the_long_side(image):
+    view = augment(image, np.random.default_rng(0), Augmentation((63, 63), 63, mirror=0.0, jitter=NO_JITTER))
+    resized = to_tensor(Image.fromarray(image).resize((63, 45), Image.Resampling.BICUBIC))
+    rows = view.abs().sum(dim=(0, 2)).nonzero().flatten()
+    assert torch.equal(view[:, rows[0] : rows[0] + 45], resized)
+
+
+def test_long_side_takes_every_length_of_its_range():
+    rng = np.random.default_rng(0)
+    shapes = {draw_geometry(30, 20, rng, Augmentation((6, 12), 8))[:2] for _ in range(400)}
+    assert shapes == {(long, round(20 * long / 30)) for long in range(6, 13)}
+
+
+def test_own_size_without_long_side():
+    geometry = draw_geometry(30, 20, np.random.default_rng(0), Augmentation(None, 8))
+    assert (geometry.height, geometry.width) == (30, 20)
+
+
+def test_mirror_happens_with_its_probability(image):
+    plain = to_tensor(image)
+    rng = np.random.default_rng(0)
+    settings = Augmentation(None, 42, mirror=0.25, jitter=NO_JITTER)
+    mirrored = 0
+    for _ in range(400):
+        view = augment(image, rng, settings)
+        top = int(view.abs().sum(dim=(0, 2)).nonzero()[0])
+        visible = view[:, top : top + 30]
+        mirrored += torch.equal(visible, plain.flip(-1))
+        assert torch.equal(visible, plain) or torch.equal(visible, plain.flip(-1))
+    assert 70 <= mirrored <= 130  # 100 expected, deviation 8.7
+
+
+def test_padding_is_zero_after_normalisation_and_all_offsets_occur(image):
+    rng = np.random.default_rng(0)
+    offsets = set()
+    for _ in range(600):
+        view = augment(image, rng, Augmentation(None, 45, mirror=0.0))
+        inside = view.abs().sum(dim=0) > 0
+        rows, columns = inside.any(dim=1).nonzero().flatten(), inside.any(dim=0).nonzero().flatten()
+        assert (len(rows), len(columns)) == (30, 42)
+        offsets.add((int(rows[0]), int(columns[0])))
+    assert {y for y, _ in offsets} == set(range(16))
+    assert {x for _, x in offsets} == set(range(4))
+
+
+def test_a_window_inside_the_image_takes_all_positions(image):
+    rng = np.random.default_rng(0)
+    pixels = to_tensor(image)
+    settings = Augmentation(None, 26, mirror=0.0, jitter=NO_JITTER)
+    positions = {
+        (y, x): pixels[:, y : y + 26, x : x + 26] for y, x in itertools.product(range(30 - 26 + 1), range(42 - 26 + 1))
+    }
+    seen = set()
+    for _ in range(500):
+        view = augment(image, rng, settings)
+        matches = [position for position, window in positions.items() if torch.equal(window, view)]
+        assert len(matches) == 1
+        seen.update(matches)
+    assert {y for y, _ in seen} == set(range(5))
+    assert {x for _, x in seen} == set(range(17))
+
+
+def test_joint_label_maps_stay_on_their_image():
+    rng = np.random.default_rng(1)
+    colours = np.array([[20, 20, 20], [230, 40, 40], [40, 230, 40]], np.uint8)
+    labels = np.kron(rng.integers(0, 3, (5, 7)), np.ones((9, 9))).astype(np.uint8)
+    settings = Augmentation((30, 90), 48, jitter=NO_JITTER)
+    compared = 0
+    for _ in range(60):
+        view, (first, second) = augment_jointly(colours[labels], [labels, labels], rng, settings)
+        assert torch.equal(first, second)
+        mask = first.numpy()
+        assert (view.numpy()[:, mask == 255] == 0).all()
+        assert set(np.unique(mask)) <= {0, 1, 2, 255}
+        distance = ((view[None] - to_tensor(colours[None])[:, 0].T[:, :, None, None]) ** 2).sum(dim=1)
+        interior = (minimum_filter(mask, 5) == maximum_filter(mask, 5)) & (mask != 255)
+        assert (distance.argmin(dim=0).numpy()[interior] == mask[interior]).all()
+        compared += interior.sum()
+    assert compared > 5000
+
+
+def test_label_map_of_another_size_is_refused(image):
+    with pytest.raises(ValueError, match=r"\(30, 42\).*\(42, 30\)"):
+        picture = Image.fromarray(image)
+        augment_jointly(picture, [np.zeros((42, 30), np.uint8)], np.random.default_rng(0), Augmentation(None, 8))
+
+
+def test_score_maps_share_the_window(image):
+    rng = np.random.default_rng(0)
+    geometry = draw_geometry(30, 42, rng, Augmentation(None, 36, mirror=0.0))
+    scores = torch.arange(30 * 42.0).reshape(1, 30, 42) + 1
+    window = crop_window(scores, geometry, fill=0)
+    assert window.shape == (1, 36, 36)
+    assert (window == 0).sum() == 6 * 36
+    assert window[0, -geometry.top, 0] == 1 + geometry.left
+
+
+@pytest.mark.parametrize(
+    ("index", "function", "low", "high"),
+    [
+        (0, F.adjust_brightness, 0.7, 1.3),
+        (1, F.adjust_contrast, 0.7, 1.3),
+        (2, F.adjust_saturation, 0.7, 1.3),
+        (3, F.adjust_hue, -0.1, 0.1),
+    ],
+)
+def test_each_jitter_is_one_of_torchvisions_results(image, index, function, low, high):
+    strength = tuple((0.3, 0.3, 0.3, 0.1)[i] if i == index else 0.0 for i in range(4))
+    grid = np.linspace(low, high, 601)
+    results = np.stack([np.array(function(Image.fromarray(image), float(value))) for value in grid]).astype(int)
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(30):
+        view = augment(image, rng, Augmentation(None, 42, mirror=0.0, jitter=strength))
+        top = int(view.abs().sum(dim=(0, 2)).nonzero()[0])
+        mean, std = torch.tensor(IMAGENET_MEAN)[:, None, None], torch.tensor(IMAGENET_STD)[:, None, None]
+        pixels = ((view[:, top : top + 30] * std + mean) * 255).round().to(torch.int64).permute(1, 2, 0).numpy()
+        distance = np.abs(results - pixels).max(axis=(1, 2, 3))
+        assert distance.min() <= 1  # the grid's nearest factor differs by at most half a step
+        found.append(grid[distance.argmin()])
+    assert min(found) < low + 0.2 * (high - low)
+    assert max(found) > high - 0.2 * (high - low)
+
+
+def test_colour_changes_come_in_every_order_between_resize_and_normalisation(image, monkeypatch):
+    calls = []
+
+    def record(name, picture):
+        calls.append((name, picture))
+        return picture
+
+    for name in ("adjust_brightness", "adjust_contrast", "adjust_saturation", "adjust_hue"):
+        monkeypatch.setattr(
+            transforms.F, name, lambda picture, _, name=name: (calls.append((name, picture)), picture)[1]
+        )
+    rng = np.random.default_rng(0)
+    orders = set()
+    for _ in range(300):
+        calls.clear()
+        augment(image, rng, Augmentation((21, 21), 8))
+        assert {picture.size for _, picture in calls} == {(21, 15)}
+        orders.add(tuple(name for name, _ in calls))
+    assert orders == set(itertools.permutations([name for name, _ in calls]))
+
+
+def test_colour_changes_without_strength_are_left_out(image, monkeypatch):
+    monkeypatch.setattr(transforms.F, "adjust_hue", None)
+    augment(image, np.random.default_rng(0), Augmentation((21, 21), 8, jitter=(0.3, 0.3, 0.3, 0.0)))

@@ -1,0 +1,375 @@
+"""Weight files: fixtures of genuine MXNet, damaged files, released key names, and our own format."""
+
+import json
+import os
+import pickle
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from golden_formulas import GOLDEN
+
+from thesislib.models.classifier import CamClassifier
+from thesislib.models.resnet38 import ResNet38
+from thesislib.models.weights import load_weights, read_mxnet_params, save_weights
+
+FIXTURES = Path(__file__).parent / "weight_fixtures"
+V1, V2, V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
+FLAGS = {"float32": 0, "float64": 1, "float16": 2, "uint8": 3, "int32": 4, "int8": 5, "int64": 6, "bool": 7}
+FLAGS |= {"int16": 8, "uint16": 9, "uint32": 10, "uint64": 11}
+
+
+# A writer of the format, kept apart from the reader: one array, then the list around the arrays.
+def packed(array, version=V2, flag=None):
+    shape = struct.pack(f"<i{array.ndim}q", array.ndim, *array.shape)
+    head = {
+        0: struct.pack(f"<I{array.ndim}I", array.ndim, *array.shape),
+        V1: struct.pack("<I", V1) + shape,
+        V2: struct.pack("<Ii", V2, 0) + shape,
+        V3: struct.pack("<Ii", V3, 0) + shape,
+    }[version]
+    return head + struct.pack("<iii", 2, 1, FLAGS[array.dtype.name] if flag is None else flag) + array.tobytes()
+
+
+def listed(arrays, names=(), magic=0x112):
+    text = b"".join(struct.pack("<Q", len(name.encode())) + name.encode() for name in names)
+    return struct.pack("<QQQ", magic, 0, len(arrays)) + b"".join(arrays) + struct.pack("<Q", len(names)) + text
+
+
+def write(folder, content, name="file.params"):
+    (folder / name).write_bytes(content)
+    return folder / name
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    with np.load(FIXTURES / "tiny.npz") as file:
+        return dict(file)
+
+
+@pytest.mark.parametrize("name", ["tiny.params", "tiny_v0.params", "tiny_v1.params"])
+def test_files_of_every_version_hold_the_same_arrays(name, tiny):
+    arrays = read_mxnet_params(FIXTURES / name)
+    assert set(arrays) == set(tiny)
+    for key, expected in tiny.items():
+        assert arrays[key].dtype == expected.dtype
+        np.testing.assert_array_equal(arrays[key], expected)
+
+
+def test_unnamed_arrays_are_numbered(tiny):
+    arrays = read_mxnet_params(FIXTURES / "tiny_unnamed.params")
+    assert list(arrays) == ["0", "1"]
+    np.testing.assert_array_equal(arrays["0"], tiny["u8"])
+    np.testing.assert_array_equal(arrays["1"], tiny["arg:conv1a_weight"])
+
+
+@pytest.mark.parametrize("version", [0, V1, V2, V3])
+@pytest.mark.parametrize("dtype", FLAGS)
+def test_every_type_is_read_as_it_was_written(tmp_path, version, dtype):
+    array = np.array([[0, 1, 2], [3, 100, 0]]).astype(dtype)
+    read = read_mxnet_params(write(tmp_path, listed([packed(array, version)], ["a"])))["a"]
+    assert read.dtype == array.dtype
+    assert read.flags.writeable
+    np.testing.assert_array_equal(read, array)
+
+
+def test_bfloat16_becomes_float32(tmp_path):
+    values = np.array([1.0, -2.5, 0.15625, 3e38], np.float32)
+    halves = (values.view(np.uint32) >> 16).astype(np.uint16)
+    read = read_mxnet_params(write(tmp_path, listed([packed(halves, flag=12)], ["a"])))["a"]
+    assert read.dtype == np.float32
+    np.testing.assert_array_equal(read, torch.from_numpy(halves).view(torch.bfloat16).float().numpy())
+    np.testing.assert_array_equal(read[:3], values[:3])
+
+
+def test_scalars_of_v3_have_data_and_arrays_without_data_are_left_out(tmp_path):
+    scalar = packed(np.array(2.5, np.float32), V3)
+    nothing = [
+        struct.pack("<Iii", V3, -1, -1),
+        struct.pack("<Iii", V2, -1, 0),
+        struct.pack("<Ii", V1, 0),
+        struct.pack("<I", 0),
+    ]
+    arrays = read_mxnet_params(write(tmp_path, listed([*nothing, scalar], ["a", "b", "c", "d", "e"])))
+    assert list(arrays) == ["e"]
+    assert arrays["e"].shape == ()
+    assert arrays["e"] == 2.5
+
+
+ONE = np.ones(3, np.float32)
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (listed([packed(ONE)], ["a"], magic=0x113), "starts with 0x113 instead of 0x112"),
+        (listed([packed(ONE)], ["a"]) + b"\0", "1 bytes are left over"),
+        (listed([packed(ONE), packed(ONE)], ["a"]), "2 arrays but 1 names"),
+        (listed([packed(ONE)], ["a", "b"]), "1 arrays but 2 names"),
+        (listed([packed(ONE), packed(ONE)], ["a", "a"]), "a name occurs twice"),
+        (listed([struct.pack("<I33I", 33, *[1] * 33)], ["a"]), "33 dimensions"),
+        (listed([struct.pack("<I", 0xDEADBEEF)], ["a"]), "unknown magic number"),
+        (listed([struct.pack("<Iii33q", V2, 0, 33, *[1] * 33)], ["a"]), "33 dimensions"),
+        (listed([struct.pack("<Iii", V2, 0, -1)], ["a"]), "announced"),
+        (listed([struct.pack("<Iii2q", V2, 0, 2, 3, -1)], ["a"]), r"shape \[3, -1\]"),
+        (listed([struct.pack("<Iii2qiii", V2, 0, 2, 2**40, 2**40, 1, 0, 0)], ["a"]), "announced"),
+        (listed([struct.pack("<I4Iiii", 4, *[2**32 - 1] * 4, 1, 0, 0)], ["a"]), "announced"),
+        (listed([packed(ONE, flag=13)], ["a"]), "unknown type number 13"),
+        (listed([struct.pack("<Iii", V2, 1, 2)], ["a"]), r"sparse \(storage type 1\)"),
+        (listed([struct.pack("<Iii", V2, 2, 2)], ["a"]), r"sparse \(storage type 2\)"),
+        (struct.pack("<QQQ", 0x112, 0, 2**63), "announced"),
+        (listed([packed(ONE)])[:-8] + struct.pack("<QQ", 1, 2**62), "announced"),
+        (listed([packed(ONE)])[:-8] + struct.pack("<QQ", 1, 1) + b"\xff", "not UTF-8"),
+        (b"", "announced"),
+    ],
+)
+def test_files_that_are_not_whole_lists_are_refused(tmp_path, content, message):
+    with pytest.raises(ValueError, match=message) as error:
+        read_mxnet_params(write(tmp_path, content))
+    assert "file.params" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["tiny.params", "tiny_v0.params", "tiny_v1.params", "tiny_unnamed.params"])
+def test_a_file_cut_anywhere_is_refused(tmp_path, name):
+    content = (FIXTURES / name).read_bytes()
+    for length in range(len(content)):
+        with pytest.raises(ValueError, match="announced"):
+            read_mxnet_params(write(tmp_path, content[:length]))
+
+
+def test_a_file_with_wrong_bytes_is_read_or_refused_but_never_crashes(tmp_path):
+    rng = np.random.default_rng(0)
+    content = bytearray((FIXTURES / "tiny_v0.params").read_bytes())
+    for _ in range(500):
+        damaged = bytearray(content)
+        for position in rng.integers(0, len(content), 3):
+            damaged[position] = rng.integers(256)
+        try:
+            read_mxnet_params(write(tmp_path, damaged))
+        except ValueError as error:
+            assert "file.params" in str(error)
+
+
+# The blocks of ResNet-38 as ademxapp names them: stage -> block letters.
+BLOCKS = {2: "a b1 b2", 3: "a b1 b2", 4: "a b1 b2 b3 b4 b5", 5: "a b1 b2", 6: "a", 7: "a"}
+
+
+def mxnet_names():
+    """Names of the ImageNet file with the published name of each tensor, written out from the network's plan."""
+    pairs = {"arg:conv1a_weight": "conv1a.weight"}
+    norms = {"bn7": "bn7"}
+    for stage, letters in BLOCKS.items():
+        for letter in letters.split():
+            ours = f"b{stage}" if letter == "a" else f"b{stage}_{letter[1]}"
+            inner = ["branch2a", "branch2b1"] + (["branch2b2"] if stage > 5 else [])
+            for branch in inner + (["branch1"] if letter == "a" else []):
+                pairs[f"arg:res{stage}{letter}_{branch}_weight"] = f"{ours}.conv_{branch}.weight"
+            norms |= {f"bn{stage}{letter}_{branch}": f"{ours}.bn_{branch}" for branch in inner}
+    for theirs, ours in norms.items():
+        pairs[f"arg:{theirs}_gamma"] = f"{ours}.weight"
+        pairs[f"arg:{theirs}_beta"] = f"{ours}.bias"
+        pairs[f"aux:{theirs}_moving_mean"] = f"{ours}.running_mean"
+        pairs[f"aux:{theirs}_moving_var"] = f"{ours}.running_var"
+    return pairs
+
+
+def random_state(model, seed=0):
+    rng = np.random.default_rng(seed)
+    return {name: rng.random(tuple(t.shape)).astype(np.float32) for name, t in model.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def imagenet():
+    """Arrays of a synthetic ImageNet file at a small width, by their names in it, and the state they stand for."""
+    state = random_state(ResNet38(width=1 / 64))
+    arrays = {theirs: state[ours] for theirs, ours in mxnet_names().items()}
+    arrays |= {"arg:linear1000_weight": np.ones((10, 64), np.float32), "arg:linear1000_bias": np.ones(10, np.float32)}
+    return arrays, state
+
+
+def params_file(folder, arrays, version=0):
+    return write(folder, listed([packed(array, version) for array in arrays.values()], list(arrays)))
+
+
+def assert_filled(model, expected, prefix=""):
+    for name, tensor in model.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            np.testing.assert_array_equal(tensor, expected[name.removeprefix(prefix)], err_msg=name)
+
+
+@pytest.mark.parametrize("version", [0, V2, V3])
+def test_imagenet_weights_fill_every_backbone_tensor(tmp_path, imagenet, version):
+    arrays, state = imagenet
+    assert len(arrays) == 193
+    path = params_file(tmp_path, arrays, version)
+    backbone = ResNet38(width=1 / 64)
+    assert load_weights(backbone, path) == 191
+    assert_filled(backbone, state)
+    model = CamClassifier(ResNet38(width=1 / 64), 4)
+    head = model.fc8.weight.clone()
+    assert load_weights(model, path, heads=False) == 191
+    assert_filled(model.backbone, state)
+    assert torch.equal(model.fc8.weight, head)
+
+
+def test_imagenet_weights_do_not_serve_for_inference(tmp_path, imagenet):
+    model = CamClassifier(ResNet38(width=1 / 64), 4)
+    before = random_state(model)
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in before.items()}, strict=False)
+    with pytest.raises(ValueError, match=r"1 missing in the file: fc8\.weight\..*heads=False"):
+        load_weights(model, params_file(tmp_path, imagenet[0]))
+    assert_filled(model, before)
+
+
+def test_every_problem_is_listed_and_the_model_stays_as_it_was(tmp_path, imagenet):
+    arrays, _ = imagenet
+    arrays = dict(arrays)
+    del arrays["aux:bn7_moving_var"], arrays["arg:res4b3_branch2a_weight"]
+    arrays["arg:res4b7_branch2a_weight"] = arrays["arg:bn5a_branch2a_gamma"]
+    arrays["arg:conv1a_weight"] = np.ones((8, 3, 5, 5), np.float32)
+    arrays["arg:bn2a_branch2b9_gamma"] = ONE
+    model = ResNet38(width=1 / 64)
+    before = {name: tensor.clone().numpy() for name, tensor in model.state_dict().items()}
+    with pytest.raises(ValueError) as error:
+        load_weights(model, params_file(tmp_path, arrays))
+    for part in (
+        "file.params",
+        "2 missing in the file: b4_3.conv_branch2a.weight, bn7.running_var",
+        "b2.bn_branch2b9.weight",
+        "conv1a.weight (8, 3, 5, 5) (8, 3, 3, 3)",
+    ):
+        assert part in str(error.value)
+    assert_filled(model, before)
+
+
+def test_arrays_that_are_not_of_resnet38_are_refused(tmp_path, imagenet):
+    path = params_file(tmp_path, imagenet[0] | {"arg:fc_weight": ONE})
+    with pytest.raises(ValueError, match=r"file\.params: 'arg:fc_weight' is no array of ResNet-38"):
+        load_weights(ResNet38(width=1 / 64), path)
+
+
+def test_a_network_of_another_width_is_refused(tmp_path, imagenet):
+    with pytest.raises(ValueError, match="of another shape") as error:
+        load_weights(ResNet38(width=1 / 32), params_file(tmp_path, imagenet[0]))
+    assert "b7.conv_branch2b2.weight" in str(error.value) or ", ..." in str(error.value)
+
+
+def test_a_known_file_with_another_checksum_is_refused(tmp_path, imagenet):
+    path = params_file(tmp_path, imagenet[0]).rename(tmp_path / "ilsvrc-cls_rna-a1_cls1000_ep-0001.params")
+    with pytest.raises(ValueError, match="expected ff21f45d6bf03284100dcbec571edfad; download it again"):
+        load_weights(ResNet38(width=1 / 64), path)
+
+
+def published(two_heads, prefix="", seed=1):
+    """A released state dictionary at a small width, under the key names that the published code has."""
+    facts = list(json.loads((GOLDEN / "a_resnet38d_keys.json").read_text()).values())[two_heads]
+    state = random_state(CamClassifier(ResNet38(width=1 / 64), 20, 10 * two_heads), seed)
+    heads = {"fc8.weight": "fc8.weight", "fc8_20.weight": "fc8.weight", "fc8_200.weight": "fc8_sub.weight"}
+    keys = [name for name, _ in facts["keys"] if "num_batches_tracked" not in name]
+    ours = {name: heads.get(name, f"backbone.{name}") for name in keys}
+    return {prefix + name: torch.from_numpy(state[ours[name]]) for name in keys}, state
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("two_heads, filled", [(0, 192), (1, 193)])
+def test_released_classifiers_fill_backbone_and_heads(tmp_path, prefix, two_heads, filled):
+    tensors, state = published(two_heads, prefix)
+    torch.save(tensors, tmp_path / "res38_cls.pth")
+    model = CamClassifier(ResNet38(width=1 / 64), 20, 10 * two_heads)
+    assert load_weights(model, tmp_path / "res38_cls.pth") == filled
+    assert_filled(model, state)
+
+
+def test_released_files_in_the_old_container_are_read(tmp_path):
+    tensors, state = published(0)
+    torch.save(tensors, tmp_path / "res38_cls.pth", _use_new_zipfile_serialization=False)
+    backbone = ResNet38(width=1 / 64)
+    assert load_weights(backbone, tmp_path / "res38_cls.pth") == 191
+    assert_filled(backbone, {name.removeprefix("backbone."): array for name, array in state.items()})
+
+
+def test_heads_must_agree_unless_only_the_backbone_is_wanted(tmp_path):
+    path = tmp_path / "sc_cam.pth"
+    torch.save(published(1)[0], path)
+    one_head = CamClassifier(ResNet38(width=1 / 64), 20)
+    with pytest.raises(ValueError, match=r"1 unknown to the model: fc8_sub\.weight"):
+        load_weights(one_head, path)
+    assert load_weights(one_head, path, heads=False) == 191
+    with pytest.raises(ValueError, match=r"fc8\.weight \(20, 64, 1, 1\) \(8, 64, 1, 1\)"):
+        load_weights(CamClassifier(ResNet38(width=1 / 64), 8, 25), path)
+
+
+def test_a_head_given_twice_is_refused(tmp_path):
+    tensors, _ = published(0)
+    torch.save(tensors | {"fc8_20.weight": tensors["fc8.weight"]}, tmp_path / "both.pth")
+    with pytest.raises(ValueError, match=r"fc8\.weight twice, the second time as fc8_20\.weight"):
+        load_weights(CamClassifier(ResNet38(width=1 / 64), 20), tmp_path / "both.pth")
+
+
+class Payload:
+    """An object whose unpickling would create a folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.mark.parametrize("save", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])
+def test_a_pickle_that_runs_code_is_refused_without_running_it(tmp_path, save):
+    save({"conv1a.weight": Payload(tmp_path / "executed")}, tmp_path / "bad.pth")
+    with pytest.raises(ValueError, match=r"bad\.pth was refused"):
+        load_weights(ResNet38(width=1 / 64), tmp_path / "bad.pth")
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("content", [{"epoch": 3}, {"state_dict": {"a": torch.ones(1)}}, [torch.ones(1)]])
+def test_a_pickle_of_other_things_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(ValueError, match="expected a dictionary of tensors"):
+        load_weights(ResNet38(width=1 / 64), tmp_path / "other.pth")
+
+
+def test_safetensors_round_trip(tmp_path):
+    model = CamClassifier(ResNet38(width=1 / 64), 4, 2)
+    model.train()(torch.randn(2, 3, 16, 16))  # moves the statistics and batch counters
+    save_weights(model, tmp_path / "model.safetensors")
+    assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
+    other = CamClassifier(ResNet38(width=1 / 64), 4, 2)
+    assert load_weights(other, tmp_path / "model.safetensors") == 193
+    assert all(torch.equal(tensor, other.state_dict()[name]) for name, tensor in model.state_dict().items())
+
+
+def test_safetensors_pass_between_a_bare_backbone_and_a_classifier(tmp_path):
+    source = CamClassifier(ResNet38(width=1 / 64), 4)
+    save_weights(source, tmp_path / "model.safetensors")
+    save_weights(source.backbone, tmp_path / "backbone.safetensors")
+    expected = {name: tensor.numpy() for name, tensor in source.backbone.state_dict().items()}
+    for file in ("model.safetensors", "backbone.safetensors"):
+        backbone, model = ResNet38(width=1 / 64), CamClassifier(ResNet38(width=1 / 64), 9, 3)
+        load_weights(backbone, tmp_path / file)
+        load_weights(model, tmp_path / file, heads=False)
+        assert_filled(backbone, expected)
+        assert_filled(model.backbone, expected)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_cut_files_are_refused(tmp_path, suffix):
+    model = ResNet38(width=1 / 64)
+    path = tmp_path / f"model{suffix}"
+    torch.save(model.state_dict(), path) if suffix == ".pth" else save_weights(model, path)
+    content = path.read_bytes()
+    for length in (0, 1, 7, 100, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:length])
+        with pytest.raises(ValueError, match=f"model{suffix}"):
+            load_weights(model, path)
+
+
+def test_missing_files_and_unknown_endings_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.params does not exist"):
+        load_weights(ResNet38(width=1 / 64), tmp_path / "none.params")
+    with pytest.raises(ValueError, match=r"unknown ending '\.h5'; expected \.params, \.pth or \.safetensors"):
+        load_weights(ResNet38(width=1 / 64), write(tmp_path, b"", "model.h5"))

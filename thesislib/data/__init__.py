@@ -1,0 +1,1 @@
+"""Images, labels and masks in VOC layout, the demo generator, and the training augmentations."""

@@ -1,0 +1,1 @@
+"""The networks of the thesis and the files that hold their weights."""

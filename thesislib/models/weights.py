@@ -1,0 +1,165 @@
+"""Weight files: MXNet's ImageNet weights, the released PyTorch files, and our own.
+
+Serves the initialisation that thesis sections 2.4.1 and 3.4.1 start from. Corresponds to
+`network/resnet38d.py::convert_mxnet_to_torch` and the `load_state_dict` calls of jiwoon-ahn/psa and
+Juliachang/SC-CAM.
+
+Deliberate differences: `.params` files are read with NumPy alone; what a file does not fill is an error (the
+published code loads non-strictly); pickles are opened with `weights_only=True`; our own files are safetensors.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from thesislib.models.mxnet import mxnet_to_resnet38, read_mxnet_params
+
+KNOWN_MD5 = {"ilsvrc-cls_rna-a1_cls1000_ep-0001.params": "ff21f45d6bf03284100dcbec571edfad"}  # ademxapp checksum.md5
+
+_LISTED = 20  # names per kind of problem in an error
+
+
+def released_to_ours(name: str) -> str:
+    """Our name of a tensor in a released `.pth` file: psa's single head, SC-CAM's two heads.
+
+    >>> released_to_ours("module.fc8_20.weight"), released_to_ours("fc8_200.weight")
+    ('fc8.weight', 'fc8_sub.weight')
+    """
+    name = name.removeprefix("module.")
+    return {"fc8_20.weight": "fc8.weight", "fc8_200.weight": "fc8_sub.weight"}.get(name, name)
+
+
+def load_weights(model: nn.Module, path: str | Path, *, heads: bool = True) -> int:
+    """Fill a model from a `.params`, a released `.pth` or one of our `.safetensors` files, or leave it untouched.
+
+    Args:
+        model: a backbone, or a network that holds one as `backbone` (then what lies outside it are its heads).
+        path: the file; its ending decides how it is read.
+        heads: True, for inference: the heads must be filled too. False, for initialisation: the backbone alone is
+            filled (`.params` files have no heads). A bare backbone ignores the heads of a file.
+
+    Returns:
+        The number of tensors filled: 191 for the whole ResNet-38, batch counters left out.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: unreadable or unsafe file, wrong checksum of a known file, or a file that does not fit: the
+            message lists what is missing, what has another shape, and what the model does not have.
+    """
+    path = _existing(path)
+    backbone = getattr(model, "backbone", model)
+    # The backbone's names stand at the top level in every released file.
+    targets = {name.removeprefix("backbone."): tensor for name, tensor in model.state_dict().items()}
+    tensors = {name.removeprefix("backbone."): tensor for name, tensor in _read(path).items()}
+    if not heads or backbone is model:
+        blocks = dict(backbone.named_children())
+        targets = {name: tensor for name, tensor in targets.items() if name.split(".")[0] in blocks}
+        tensors = {name: tensor for name, tensor in tensors.items() if name.split(".")[0] in blocks}
+    _check_fit(path, targets, tensors)
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            targets[name].copy_(tensor)
+    return sum(not _is_counter(name) for name in tensors)
+
+
+def save_weights(model: nn.Module, path: str | Path) -> None:
+    """Write all tensors of a model as safetensors; the file appears under its name only when it is whole."""
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    safetensors.torch.save_file(tensors, partial)
+    partial.replace(path)
+
+
+def _existing(path: str | Path) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"weight file {path} does not exist; give the path of a downloaded or trained file")
+    return path
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """All tensors of a weight file under our names."""
+    _check_md5(path)
+    match path.suffix:
+        case ".params":
+            arrays = {name: torch.from_numpy(array) for name, array in read_mxnet_params(path).items()}
+            return _renamed(path, arrays, mxnet_to_resnet38)
+        case ".pth":
+            return _renamed(path, _unpickle_tensors(path), released_to_ours)
+        case ".safetensors":
+            try:
+                return safetensors.torch.load_file(path)
+            except SafetensorError as error:
+                raise ValueError(f"{path} is not a whole safetensors file ({error}); copy or train it again") from error
+    raise ValueError(f"{path}: unknown ending {path.suffix!r}; expected .params, .pth or .safetensors")
+
+
+def _renamed(path: Path, tensors: dict[str, Tensor], rename: Callable[[str], str | None]) -> dict[str, Tensor]:
+    """The tensors under the names that `rename` gives them, without those it has no name for."""
+    renamed: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        try:
+            ours = rename(name)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        if ours in renamed:
+            raise ValueError(f"{path} holds {ours} twice, the second time as {name}; expected each tensor once")
+        if ours is not None:
+            renamed[ours] = tensor
+    return renamed
+
+
+def _check_md5(path: Path) -> None:
+    expected = KNOWN_MD5.get(path.name)
+    if expected is None:
+        return
+    with path.open("rb") as file:
+        received = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if received != expected:
+        raise ValueError(f"{path} has the MD5 {received}, expected {expected}; download it again")
+
+
+def _unpickle_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged or hostile bytes end in many kinds of exception
+        raise ValueError(
+            f"{path} was refused: it is damaged or holds more than tensors ({type(error).__name__}). "
+            "Expected a dictionary of tensors, as psa and SC-CAM publish; download it again from its source."
+        ) from error
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise ValueError(f"{path}: expected a dictionary of tensors, received {type(content).__name__} of other things")
+    return content
+
+
+def _is_counter(name: str) -> bool:
+    """Whether a tensor is BatchNorm's count of batches: absent in older files, without effect on any output."""
+    return name.endswith("num_batches_tracked")
+
+
+def _check_fit(path: Path, targets: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
+    problems = {
+        "missing in the file": [name for name in targets if name not in tensors and not _is_counter(name)],
+        "unknown to the model": [name for name in tensors if name not in targets],
+        "of another shape (file, model)": [
+            f"{name} {tuple(tensor.shape)} {tuple(targets[name].shape)}"
+            for name, tensor in tensors.items()
+            if name in targets and tensor.shape != targets[name].shape
+        ],
+    }
+    if any(problems.values()):
+        listed = [
+            f"{len(names)} {kind}: {', '.join(names[:_LISTED])}{', ...' if len(names) > _LISTED else ''}"
+            for kind, names in problems.items()
+            if names
+        ]
+        raise ValueError(
+            f"{path} does not fit the model. {'; '.join(listed)}. Build the model as the file was trained "
+            "(width, number of classes and sub-categories), or load only the backbone with heads=False."
+        )

@@ -1,0 +1,167 @@
+"""What a notebook's parameters cell declares, and the check that nothing else was passed to it.
+
+papermill writes a mistyped `-p` name into the notebook, warns, and runs on with the default. Here the settings cell
+refuses every plain literal in the namespace that it was not given.
+"""
+
+import ast
+import io
+import tokenize
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any
+
+from pydantic import BaseModel
+
+from thesislib.settings import SettingsError, nearest, parse_override
+
+COMMON = ("preset", "seeds", "overrides", "data_root", "runs_dir", "reports_dir")
+_LITERALS = (str, int, float, bool, list, tuple, dict, NoneType)
+_IPYTHON = ("In", "Out")
+_SEEN = "_thesis_notebook"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a parameters cell: `name = value  # help`."""
+
+    name: str
+    value: Any
+    help: str
+
+
+def read_cell(source: str) -> dict[str, Parameter]:
+    """The parameters that a cell declares, in order.
+
+    >>> read_cell("seeds = 3  # how many")["seeds"]
+    Parameter(name='seeds', value=3, help='how many')
+
+    Raises:
+        ValueError: the cell holds something else than assignments of plain literals.
+    """
+    comments = dict(_comments(source))
+    found = {}
+    for statement in ast.parse(source).body:
+        name = _target(statement)
+        if name is None:
+            raise ValueError(f"line {statement.lineno} of the parameters cell is not `name = literal`")
+        value = ast.literal_eval(statement.value)  # type: ignore[attr-defined]
+        found[name] = Parameter(name, value, comments.get(statement.end_lineno or 0, ""))
+    return found
+
+
+def check_names(namespace: dict[str, Any], declared: Mapping[str, Any]) -> None:
+    """Refuse public names of the namespace that hold a plain literal and were not declared.
+
+    The first time in a kernel every such name is refused. When the settings cell is run again, later cells may have
+    left literals of their own; then only names that the parameters cells in IPython's history assign are refused.
+
+    Raises:
+        SettingsError: names the undeclared name and the nearest declared one.
+    """
+    public = [name for name in namespace if not name.startswith("_") and name not in _IPYTHON]
+    suspects = [name for name in public if isinstance(namespace[name], _LITERALS) and name not in declared]
+    if _SEEN in namespace:
+        assigned = {name for cell in _parameter_cells(namespace, declared) for name in cell}
+        suspects = [name for name in suspects if name in assigned]
+    if suspects:
+        name = suspects[0]
+        raise SettingsError(
+            f"unknown parameter {name!r}{nearest(name, list(declared))}. In a running kernel, also `del {name}` or "
+            "restart it; variables of your own belong below the settings cell"
+        )
+    namespace[_SEEN] = True
+
+
+def check_types(namespace: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """Refuse a value of another type than the default in the parameters cell, such as the text that `-p` passes.
+
+    Raises:
+        SettingsError: names the parameter, its value and its default.
+    """
+    defaults: dict[str, Any] = {}
+    for cell in _parameter_cells(namespace, {**own, **dict.fromkeys(COMMON)}):
+        defaults = {name: parameter.value for name, parameter in cell.items()} | defaults
+    for name, value in own.items():
+        default = defaults.get(name)
+        if default is not None and not _same_type(value, default):
+            raise SettingsError(
+                f"parameter {name} = {value!r} is of type {type(value).__name__}, "
+                f"expected {type(default).__name__} like the default {default!r}"
+            )
+
+
+def check_seeds(seeds: Any) -> range:
+    """The seeds 0 to `seeds` - 1."""
+    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
+        raise SettingsError(f"parameter seeds = {seeds!r}: expected a whole number of at least 1 (3 means 0, 1, 2)")
+    return range(seeds)
+
+
+def check_overrides(overrides: Any) -> dict[str, Any]:
+    """Overrides as dotted names, from a dict or from `name=value` strings.
+
+    >>> check_overrides(["classifier.lambda_ent=0.02"])
+    {'classifier.lambda_ent': 0.02}
+    """
+    if isinstance(overrides, Mapping):
+        return dict(overrides)
+    if isinstance(overrides, list | tuple) and all(isinstance(line, str) for line in overrides):
+        return dict(parse_override(line) for line in overrides)
+    raise SettingsError(
+        f"parameter overrides = {overrides!r}: expected a dict such as {{'classifier.mixup_alpha': 0.4}} "
+        "or a list of 'name=value' strings"
+    )
+
+
+def differences(settings: BaseModel, reference: BaseModel) -> dict[str, tuple[Any, Any]]:
+    """Dotted names whose values differ, as (here, in the reference); preset, profile and seed apart."""
+    here, there = dict(_flat(settings.model_dump(mode="json"))), dict(_flat(reference.model_dump(mode="json")))
+    apart = ("preset", "profile", "seed")
+    return {name: (here[name], there[name]) for name in here if here[name] != there[name] and name not in apart}
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _same_type(value: Any, default: Any) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    if isinstance(default, float):
+        return isinstance(value, int | float)
+    if isinstance(default, list | tuple):
+        return isinstance(value, list | tuple)
+    return isinstance(value, type(default))
+
+
+def _parameter_cells(namespace: Mapping[str, Any], declared: Mapping[str, Any]) -> Iterator[dict[str, Parameter]]:
+    """Executed cells that hold plain literals only and assign at least one declared name."""
+    for source in namespace.get("In", ()):
+        try:
+            cell = read_cell(source)
+        except (SyntaxError, ValueError):
+            continue
+        if any(name in declared for name in cell):
+            yield cell
+
+
+def _target(statement: ast.stmt) -> str | None:
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        target: ast.expr = statement.targets[0]
+    elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+        target = statement.target
+    else:
+        return None
+    return target.id if isinstance(target, ast.Name) else None
+
+
+def _comments(source: str) -> Iterator[tuple[int, str]]:
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string.lstrip("# ").strip()

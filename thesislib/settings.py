@@ -1,0 +1,284 @@
+"""Every hyper-parameter of the thesis as frozen, validated models; presets and profiles.
+
+Values without another source are those of the published code (THESIS sections 2.4.1 and 3.4.1, jiwoon-ahn/psa and
+Juliachang/SC-CAM). A preset chooses data and scale, a profile chooses between what the code does (`released`) and
+what the thesis prints (`text`). Register numbers (A1-A26, S1-S24) refer to the README's list of readings.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from typing import Any, Literal, Self, get_args
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+
+Preset = Literal["smoke", "demo", "voc2012"]
+Profile = Literal["released", "text"]
+
+
+class SettingsError(ValueError):
+    """A setting that does not exist or has a value outside its range."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+class DataSettings(_Frozen):
+    """Which images. Counts and size describe the generated demo data; a folder brings its own."""
+
+    source: Literal["generated", "folder"] = "folder"
+    image_size: int = Field(64, ge=32, le=512, description="side of a generated image in pixels")
+    trainaug: int = Field(0, ge=0, description="generated training images with image labels")
+    train: int = Field(0, ge=0, description="the first of them, on which response maps are scored")
+    val: int = Field(0, ge=0)
+    test: int = Field(0, ge=0)
+    data_seed: int = Field(0, ge=0, description="seed of the generator, apart from the training seeds")
+
+    @model_validator(mode="after")
+    def _train_is_part_of_trainaug(self) -> Self:
+        if self.train > self.trainaug:
+            raise ValueError(f"train ({self.train}) must not exceed trainaug ({self.trainaug})")
+        return self
+
+
+class OptimiserSettings(_Frozen):
+    """How a network is trained; one step is one batch."""
+
+    optimiser: Literal["sgd", "adam", "adamw"] = Field("sgd", description="S3: the text says Adam, the code runs SGD")
+    schedule: Literal["poly", "one_cycle"] = "poly"
+    learning_rate: float = Field(0.01, gt=0, le=10)
+    weight_decay: float = Field(5e-4, ge=0, le=1)
+    momentum: float = Field(5e-4, ge=0, lt=1, description="S20: what the published optimiser really runs")
+    new_layer_factor: float = Field(10, gt=0, description="learning-rate factor of layers without pre-training")
+    batch_size: int = Field(16, ge=1)
+    epochs: int = Field(15, ge=1, description="S6")
+
+
+class AugmentationSettings(_Frozen):
+    """Random resizing, mirroring, colour jitter and cropping of training images (psa voc12/data.py)."""
+
+    long_side: tuple[int, int] = Field((256, 512), description="range of the resized long side, pixels")
+    crop: int = Field(448, ge=16, description="side of the square crop, pixels")
+    mirror: float = Field(0.5, ge=0, le=1)
+    jitter: tuple[float, float, float, float] = Field(
+        (0.3, 0.3, 0.3, 0.1), description="brightness, contrast, saturation, hue"
+    )
+
+
+class BackboneSettings(_Frozen):
+    """ResNet-38 and where its initial weights come from."""
+
+    width: float = Field(1.0, gt=0, le=1, description="factor on all channel counts")
+    stride: Literal[4, 8] = Field(8, description="pixels per cell of the response map")
+    dilations: tuple[int, int] = Field((2, 4), description="of stage 5 and of stages 6 and 7")
+    dropout: float = Field(1.0, ge=0, le=1, description="factor on the published dropout rates")
+    weights: str = Field("", description="file with pre-trained weights; empty: train on the pretext task")
+
+
+class PretextSettings(OptimiserSettings):
+    """Pre-training on generated images, the demo's stand-in for ImageNet."""
+
+    images: int = Field(2400, ge=8)
+    image_size: int = Field(64, ge=32)
+    data_seed: int = Field(0, ge=0)
+
+
+class ClassifierSettings(OptimiserSettings):
+    """The multi-label classifier and the regularisers of chapter 2."""
+
+    weights: str = Field("", description="file of a trained classifier; empty: train it")
+    frozen: bool = Field(True, description="freeze stem, stage 2 and every BatchNorm, as published")
+    dropout: float = Field(0.5, ge=0, lt=1, description="channel dropout before pooling")
+    augmentation: AugmentationSettings = AugmentationSettings()  # type: ignore[call-arg]
+    mixup_alpha: float = Field(0, ge=0, le=8, description="Beta(alpha, alpha) of eq. 2.2; 0: no mixup")
+    lambda_ent: float = Field(0, ge=0, le=100, description="weight of eq. 2.3")
+    entropy_level: Literal["image", "pixel"] = Field("image", description="A1")
+    entropy_score: Literal["sigmoid_max", "logit_max", "logit"] = Field("sigmoid_max", description="A2")
+    lambda_con: float = Field(0, ge=0, le=100, description="weight of eq. 2.4 on a map of `concentration_map` cells")
+    concentration_form: Literal["written", "floored"] = Field("written", description="A5")
+    concentration_map: int = Field(
+        28,
+        ge=2,
+        description="A4: side of the map on which lambda_con holds; other maps keep the unit-equivalent weight",
+    )
+    extra_term: str = Field("", description="a regulariser of your own, as module:function")
+    lambda_extra: float = Field(0, ge=0)
+
+
+class CamSettings(_Frozen):
+    """Multi-scale response maps and their scoring."""
+
+    scales: tuple[float, ...] = (1, 0.5, 1.5, 2)
+    flip: bool = True
+    background: float = Field(0.15, ge=0, le=1, description="A16: fixed background threshold")
+    splits: tuple[str, ...] = Field(("train", "val"), description="where maps are computed and scored")
+    batch_size: int = Field(1, ge=1, description="images of one size per forward pass")
+
+
+class Settings(_Frozen):
+    """Everything that decides a number. `seed` drives initialisation, order, augmentation, mixing and dropout."""
+
+    preset: Preset = "voc2012"
+    profile: Profile = "released"
+    seed: int = Field(0, ge=0)
+    data: DataSettings = DataSettings()  # type: ignore[call-arg]
+    pretext: PretextSettings = PretextSettings()  # type: ignore[call-arg]
+    backbone: BackboneSettings = BackboneSettings()  # type: ignore[call-arg]
+    classifier: ClassifierSettings = ClassifierSettings()  # type: ignore[call-arg]
+    cam: CamSettings = CamSettings()  # type: ignore[call-arg]
+
+    def override(self, overrides: Mapping[str, Any]) -> "Settings":
+        """A copy with dotted names replaced.
+
+        >>> load("demo").override({"classifier.mixup_alpha": 0.4}).classifier.mixup_alpha
+        0.4
+
+        Raises:
+            SettingsError: for an unknown name (names the nearest one) or a value outside its range.
+        """
+        tree = self.model_dump()
+        for name, value in overrides.items():
+            _place(tree, name, value)
+        return _validate(tree)
+
+
+class Machine(_Frozen):
+    """Where and how a stage runs; never decides a number's meaning and is not part of any key."""
+
+    data_root: str = Field("", description="folder in VOC layout; empty: the generated demo data")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    data_workers: int = Field(0, ge=0, description="processes that load training images")
+    checkpoint_seconds: float = Field(10, ge=0, description="least time between checkpoints of a training")
+
+    @property
+    def torch_device(self) -> str:
+        """`cuda` where there is a GPU and it was not declined, else `cpu`."""
+        if self.device != "auto":
+            return self.device
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+# The demo's own recipe, chosen with the plain CAM alone; see thesislib/data/demo.py for the numbers behind it.
+_DEMO: dict[str, Any] = {
+    "data.source": "generated",
+    "data.trainaug": 320,
+    "data.train": 100,
+    "data.val": 100,
+    "data.test": 20,
+    "backbone.width": 1 / 32,
+    "backbone.stride": 4,
+    "backbone.dilations": (1, 1),
+    "pretext.optimiser": "adamw",
+    "pretext.schedule": "one_cycle",
+    "pretext.learning_rate": 2e-3,
+    "pretext.weight_decay": 1e-4,
+    "pretext.new_layer_factor": 1,
+    "pretext.batch_size": 32,
+    "pretext.epochs": 14,
+    "classifier.optimiser": "adamw",
+    "classifier.schedule": "one_cycle",
+    "classifier.learning_rate": 2e-3,
+    "classifier.weight_decay": 1e-4,
+    "classifier.new_layer_factor": 1,
+    "classifier.batch_size": 32,
+    "classifier.epochs": 16,
+    "classifier.frozen": False,
+    "classifier.augmentation.long_side": (44, 72),
+    "classifier.augmentation.crop": 48,
+    "classifier.concentration_form": "floored",
+    "cam.batch_size": 32,
+}
+_SMOKE = _DEMO | {
+    "data.trainaug": 12,
+    "data.train": 6,
+    "data.val": 8,
+    "data.test": 4,
+    "pretext.images": 64,
+    "pretext.epochs": 1,
+    "classifier.epochs": 2,
+    "classifier.batch_size": 4,
+    "cam.scales": (1, 0.5),
+}
+PRESETS: dict[str, dict[str, Any]] = {"smoke": _SMOKE, "demo": _DEMO, "voc2012": {}}
+
+# What the thesis prints where the published code does something else (S3); applies at paper scale.
+TEXT_PROFILE: dict[str, Any] = {
+    "classifier.optimiser": "adam",
+    "classifier.learning_rate": 1e-3,
+    "classifier.new_layer_factor": 1,
+}
+
+
+def load(preset: str = "demo", overrides: Mapping[str, Any] | None = None, *, profile: str = "released") -> Settings:
+    """Settings of a preset and profile with dotted overrides on top.
+
+    Raises:
+        SettingsError: unknown preset, profile or name, or a value outside its range; names the nearest valid one.
+    """
+    _one_of("preset", preset, get_args(Preset))
+    _one_of("profile", profile, get_args(Profile))
+    reading = TEXT_PROFILE if profile == "text" and preset == "voc2012" else {}
+    base = _validate({"preset": preset, "profile": profile})
+    return base.override({**PRESETS[preset], **reading, **(overrides or {})})
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Read `name=value`, the value as TOML (so that `1e-4` is a number) or else as a plain string.
+
+    >>> parse_override("classifier.lambda_con=1e-4")
+    ('classifier.lambda_con', 0.0001)
+    """
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise SettingsError(f"{text!r} is not of the form name=value, e.g. classifier.mixup_alpha=0.4")
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value
+
+
+def nearest(name: str, valid: list[str]) -> str:
+    """`"; did you mean 'x'?"` for the closest valid name, or the list of valid names."""
+    close = difflib.get_close_matches(name, valid, 1, 0.5) or [v for v in valid if v.split(".")[-1] == name]
+    return f"; did you mean {close[0]!r}?" if close else f"; valid names: {', '.join(sorted(valid))}"
+
+
+def names(model: type[BaseModel] = Settings, prefix: str = "") -> dict[str, FieldInfo]:
+    """All dotted names with their fields (default, range, description)."""
+    found: dict[str, FieldInfo] = {}
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found |= names(kind, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = field
+    return found
+
+
+def _one_of(what: str, value: str, valid: tuple[str, ...]) -> None:
+    if value not in valid:
+        raise SettingsError(f"unknown {what} {value!r}{nearest(str(value), list(valid))}")
+
+
+def _place(tree: dict[str, Any], name: str, value: Any) -> None:
+    valid = names()
+    if name not in valid:
+        raise SettingsError(f"unknown setting {name!r}{nearest(name, list(valid))}")
+    *path, last = name.split(".")
+    for part in path:
+        tree = tree[part]
+    tree[last] = value
+
+
+def _validate(tree: dict[str, Any]) -> Settings:
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors():
+            name = ".".join(str(part) for part in problem["loc"])
+            problems.append(f"{name or 'settings'} = {problem['input']!r}: {problem['msg']}")
+        raise SettingsError("invalid settings: " + "; ".join(problems)) from None

@@ -1,0 +1,137 @@
+"""Stage `backbone`: ResNet-38 weights to start from.
+
+At paper scale they are converted from a file of ImageNet weights (thesis 2.4.1, 3.4.1). The demo has no ImageNet: its
+network is trained on a generated pretext task, one blob an image whose shape, texture and hue are told apart.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from thesislib import training
+from thesislib.data.demo import pretext_images
+from thesislib.data.scenes import HUES, SHAPES, TEXTURES
+from thesislib.data.transforms import to_tensor
+from thesislib.models.classifier import parameter_groups
+from thesislib.models.resnet38 import ResNet38
+from thesislib.models.weights import load_weights, save_weights
+from thesislib.settings import BackboneSettings, Machine, PretextSettings, Settings, SettingsError
+from thesislib.store import Job, Stage
+
+VERSION = 1
+WEIGHTS = "backbone.safetensors"
+PRETEXT_TARGETS = {"shape": len(SHAPES), "texture": len(TEXTURES), "hue": len(HUES)}
+
+
+def stage(settings: Settings, machine: Machine) -> Stage:
+    """The initial weights of `settings.backbone`: a file's, or those of the pretext task.
+
+    Raises:
+        SettingsError: the weight file does not exist, or paper-scale settings name none.
+    """
+    backbone = settings.backbone
+    if backbone.weights:
+        chosen = {"backbone": backbone, "checksum": file_checksum(backbone.weights)}
+        return Stage("backbone", VERSION, compute_converted, chosen, machine=machine)
+    if settings.data.source == "folder":
+        raise SettingsError(
+            "backbone.weights is empty: give the file of ImageNet weights of ResNet-38 "
+            "(ilsvrc-cls_rna-a1_cls1000_ep-0001.params), or choose preset 'demo'"
+        )
+    chosen = {"backbone": backbone, "pretext": settings.pretext}
+    return Stage("backbone", VERSION, compute_pretext, chosen, machine=machine, label="pretext task")
+
+
+def build(settings: BackboneSettings) -> ResNet38:
+    """ResNet-38 of these settings with torch's initial weights."""
+    return ResNet38(settings.width, stride=settings.stride, dilations=settings.dilations, dropout=settings.dropout)
+
+
+def file_checksum(path: str) -> str:
+    """SHA-256 of a weight file, which stands for the file in keys."""
+    if not Path(path).is_file():
+        raise SettingsError(f"no weight file {path}: give the path of an existing .params, .pth or .safetensors file")
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def compute_converted(job: Job, backbone: BackboneSettings, checksum: str) -> None:
+    """Convert a published weight file; every tensor of the network must be in it."""
+    model = build(backbone)
+    load_weights(model, backbone.weights, heads=False)
+    save_weights(model, job.folder / WEIGHTS)
+
+
+class PretextNetwork(nn.Module):
+    """Backbone, global average pooling and one softmax head for each of shape, texture and hue."""
+
+    def __init__(self, backbone: ResNet38) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.heads = nn.ModuleList(nn.Linear(backbone.channels.conv6, n) for n in PRETEXT_TARGETS.values())
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b n"]]:
+        pooled = self.backbone(images).conv6.mean((2, 3))
+        return [head(pooled) for head in self.heads]
+
+
+class _PretextImages(Dataset):
+    def __init__(self, settings: PretextSettings) -> None:
+        self.images, self.targets = pretext_images(settings.images, settings.data_seed, settings.image_size)
+        self.seed = settings.data_seed
+
+    def __getitem__(self, address: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        epoch, index = address
+        mirrored = training.generator(self.seed, training.AUGMENTATION, epoch, index).random() < 0.5
+        image = self.images[index][:, ::-1] if mirrored else self.images[index]
+        return to_tensor(np.ascontiguousarray(image)), torch.from_numpy(self.targets[index])
+
+
+def compute_pretext(job: Job, backbone: BackboneSettings, pretext: PretextSettings) -> None:
+    """Train on the pretext task and keep the backbone; the last epoch's accuracy is recorded."""
+    torch.manual_seed(pretext.data_seed)
+    model = PretextNetwork(build(backbone))
+    dataset = _PretextImages(pretext)
+    batches = training.Batches(dataset, pretext.images, pretext.batch_size, pretext.epochs, pretext.data_seed)
+    groups = parameter_groups(model, pretext.learning_rate, pretext.weight_decay, new_layer_factor=1)
+    training.train(
+        model,
+        groups,
+        _pretext_objective,
+        batches,
+        pretext,
+        job.folder,
+        device=job.machine.torch_device,
+        checkpoint_seconds=job.machine.checkpoint_seconds,
+        progress=job.progress,
+    )
+    accuracy = _accuracy(model.cpu(), dataset)
+    (job.folder / "accuracy.json").write_text(json.dumps(accuracy, indent=1))
+    save_weights(model.backbone, job.folder / WEIGHTS)
+
+
+def _pretext_objective(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+    images, targets = batch
+    scores = model(images)
+    return {
+        name: F.cross_entropy(score, target.long())
+        for name, score, target in zip(PRETEXT_TARGETS, scores, targets.T, strict=True)
+    }
+
+
+@torch.no_grad()
+def _accuracy(model: PretextNetwork, dataset: _PretextImages, count: int = 512) -> dict[str, float]:
+    images = torch.stack([to_tensor(image) for image in dataset.images[:count]])
+    targets = torch.from_numpy(dataset.targets[:count])
+    scores = model(images)
+    return {
+        name: (score.argmax(1) == target).float().mean().item()
+        for name, score, target in zip(PRETEXT_TARGETS, scores, targets.T, strict=True)
+    }

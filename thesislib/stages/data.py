@@ -1,0 +1,69 @@
+"""Stage `data`: the images of an experiment, generated or checked.
+
+Generated demo data are written into the artefact itself; a folder of the user's stays where it is and is checked, so
+that bad input is found before anything is trained.
+"""
+
+import functools
+import json
+import shutil
+
+from thesislib.data.checks import check, fingerprint
+from thesislib.data.demo import DemoData, write_demo
+from thesislib.data.voc import VocDataset
+from thesislib.settings import DataSettings, Machine, Settings, SettingsError
+from thesislib.store import Job, Stage
+
+VERSION = 1
+FOLDER = "dataset"
+SPLITS = ("trainaug", "train", "val")
+
+
+def stage(settings: Settings, machine: Machine) -> Stage:
+    """The data of `settings`: generated, or the folder `machine.data_root`, known by the fingerprint of its content.
+
+    Raises:
+        SettingsError: real data are asked for, but no folder is given.
+        DataError: the folder is missing or not in VOC layout.
+    """
+    if machine.data_root:
+        print_ = _folder_fingerprint(machine.data_root)
+        return Stage("data", VERSION, compute_folder, {"fingerprint": print_}, machine=machine)
+    if settings.data.source == "folder":
+        raise SettingsError(
+            f"preset {settings.preset!r} needs data: give data_root, the folder that holds VOCdevkit "
+            "(or any folder in VOC layout), or choose preset 'demo'"
+        )
+    return Stage("data", VERSION, compute_generated, {"data": settings.data}, machine=machine)
+
+
+def compute_generated(job: Job, data: DataSettings) -> None:
+    """Write the generated images in VOC layout, anew if an earlier attempt was cut short."""
+    folder = job.folder / FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
+    counts = {"trainaug": data.trainaug, "train": data.train, "val": data.val, "test": data.test}
+    write_demo(folder, DemoData(image_size=data.image_size, data_seed=data.data_seed, **counts), progress=False)
+    job.progress(1, 1)
+
+
+def compute_folder(job: Job, fingerprint: str) -> None:
+    """Check the user's folder and record what it is."""
+    root = job.machine.data_root
+    datasets = {split: VocDataset(root, split) for split in SPLITS}
+    for dataset in datasets.values():
+        check(dataset, masks=False)
+    content = {
+        "classes": datasets["trainaug"].classes,
+        "images": {split: len(dataset) for split, dataset in datasets.items()},
+    }
+    (job.folder / "dataset.json").write_text(json.dumps(content, indent=1))
+
+
+def open_split(job: Job, split: str, *, cache: bool = False) -> VocDataset:
+    """A split of the data that `job` builds on."""
+    return VocDataset(job.machine.data_root or job.inputs["data"] / FOLDER, split, cache=cache)
+
+
+@functools.lru_cache(maxsize=8)
+def _folder_fingerprint(root: str) -> str:
+    return fingerprint(root, SPLITS)

@@ -1,0 +1,134 @@
+"""Stage `response_maps`: multi-scale class activation maps of a trained classifier, and how good they are.
+
+Thesis eq. 2.1 / 3.1 and the CAM columns of Tables 2.1 and 3.1; published code: `infer_cls.py` of jiwoon-ahn/psa.
+Scores keep counts instead of percentages, so that every table and curve is read from the same numbers.
+"""
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from thesislib import cam, diagnostics, metrics
+from thesislib.data.transforms import to_tensor
+from thesislib.data.voc import VocDataset
+from thesislib.models.classifier import CamClassifier
+from thesislib.settings import BackboneSettings, CamSettings, ClassifierSettings, Machine, Settings
+from thesislib.stages import classifier as classifier_stage
+from thesislib.stages import data as data_stage
+from thesislib.store import Job, Progress, Stage
+from thesislib.training import memory_advice
+
+VERSION = 1
+MAPS = "maps"
+SCORES = "scores.npz"
+
+
+def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
+    """Response maps and scores of the classifier of `settings`."""
+    trained = classifier_stage.stage(settings, machine, label)
+    chosen = {"backbone": settings.backbone, "classifier": settings.classifier, "cam": settings.cam}
+    inputs = {"data": trained.inputs["data"], "classifier": trained}
+    return Stage("response_maps", VERSION, compute, chosen, inputs, machine, label)
+
+
+def compute(job: Job, backbone: BackboneSettings, classifier: ClassifierSettings, cam: CamSettings) -> None:
+    """Maps of every image of the splits, and scores where there is truth."""
+    (job.folder / MAPS).mkdir(exist_ok=True)
+    datasets = {split: data_stage.open_split(job, split) for split in cam.splits}
+    model = classifier_stage.load(job, backbone, classifier, len(next(iter(datasets.values())).classes))
+    model.to(job.machine.torch_device)
+    scores: dict[str, np.ndarray] = {}
+    for split, images in datasets.items():
+        with memory_advice("cam.batch_size"):
+            write_maps(model, images, cam, job.folder / MAPS, job.progress)
+            measured = {"logits": predict(model, images, cam.batch_size), "labels": images.labels}
+        if all(images.mask_path(i).is_file() for i in range(len(images))):
+            measured |= score(images, job.folder / MAPS, cam.background)
+        scores |= {f"{split}/{name}": values for name, values in measured.items()}
+    np.savez(job.folder / SCORES, **scores)
+
+
+def write_maps(
+    model: CamClassifier, images: VocDataset, settings: CamSettings, folder: Path, progress: Progress
+) -> None:
+    """One `<id>.npz` an image: `classes` present `(P,)` and their fused, un-normalised `maps` `(P, H, W)`."""
+    todo = [i for i, name in enumerate(images.ids) if not (folder / f"{name}.npz").is_file()]
+    done = len(images) - len(todo)
+    for batch in _batches_of_one_size(images, todo, settings.batch_size):
+        pictures = np.stack([images.image(i) for i in batch])
+        labels = torch.from_numpy(images.labels[batch])
+        maps = cam.response_maps_batch(model, pictures, labels, scales=settings.scales, flip=settings.flip).cpu()
+        for i, image_maps, present in zip(batch, maps, labels, strict=True):
+            classes = present.nonzero().flatten().numpy()
+            unfinished = folder / f"{images.ids[i]}.writing"
+            with unfinished.open("wb") as file:
+                np.savez(file, classes=classes.astype(np.uint8), maps=image_maps[classes].numpy())
+            unfinished.replace(folder / f"{images.ids[i]}.npz")
+        done += len(batch)
+        progress(done, len(images), images.split)
+
+
+def read_maps(folder: Path, name: str, num_classes: int) -> torch.Tensor:
+    """The fused maps `(C, H, W)` of one image from a folder of `write_maps`, 0 for absent classes.
+
+    Raises:
+        FileNotFoundError: the folder is incomplete; names the image.
+    """
+    path = folder / f"{name}.npz"
+    if not path.is_file():
+        raise FileNotFoundError(f"no response maps of image {name} in {folder}; compute them again")
+    with np.load(path) as stored:
+        maps = torch.zeros(num_classes, *stored["maps"].shape[1:])
+        maps[torch.from_numpy(stored["classes"].astype(np.int64))] = torch.from_numpy(stored["maps"])
+    return maps
+
+
+@torch.no_grad()
+def predict(model: CamClassifier, images: VocDataset, batch_size: int) -> np.ndarray:
+    """Logits `(N, C)` of the images at their own size."""
+    logits = np.zeros(images.labels.shape, np.float32)
+    device = next(model.parameters()).device
+    for batch in _batches_of_one_size(images, list(range(len(images))), batch_size):
+        pictures = torch.stack([to_tensor(images.image(i)) for i in batch])
+        logits[batch] = model(pictures.to(device)).logits.cpu().numpy()
+    return logits
+
+
+def score(images: VocDataset, folder: Path, background: float) -> dict[str, np.ndarray]:
+    """Counts behind every score of the maps of one split.
+
+    Returns:
+        `confusion` `(T, C+1, C+1)` at each threshold of `metrics.THRESHOLDS`; `image_confusion` `(N, C+1, C+1)` at
+        `background`; `part_covered` `(T, 3)` and `part_total` `(3,)` where there are part masks; per image the means
+        over its classes of `spatial_variance` and `uniformity` of the map inside the object.
+    """
+    num_classes = len(images.classes)
+    found: dict[str, list[np.ndarray]] = defaultdict(list)
+    for i, name in enumerate(images.ids):
+        maps = cam.normalize(read_maps(folder, name, num_classes))
+        truth, parts = images.mask(i), images.parts(i)
+        found["confusion"].append(metrics.threshold_confusions(truth, maps))
+        image = metrics.ConfusionMatrix(num_classes + 1)
+        image.update(truth, cam.label_map(maps, background).numpy())
+        found["image_confusion"].append(image.counts)
+        if parts is not None:
+            coverage = metrics.part_coverage(truth, parts, maps)
+            found["part_covered"].append(coverage.covered)
+            found["part_total"].append(coverage.total)
+        objects = [
+            (maps[c].numpy(), truth == c + 1) for c in np.unique(truth[(truth > 0) & (truth <= num_classes)]) - 1
+        ]
+        for measure in (diagnostics.spatial_variance, diagnostics.uniformity):
+            values = [measure(*seen) for seen in objects]
+            found[measure.__name__].append(np.nanmean(values) if np.isfinite(values).any() else np.nan)
+    per_image = ("image_confusion", "spatial_variance", "uniformity")
+    return {name: np.stack(v) if name in per_image else np.sum(v, axis=0) for name, v in found.items()}
+
+
+def _batches_of_one_size(images: VocDataset, indices: list[int], batch_size: int) -> list[list[int]]:
+    by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for i in indices:
+        by_size[images.size(i)].append(i)
+    return [group[at : at + batch_size] for group in by_size.values() for at in range(0, len(group), batch_size)]

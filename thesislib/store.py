@@ -1,0 +1,234 @@
+"""The artefact store: every result is computed once, whole, and says where it came from.
+
+A stage is a function from settings and the folders of earlier stages to a folder of its own. Its key is a hash of
+everything that decides the result, so the same question always leads to the same folder `runs/<stage>/<key>/`.
+While it is computed, the folder is called `<key>.part`; it is renamed when complete. A killed run leaves the `.part`
+folder with its checkpoints behind and the next one continues there.
+"""
+
+import contextlib
+import datetime
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+from pydantic import BaseModel
+
+from thesislib.settings import Machine
+
+KEY_LENGTH = 16
+FAILURE_LOG = "failure.txt"
+
+
+class StageFailed(RuntimeError):
+    """A stage could not be computed; the message names it and where its log is."""
+
+
+class Progress:
+    """Receives `progress(done, total, text)` from a running stage; this one ignores it."""
+
+    def __call__(self, done: int, total: int, text: str = "") -> None:
+        """Report `done` of `total` units of work."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a stage function gets: its folder to fill, the finished folders it builds on, and the machine it runs on."""
+
+    folder: Path
+    inputs: Mapping[str, Path]
+    machine: Machine
+    progress: Progress
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One step of the pipeline, not yet computed.
+
+    Args:
+        name: folder name in the store.
+        version: raised whenever the function's result changes for the same settings.
+        compute: `compute(job, **settings)`, a module-level function (workers import it).
+        settings: what decides the result: JSON values and settings models.
+        inputs: stages it builds on, by the name under which `compute` finds them in `job.inputs`.
+        machine: what does not decide the result: paths, device, worker counts.
+        label: words for progress displays.
+    """
+
+    name: str
+    version: int
+    compute: Callable[..., None]
+    settings: Mapping[str, Any]
+    inputs: Mapping[str, "Stage"] = field(default_factory=dict)
+    machine: Machine = Machine()
+    label: str = ""
+
+    @functools.cached_property
+    def key(self) -> str:
+        """Hash of name, version, settings and the keys upstream."""
+        question = {"stage": self.name, "version": self.version, "settings": _plain(self.settings)}
+        question["inputs"] = {name: stage.key for name, stage in sorted(self.inputs.items())}
+        text = json.dumps(question, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.key}" + (f" ({self.label})" if self.label else "")
+
+    def upstream(self) -> Iterator["Stage"]:
+        """This stage and all it builds on, those it needs first."""
+        for stage in self.inputs.values():
+            yield from stage.upstream()
+        yield self
+
+
+@dataclass(frozen=True)
+class Store:
+    """Artefacts under one root folder, safe to share between processes and users."""
+
+    root: Path
+
+    def folder(self, stage: Stage) -> Path:
+        """Where the finished artefact is or will be."""
+        return self.root / stage.name / stage.key
+
+    def has(self, stage: Stage) -> bool:
+        """Whether the artefact is complete."""
+        return self.folder(stage).is_dir()
+
+    def failure(self, stage: Stage) -> str | None:
+        """The log of the last failure, if the stage has failed and not been completed since."""
+        log = _part(self.folder(stage)) / FAILURE_LOG
+        return log.read_text() if log.is_file() else None
+
+    def compute(self, stage: Stage, progress: Progress | None = None) -> Path:
+        """The artefact's folder; computes it first if it is missing. Its inputs must exist.
+
+        Another process computing the same artefact is waited for.
+
+        Raises:
+            StageFailed: the stage function raised; its log and checkpoints stay in the `.part` folder.
+        """
+        final = self.folder(stage)
+        if final.is_dir():
+            return final
+        with _no_space_message(self.root):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(final.with_name(final.name + ".lock")):
+                if not final.is_dir():
+                    self._compute(stage, final, progress or Progress())
+        return final
+
+    def _compute(self, stage: Stage, final: Path, progress: Progress) -> None:
+        part = _part(final)
+        resumed = part.is_dir()
+        part.mkdir(exist_ok=True)
+        (part / FAILURE_LOG).unlink(missing_ok=True)
+        _write_json(part / "config.json", {"stage": stage.name, "version": stage.version} | _plain(stage.settings))
+        inputs = {name: self.folder(upstream) for name, upstream in stage.inputs.items()}
+        started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
+        try:
+            stage.compute(Job(part, inputs, stage.machine, progress), **stage.settings)
+        except Exception as error:
+            with contextlib.suppress(OSError):
+                (part / FAILURE_LOG).write_text(f"{stage}\n{traceback.format_exc()}")
+            raise StageFailed(f"{stage} failed: {error}\nlog: {part / FAILURE_LOG}") from error
+        record = provenance() | {
+            "seed": stage.settings.get("seed"),
+            "inputs": {name: upstream.key for name, upstream in stage.inputs.items()},
+            "started": started.isoformat(timespec="seconds"),
+            "duration_s": round(time.monotonic() - clock, 3),
+            "resumed": resumed,
+        }
+        _write_json(part / "provenance.json", record)
+        _flush(part)
+        part.rename(final)
+
+    def provenance(self, stage: Stage) -> dict[str, Any]:
+        """Who computed the artefact, when, with what, and how long it took."""
+        return json.loads((self.folder(stage) / "provenance.json").read_text())
+
+    def clean(self, *, everything: bool = False) -> int:
+        """Delete unfinished folders (all artefacts with `everything`) that nobody is computing; returns how many."""
+        deleted = 0
+        for folder in sorted(self.root.glob("*/*")):
+            if not folder.is_dir() or not (everything or folder.suffix == ".part"):
+                continue
+            lock = FileLock(folder.with_name(folder.name.removesuffix(".part") + ".lock"))
+            with contextlib.suppress(TimeoutError), lock.acquire(timeout=0):
+                shutil.rmtree(folder)
+                deleted += 1
+        return deleted
+
+
+def provenance() -> dict[str, Any]:
+    """Commit, versions and hardware of this process."""
+    packages = {name: importlib.metadata.version(name) for name in ("torch", "numpy", "scikit-learn", "pillow")}
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    machine = {"processor": platform.machine(), "cores": os.cpu_count(), "gpu": gpu}
+    return {"commit": commit(), "versions": {"python": platform.python_version()} | packages, "hardware": machine}
+
+
+@functools.cache
+def commit() -> str:
+    """The commit of this source tree, with `-dirty` where tracked files differ from it; `unknown` outside git."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _part(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".part")
+
+
+def _plain(value: Any) -> Any:
+    """Settings as JSON values."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _flush(folder: Path) -> None:
+    """Everything to disk before the rename, so that a power cut cannot leave a finished name on unfinished files."""
+    for path in [*folder.rglob("*"), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _no_space_message(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if not root.exists():
+            raise StageFailed(f"cannot create the store {root}: {error}; choose another runs_dir") from error
+        raise
+    except StageFailed as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno == 28:
+            advice = f"the disk of {root} is full; free some space (`thesis clean`) and start again: nothing is lost"
+            raise StageFailed(f"{error}\n{advice}") from cause
+        raise

@@ -1,0 +1,230 @@
+"""The one training loop, used by every trained stage.
+
+All randomness is a function of (seed, step): the order of an epoch, each image's augmentation, mixing and dropout are
+drawn from generators made anew from those numbers. A run that was killed therefore continues from its checkpoint to
+the same weights, bit for bit, as one that was not.
+
+Published code: `train_cls.py` and `PolyOptimizer` of jiwoon-ahn/psa (tool/torchutils.py). That optimiser hands the
+weight decay to SGD as its momentum (S20): settings carry the effective values.
+"""
+
+import contextlib
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from thesislib.settings import OptimiserSettings
+from thesislib.store import Progress
+
+CHECKPOINT = "checkpoint.safetensors"
+POLY_POWER = 0.9
+ONE_CYCLE_WARMUP = 0.3
+
+# Streams of random numbers that never share a state.
+ORDER, AUGMENTATION, MIXING, DROPOUT, INITIALISATION = range(5)
+
+ParameterGroups = Sequence[dict[str, Any]]
+Objective = Callable[[nn.Module, Any, np.random.Generator], dict[str, Tensor]]
+
+
+class NonFiniteLoss(ArithmeticError):
+    """The loss became infinite or not a number; the last checkpoint before it is kept."""
+
+
+@contextlib.contextmanager
+def memory_advice(settings: str) -> Iterator[None]:
+    """Turns a GPU's out-of-memory error into one that names the settings which lower the need."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise MemoryError(f"the GPU's memory is too small: lower {settings} ({error})") from error
+
+
+def generator(seed: int, stream: int, *position: int) -> np.random.Generator:
+    """Random numbers of one stream at one position (epoch and image, or step)."""
+    return np.random.default_rng([seed, stream, *position])
+
+
+def torch_generator(seed: int, stream: int, *position: int) -> torch.Generator:
+    """The same for torch."""
+    return torch.Generator().manual_seed(int(generator(seed, stream, *position).integers(2**62)))
+
+
+def learning_rate_factor(schedule: str, step: int, total: int) -> float:
+    """Factor on the base learning rate at `step` of `total`.
+
+    `poly`: (1 - t/T)^0.9 (psa tool/torchutils.py). `one_cycle`: cosine up from 1/25 over the first 30 % of the
+    steps, then cosine down to 1/250,000 (Smith 2018, as in torch's OneCycleLR).
+
+    >>> round(learning_rate_factor("poly", 50, 100), 3)
+    0.536
+    """
+    if schedule == "poly":
+        return max(0.0, 1 - step / total) ** POLY_POWER
+    peak = max(ONE_CYCLE_WARMUP * total - 1, 1e-9)
+    start, end, position = (
+        (1 / 25, 1.0, step / peak) if step <= peak else (1.0, 4e-6, (step - peak) / max(total - 1 - peak, 1e-9))
+    )
+    return end + (start - end) / 2 * (1 + math.cos(math.pi * min(position, 1.0)))
+
+
+def build_optimiser(groups: ParameterGroups, settings: OptimiserSettings) -> torch.optim.Optimizer:
+    """SGD, Adam or AdamW over parameter groups that may carry their own `lr` and `weight_decay`."""
+    common: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    if settings.optimiser == "sgd":
+        optimiser: torch.optim.Optimizer = torch.optim.SGD(groups, momentum=settings.momentum, **common)
+    elif settings.optimiser == "adam":
+        optimiser = torch.optim.Adam(groups, **common)
+    else:
+        optimiser = torch.optim.AdamW(groups, **common)
+    for group in optimiser.param_groups:
+        group["base_lr"] = group["lr"]
+    return optimiser
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Batches of a dataset whose items are addressed by (epoch, index); incomplete last batches are dropped."""
+
+    dataset: Dataset
+    size: int
+    batch_size: int
+    epochs: int
+    seed: int
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.size < self.batch_size:
+            raise ValueError(
+                f"{self.size} training images do not fill one batch of {self.batch_size}; lower batch_size or add images"
+            )
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps in one epoch."""
+        return self.size // self.batch_size
+
+    @property
+    def total(self) -> int:
+        """Steps of the whole training."""
+        return self.epochs * self.per_epoch
+
+    def _addresses(self, start: int) -> Iterator[list[tuple[int, int]]]:
+        for epoch in range(start // self.per_epoch, self.epochs):
+            order = generator(self.seed, ORDER, epoch).permutation(self.size)
+            first = start % self.per_epoch if epoch == start // self.per_epoch else 0
+            for step in range(first, self.per_epoch):
+                chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
+                yield [(epoch, int(index)) for index in chosen]
+
+    def starting_at(self, step: int) -> Iterator[Any]:
+        """Collated batches from `step` to the end."""
+        loader: DataLoader = DataLoader(
+            self.dataset,
+            batch_sampler=list(self._addresses(step)),
+            num_workers=self.workers,
+            generator=torch.Generator().manual_seed(0),
+        )
+        return iter(loader)
+
+
+def train(
+    model: nn.Module,
+    groups: ParameterGroups,
+    objective: Objective,
+    batches: Batches,
+    settings: OptimiserSettings,
+    folder: Path,
+    *,
+    device: str = "cpu",
+    checkpoint_seconds: float = 60,
+    progress: Progress | None = None,
+) -> dict[str, list[float]]:
+    """Train `model` in place and return the value of each loss term at each step.
+
+    Args:
+        groups: parameter groups for the optimiser.
+        objective: `objective(model, batch, rng)` returns the weighted loss terms; their sum is minimised.
+        folder: where the checkpoint is written, and looked for.
+        checkpoint_seconds: least time between checkpoints.
+
+    Raises:
+        NonFiniteLoss: with the step; the last checkpoint stays, so that the run can be inspected.
+    """
+    model.to(device)
+    optimiser = build_optimiser(groups, settings)
+    step, history = _resume(folder / CHECKPOINT, model, optimiser)
+    model.train()
+    saved = time.monotonic()
+    for batch in batches.starting_at(step):
+        torch.manual_seed(int(generator(batches.seed, DROPOUT, step).integers(2**62)))
+        for group in optimiser.param_groups:
+            group["lr"] = group["base_lr"] * learning_rate_factor(settings.schedule, step, batches.total)
+        batch = [tensor.to(device) for tensor in batch]
+        with memory_advice("batch_size or augmentation.crop of this stage"):
+            terms = objective(model, batch, generator(batches.seed, MIXING, step))
+            loss = torch.stack(list(terms.values())).sum()
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+        if not torch.isfinite(loss):
+            values = ", ".join(f"{name} {term.item():g}" for name, term in terms.items())
+            raise NonFiniteLoss(
+                f"loss is not finite at step {step} of {batches.total} ({values}); lower the learning rate or the "
+                f"weight of the term; the last good checkpoint is kept in {folder}"
+            )
+        optimiser.step()
+        step += 1
+        for name, term in terms.items():
+            history.setdefault(name, []).append(term.item())
+        if progress:
+            progress(step, batches.total, f"loss {loss.item():.3f}")
+        if time.monotonic() - saved >= checkpoint_seconds and step < batches.total:
+            _save(folder / CHECKPOINT, model, optimiser, step, history)
+            saved = time.monotonic()
+    model.eval()
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    return history
+
+
+def _save(
+    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, step: int, history: dict[str, list[float]]
+) -> None:
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for index, state in optimiser.state_dict()["state"].items():
+        for name, value in state.items():
+            if value is not None:
+                tensors[f"optimiser.{index}.{name}"] = torch.as_tensor(value)
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    unfinished = path.with_suffix(".writing")
+    save_file(contiguous, unfinished, {"step": str(step), "history": json.dumps(history)})
+    with unfinished.open("rb") as file:
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def _resume(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, dict[str, list[float]]]:
+    if not path.is_file():
+        return 0, {}
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    model.load_state_dict({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("model.")})
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimiser."):
+            _, index, entry = name.split(".", 2)
+            state.setdefault(int(index), {})[entry] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    return int(metadata["step"]), json.loads(metadata["history"])
