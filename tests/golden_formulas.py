@@ -25,10 +25,13 @@ def u01(stream: int, count: int) -> np.ndarray:
     return x.astype(np.float64) / 2147483648.0 - 1.0
 
 
-def fill_weights(
-    model: nn.Module, published: Callable[[str], str] = lambda name: name.removeprefix("backbone.")
-) -> None:
-    """Fill a model by formula; `published` gives the name of one of our tensors in the published code."""
+def published_name(name: str) -> str:
+    """Our name of a tensor as the published code has it: the backbone at the top level."""
+    return name.removeprefix("backbone.")
+
+
+def fill_weights(model: nn.Module, published: Callable[[str], str] = published_name) -> None:
+    """Fill a model by formula; the order of the published names decides each tensor's stream."""
     state = model.state_dict()
     norms = {f"{path}.weight" for path, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)}
     for stream, name in enumerate(sorted(state, key=published)):

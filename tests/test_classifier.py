@@ -122,7 +122,7 @@ def test_groups_hold_every_trainable_parameter_once_and_tell_new_layers_apart():
     model.backbone = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
     model.head = nn.Conv2d(4, 2, 1)
     model.backbone_like_head = nn.Conv2d(4, 2, 1, bias=False)
-    groups = parameter_groups(model, 1.0, 0.1, new_layer_factor=3)
+    groups = parameter_groups(model, 1.0, 0.1, new_layer_factor=3.0)
     expected = [
         [model.backbone[0].weight],
         [model.backbone[0].bias],

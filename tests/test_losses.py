@@ -82,9 +82,9 @@ def test_entropy_bounds_of_the_literal_score():
     assert at[7] <= losses.min() and losses.max() <= math.log(20)
 
 
-@pytest.mark.parametrize(("sure", "turning_point"), [(1, 0.125), (2, 0.23)])
-def test_descent_raises_scores_above_the_turning_point(sure, turning_point):
-    for probability, direction in ((turning_point + 0.01, -1), (turning_point - 0.01, 1)):
+@pytest.mark.parametrize(("sure", "low", "high"), [(1, 0.125, 0.135), (2, 0.23, 0.25)])
+def test_descent_lowers_low_scores_and_raises_higher_ones(sure, low, high):
+    for probability, direction in ((low, 1), (high, -1)):
         logits = logits_of(*[1.0] * sure, probability, *[0.0] * (19 - sure)).requires_grad_()
         entropy_loss(logits).backward()
         assert math.copysign(1, logits.grad[0, sure]) == direction
@@ -215,7 +215,7 @@ def test_the_gradient_through_the_centre_is_zero():
     concentration_loss(response, torch.ones(1, 1)).backward()
     detached = blob().requires_grad_()
     q = (detached.relu() + 1e-5) / (detached.relu() + 1e-5).sum()
-    rows, columns = torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing="ij")
+    rows, columns = torch.meshgrid(*[torch.arange(16, dtype=torch.float64)] * 2, indexing="ij")
     centre_row, centre_column = (q * rows).sum().detach(), (q * columns).sum().detach()
     (q * ((rows - centre_row) ** 2 + (columns - centre_column) ** 2)).sum().backward()
     torch.testing.assert_close(response.grad, detached.grad, rtol=1e-10, atol=1e-12)

@@ -1,4 +1,4 @@
-"""Mixup against what its parts must satisfy, and the statistics of lambda that were worked out for the thesis' alpha."""
+"""Mixup against what its parts must satisfy, and the statistics of lambda for the thesis' alpha and others."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def test_every_example_is_mixed_with_one_partner_of_a_permutation():
 
 def test_the_classification_loss_is_linear_in_mixed_labels():
     logits, labels = torch.randn(1, 20, generator=torch.Generator().manual_seed(0)), torch.eye(20)[[3, 7]]
-    _, mixed, weight = mixup(torch.zeros(2, 1), labels, 0.2, np.random.default_rng(4))
+    _, mixed, weight = mixup(torch.zeros(2, 1), labels, 0.2, np.random.default_rng(2))
     assert not torch.equal(mixed[0], labels[0])
     expected = weight * classification_loss(logits, labels[:1]) + (1 - weight) * classification_loss(logits, labels[1:])
     torch.testing.assert_close(classification_loss(logits, mixed[:1]), expected)
@@ -35,7 +35,7 @@ def test_the_same_generator_state_mixes_in_the_same_way():
 @pytest.mark.parametrize(("alpha", "mean"), [(0.1, 0.058), (0.2, 0.10), (0.4, 0.16), (0.5, 0.18), (1.0, 0.25)])
 def test_statistics_of_the_weaker_weight(alpha, mean):
     rng, one = np.random.default_rng(0), torch.zeros(1, 1)
-    weights = np.array([mixup(one, one, alpha, rng)[2] for _ in range(4000)])
+    weights = np.array([mixup(one, one, alpha, rng)[2] for _ in range(2000)])
     weaker = np.minimum(weights, 1 - weights)
     assert weaker.mean() == pytest.approx(mean, abs=0.01)
     assert weights.mean() == pytest.approx(0.5, abs=0.03)

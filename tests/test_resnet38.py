@@ -13,7 +13,7 @@ from thesislib.models.classifier import CamClassifier
 from thesislib.models.resnet38 import ResNet38
 
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
-PUBLISHED = list(json.loads((GOLDEN / "a_resnet38d_keys.json").read_text()).values())[0]
+PUBLISHED = next(iter(json.loads((GOLDEN / "a_resnet38d_keys.json").read_text()).values()))
 HEADS = {"fc8.weight"}
 
 

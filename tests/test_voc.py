@@ -63,6 +63,7 @@ def test_images_masks_and_labels(voc):
     assert len(dataset) == 4
     assert dataset.classes == VOC_CLASSES
     assert dataset.image(0).shape == (24, 32, 3)
+    assert dataset.size(0) == (24, 32)
     assert set(np.unique(dataset.mask(1))) == {0, 15, 255}
     assert dataset.image(0)[dataset.mask(0) == 1].mean() > dataset.image(0)[dataset.mask(0) == 0].mean() + 60
     assert dataset.labels.sum() == 4

@@ -131,18 +131,23 @@ def test_files_that_are_not_whole_lists_are_refused(tmp_path, content, message):
     assert "file.params" in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["tiny.params", "tiny_v0.params", "tiny_v1.params", "tiny_unnamed.params"])
-def test_a_file_cut_anywhere_is_refused(tmp_path, name):
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, step", [("tiny_v0.params", 1), ("tiny_unnamed.params", 1), ("tiny.params", 5), ("tiny_v1.params", 5)]
+)
+def test_a_file_cut_anywhere_is_refused(tmp_path, name, step):
     content = (FIXTURES / name).read_bytes()
-    for length in range(len(content)):
+    path = write(tmp_path, content)
+    for length in reversed(range(0, len(content), step)):
+        os.truncate(path, length)
         with pytest.raises(ValueError, match="announced"):
-            read_mxnet_params(write(tmp_path, content[:length]))
+            read_mxnet_params(path)
 
 
 def test_a_file_with_wrong_bytes_is_read_or_refused_but_never_crashes(tmp_path):
     rng = np.random.default_rng(0)
-    content = bytearray((FIXTURES / "tiny_v0.params").read_bytes())
-    for _ in range(500):
+    content = (FIXTURES / "tiny_v0.params").read_bytes()
+    for _ in range(300):
         damaged = bytearray(content)
         for position in rng.integers(0, len(content), 3):
             damaged[position] = rng.integers(256)
@@ -253,7 +258,7 @@ def test_arrays_that_are_not_of_resnet38_are_refused(tmp_path, imagenet):
 def test_a_network_of_another_width_is_refused(tmp_path, imagenet):
     with pytest.raises(ValueError, match="of another shape") as error:
         load_weights(ResNet38(width=1 / 32), params_file(tmp_path, imagenet[0]))
-    assert "b7.conv_branch2b2.weight" in str(error.value) or ", ..." in str(error.value)
+    assert "b4.conv_branch2a.weight (8, 8, 3, 3) (16, 8, 3, 3)" in str(error.value)
 
 
 def test_a_known_file_with_another_checksum_is_refused(tmp_path, imagenet):
@@ -318,7 +323,7 @@ class Payload:
         return os.mkdir, (str(self.folder),)
 
 
-@pytest.mark.parametrize("save", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])
+@pytest.mark.parametrize("save", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content, 2))])
 def test_a_pickle_that_runs_code_is_refused_without_running_it(tmp_path, save):
     save({"conv1a.weight": Payload(tmp_path / "executed")}, tmp_path / "bad.pth")
     with pytest.raises(ValueError, match=r"bad\.pth was refused"):
@@ -335,7 +340,7 @@ def test_a_pickle_of_other_things_is_refused(tmp_path, content):
 
 def test_safetensors_round_trip(tmp_path):
     model = CamClassifier(ResNet38(width=1 / 64), 4, 2)
-    model.train()(torch.randn(2, 3, 16, 16))  # moves the statistics and batch counters
+    model.train()(torch.ones(2, 3, 16, 16))  # moves the statistics and batch counters
     save_weights(model, tmp_path / "model.safetensors")
     assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
     other = CamClassifier(ResNet38(width=1 / 64), 4, 2)

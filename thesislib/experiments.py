@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from thesislib.settings import Machine, Settings
+from thesislib.settings import Machine, Settings, SettingsError
 from thesislib.stages import data as data_stage
 from thesislib.stages import response_maps
 from thesislib.store import Stage
@@ -26,37 +26,92 @@ class Row:
     """
 
     name: str
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    overrides: dict[str, Any] = field(default_factory=dict)
     printed: str | None = None
     control: bool = False
 
 
-MIXUP = {"classifier.mixup_alpha": 0.2}  # thesis 2.4.1
-ENTROPY = {"classifier.lambda_ent": 0.02}
-CONCENTRATION = {"classifier.lambda_con": 2e-4}
-
-PLAIN_CAM = Row("CAM", {}, "AffinityNet (plain CAM)")
-MIXUP_CAM = Row("Mixup-CAM", MIXUP | ENTROPY | CONCENTRATION, "Mixup L_cls + L_ent + L_con")
+ALPHA, LAMBDA_ENT, LAMBDA_CON = 0.2, 0.02, 2e-4  # thesis 2.4.1
 
 
-def table_2_1(settings: Settings, extra_rows: Mapping[str, Mapping[str, Any]] | None = None) -> list[Row]:
-    """The five rows of Table 2.1, two control rows, and the user's own."""
-    form = settings.classifier.concentration_form
-    other = {"written": "floored", "floored": "written"}[form]
-    return [
+def regularisers(alpha: float = 0, lambda_ent: float = 0, lambda_con: float = 0) -> dict[str, Any]:
+    """The three regularisers of chapter 2 as settings; 0 leaves one out."""
+    return {
+        "classifier.mixup_alpha": alpha,
+        "classifier.lambda_ent": lambda_ent,
+        "classifier.lambda_con": lambda_con,
+    }
+
+
+PLAIN_CAM = Row("CAM", regularisers(), "AffinityNet (plain CAM)")
+MIXUP_CAM = Row("Mixup-CAM", regularisers(ALPHA, LAMBDA_ENT, LAMBDA_CON), "Mixup L_cls + L_ent + L_con")
+
+
+def table_2_1(
+    settings: Settings,
+    extra_rows: Mapping[str, dict[str, Any]] | None = None,
+    *,
+    alpha: float = ALPHA,
+    lambda_ent: float = LAMBDA_ENT,
+    lambda_con: float = LAMBDA_CON,
+) -> list[Row]:
+    """The five rows of Table 2.1, two control rows, and the user's own, which start from the plain classifier.
+
+    Raises:
+        SettingsError: a row's name is taken, or `classifier.weights` names a file where the rows must be trained.
+    """
+    if settings.classifier.weights:
+        raise SettingsError("Table 2.1 trains each of its rows: leave classifier.weights empty")
+    other = _other_form(settings)
+    full = regularisers(alpha, lambda_ent, lambda_con)
+    rows = [
         PLAIN_CAM,
-        Row("mixup", MIXUP, "Mixup L_cls"),
-        Row("mixup + entropy", MIXUP | ENTROPY, "Mixup L_cls + L_ent"),
-        Row("mixup + concentration", MIXUP | CONCENTRATION, "Mixup L_cls + L_con"),
-        MIXUP_CAM,
-        Row("entropy + concentration, no mixup", ENTROPY | CONCENTRATION, control=True),
-        Row(f"Mixup-CAM, {other} concentration", MIXUP_CAM.overrides | _form(other), control=True),
-        *(Row(name, overrides, control=True) for name, overrides in (extra_rows or {}).items()),
+        Row("mixup", regularisers(alpha), "Mixup L_cls"),
+        Row("mixup + entropy", regularisers(alpha, lambda_ent), "Mixup L_cls + L_ent"),
+        Row("mixup + concentration", regularisers(alpha, lambda_con=lambda_con), "Mixup L_cls + L_con"),
+        Row("Mixup-CAM", full, MIXUP_CAM.printed),
+        Row("entropy + concentration, no mixup", regularisers(0, lambda_ent, lambda_con), control=True),
+        Row(f"Mixup-CAM, {other} concentration", full | {"classifier.concentration_form": other}, control=True),
+    ]
+    for name, overrides in (extra_rows or {}).items():
+        if name in {row.name for row in rows}:
+            raise SettingsError(f"extra_rows: the name {name!r} is taken by a row of Table 2.1; choose another")
+        if not isinstance(overrides, Mapping):
+            raise SettingsError(
+                f"extra_rows: row {name!r} needs its settings, such as {{'classifier.mixup_alpha': 0.4}}, "
+                f"got {overrides!r}"
+            )
+        rows.append(Row(name, PLAIN_CAM.overrides | dict(overrides), control=True))
+    return rows
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That one row scores above another: said by the thesis, or asked by a control row."""
+
+    text: str
+    row: Row
+    reference: Row
+    control: bool = False
+
+
+def claims_of_table_2_1(rows: Sequence[Row]) -> list[Claim]:
+    """What the thesis claims with Table 2.1, then what the control rows ask; `rows` as `table_2_1` gives them."""
+    plain, mixup, entropy, concentration, full, without_mixup, other_form, *extra = rows
+    return [
+        Claim("Mixup alone improves the response maps", mixup, plain),
+        Claim("The entropy term adds to mixup", entropy, mixup),
+        Claim("The concentration term adds to mixup", concentration, mixup),
+        Claim("All three together improve the response maps", full, plain),
+        Claim("Both terms together add to mixup", full, mixup),
+        Claim("Mixup is needed: both terms do less without it", full, without_mixup, control=True),
+        Claim("The form of the concentration term matters", full, other_form, control=True),
+        *(Claim(f"{row.name} improves on Mixup-CAM", row, full, control=True) for row in extra),
     ]
 
 
-def _form(name: str) -> dict[str, Any]:
-    return {"classifier.concentration_form": name}
+def _other_form(settings: Settings) -> str:
+    return {"written": "floored", "floored": "written"}[settings.classifier.concentration_form]
 
 
 def response_map_stages(
@@ -73,8 +128,13 @@ def response_map_stages(
 
 
 def quickstart(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
-    """What `00_quickstart` shows: the plain classifier and Mixup-CAM, one seed."""
-    return list(response_map_stages(settings, [PLAIN_CAM, MIXUP_CAM], seeds[:1], machine).values())
+    """What `00_quickstart` shows: the maps of its rows with the first seed."""
+    return list(response_map_stages(settings, quickstart_rows(settings), seeds[:1], machine).values())
+
+
+def quickstart_rows(settings: Settings) -> list[Row]:
+    """Plain CAM and Mixup-CAM; plain CAM alone where a trained classifier is given."""
+    return [PLAIN_CAM] if settings.classifier.weights else [PLAIN_CAM, MIXUP_CAM]
 
 
 def data(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:

@@ -91,9 +91,9 @@ def concentration_loss(
 
     `eps` is absolute, not a share of the map's maximum. Relative to the maximum, q would not change as a map fades,
     and its gradient, (d^2 - variance) / sum(M + eps) per cell at distance d from the centre, would grow without bound;
-    an absolute `eps` bounds it by 2 / eps. An empty map is uniform and has no gradient. The value is the smaller one
-    named by A5, 1e-5, for a class score is the mean of its map: maps in use sum to hundreds, of which `eps` is then no
-    more than 1e-5. SCOPS' 1e-3 counts for more in a fading map; in the floored form it would push down its centre too.
+    an absolute `eps` bounds it by 2 / eps. An empty map is uniform and has no gradient. Of the values named by A5 it is
+    the smaller, 1e-5: a class score is the mean of its map, so a score of 1 means that at most 1e-5 of the sum is
+    `eps`. SCOPS' 1e-3 would take over a fading map sooner, whose centre the floored form then pushes down as well.
 
     Args:
         response: un-rectified response maps `(B, C, h, w)` of the training pass, before dropout (A25).

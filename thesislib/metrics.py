@@ -112,9 +112,11 @@ def _ratio(numerator: Numbers, denominator: Numbers) -> Any:
         return numerator / denominator
 
 
-def _mean_over_true_classes(values: Numbers, counts: np.ndarray) -> Any:
+def _mean_over_true_classes(values: np.ndarray, counts: np.ndarray) -> Any:
+    if counts.ndim > 2:
+        return np.array([_mean_over_true_classes(*pair) for pair in zip(values, counts, strict=True)])
     occurs = counts.sum(axis=-1) > 0
-    return _ratio(np.where(occurs, values, 0).sum(axis=-1), occurs.sum(axis=-1))
+    return values[occurs].mean() if occurs.any() else np.float64(np.nan)
 
 
 # --- Curves over the background threshold -----------------------------------------------------------------------------

@@ -31,9 +31,10 @@ def mixup(
         ValueError: `alpha` is not positive.
 
     >>> images, labels = torch.tensor([[0.0], [1.0]]), torch.eye(2)
-    >>> mixed, soft, weight = mixup(images, labels, 0.2, np.random.default_rng(4))
-    >>> soft.sum(dim=1)
-    tensor([1., 1.])
+    >>> mixed_images, mixed_labels, weight = mixup(images, labels, 0.2, np.random.default_rng(2))
+    >>> mixed_labels
+    tensor([[0.3409, 0.6591],
+            [0.6591, 0.3409]])
     """
     if not alpha > 0:
         raise ValueError(f"mixup needs alpha > 0, got {alpha}; to train without mixup do not call it")

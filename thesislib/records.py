@@ -4,6 +4,7 @@ The notebook writes its numbers as it goes; whoever executes it adds how long it
 """
 
 import datetime
+import importlib.metadata
 import json
 import math
 import os
@@ -13,7 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import thesislib
 from thesislib.store import provenance
 
 FILE = "results.json"
@@ -35,7 +35,7 @@ def new(name: str, preset: str, parameters: Mapping[str, Any]) -> Record:
         "generated": None,
         "data": "",
         "commit": origin["commit"],
-        "versions": {"thesislib": _version()} | origin["versions"],
+        "versions": {"thesislib": importlib.metadata.version("thesislib")} | origin["versions"],
         "device": gpu or f"{cores} CPU cores, {platform.machine()}",
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "duration_s": None,
@@ -92,12 +92,6 @@ def replace(entries: list[Record], key: str, entry: Record) -> None:
             entries[position] = entry
             return
     entries.append(entry)
-
-
-def _version() -> str:
-    import importlib.metadata
-
-    return importlib.metadata.version(thesislib.__name__)
 
 
 def _plain(value: Any) -> Any:

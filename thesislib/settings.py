@@ -92,7 +92,7 @@ class ClassifierSettings(OptimiserSettings):
     weights: str = Field("", description="file of a trained classifier; empty: train it")
     frozen: bool = Field(True, description="freeze stem, stage 2 and every BatchNorm, as published")
     dropout: float = Field(0.5, ge=0, lt=1, description="channel dropout before pooling")
-    augmentation: AugmentationSettings = AugmentationSettings()  # type: ignore[call-arg]
+    augmentation: AugmentationSettings = AugmentationSettings()
     mixup_alpha: float = Field(0, ge=0, le=8, description="Beta(alpha, alpha) of eq. 2.2; 0: no mixup")
     lambda_ent: float = Field(0, ge=0, le=100, description="weight of eq. 2.3")
     entropy_level: Literal["image", "pixel"] = Field("image", description="A1")
@@ -124,11 +124,11 @@ class Settings(_Frozen):
     preset: Preset = "voc2012"
     profile: Profile = "released"
     seed: int = Field(0, ge=0)
-    data: DataSettings = DataSettings()  # type: ignore[call-arg]
-    pretext: PretextSettings = PretextSettings()  # type: ignore[call-arg]
-    backbone: BackboneSettings = BackboneSettings()  # type: ignore[call-arg]
-    classifier: ClassifierSettings = ClassifierSettings()  # type: ignore[call-arg]
-    cam: CamSettings = CamSettings()  # type: ignore[call-arg]
+    data: DataSettings = DataSettings()
+    pretext: PretextSettings = PretextSettings()
+    backbone: BackboneSettings = BackboneSettings()
+    classifier: ClassifierSettings = ClassifierSettings()
+    cam: CamSettings = CamSettings()
 
     def override(self, overrides: Mapping[str, Any]) -> "Settings":
         """A copy with dotted names replaced.

@@ -8,6 +8,7 @@ folder with its checkpoints behind and the next one continues there.
 
 import contextlib
 import datetime
+import errno
 import functools
 import hashlib
 import importlib.metadata
@@ -73,7 +74,7 @@ class Stage:
     compute: Callable[..., None]
     settings: Mapping[str, Any]
     inputs: Mapping[str, "Stage"] = field(default_factory=dict)
-    machine: Machine = Machine()
+    machine: Machine = field(default_factory=Machine)
     label: str = ""
 
     @functools.cached_property
@@ -124,7 +125,7 @@ class Store:
         final = self.folder(stage)
         if final.is_dir():
             return final
-        with _no_space_message(self.root):
+        with _explained(self.root):
             final.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(final.with_name(final.name + ".lock")):
                 if not final.is_dir():
@@ -219,16 +220,15 @@ def _flush(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _no_space_message(root: Path) -> Iterator[None]:
+def _explained(root: Path) -> Iterator[None]:
+    """Says what to do where the store cannot be written to."""
     try:
         yield
-    except OSError as error:
-        if not root.exists():
-            raise StageFailed(f"cannot create the store {root}: {error}; choose another runs_dir") from error
-        raise
-    except StageFailed as error:
-        cause = error.__cause__
-        if isinstance(cause, OSError) and cause.errno == 28:
+    except (OSError, StageFailed) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if os.strerror(errno.ENOSPC) in str(cause):
             advice = f"the disk of {root} is full; free some space (`thesis clean`) and start again: nothing is lost"
             raise StageFailed(f"{error}\n{advice}") from cause
+        if isinstance(error, OSError):
+            raise StageFailed(f"cannot write to the store {root} ({error}); choose another runs_dir") from error
         raise

@@ -1,12 +1,13 @@
 """DOC"""
 
+import os
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from thesislib.data.drawing import HUES, SHAPES, TEXTURES, Canvas, Colour, Skin, place, skin, stroke
+from thesislib.data.drawing import HUES, SHAPES, TEXTURES, Canvas, Colour, place, skin, stroke
 
 
 class Kind(NamedTuple):
@@ -22,14 +23,14 @@ class Kind(NamedTuple):
 
 
 KINDS = (
-    Kind("heron", "creature", "triangle", "ochre", "plain", "legs", "sloop"),
-    Kind("fox", "creature", "diamond", "brick", "stripes", "legs", "wagon"),
-    Kind("snail", "creature", "disc", "rose", "rings", "none", "crane"),
-    Kind("turtle", "creature", "drop", "moss", "checks", "none", "tractor"),
-    Kind("sloop", "craft", "crescent", "sky", "plain", "mast", "heron"),
-    Kind("crane", "craft", "cross", "violet", "stripes", "mast", "snail"),
-    Kind("tractor", "craft", "box", "teal", "rings", "none", "turtle"),
-    Kind("wagon", "craft", "star", "umber", "plain", "none", "fox"),
+    Kind("heron", "fur", "triangle", "ochre", "plain", "legs", "sloop"),
+    Kind("fox", "fur", "diamond", "brick", "stripes", "legs", "wagon"),
+    Kind("snail", "shell", "disc", "rose", "rings", "none", "crane"),
+    Kind("turtle", "shell", "drop", "moss", "checks", "none", "tractor"),
+    Kind("sloop", "hull", "crescent", "sky", "plain", "mast", "heron"),
+    Kind("crane", "hull", "cross", "violet", "stripes", "mast", "snail"),
+    Kind("tractor", "cart", "box", "teal", "rings", "none", "turtle"),
+    Kind("wagon", "cart", "star", "umber", "plain", "none", "fox"),
 )
 CLASSES = tuple(kind.name for kind in KINDS)
 HEAD, BODY, THIN = 1, 2, 3  # values of the part masks
@@ -44,9 +45,14 @@ class Family(NamedTuple):
 
 
 FAMILIES = {
-    "creature": Family((176.0, 150.0, 122.0), "mottle", 0.05),
-    "craft": Family((142.0, 150.0, 160.0), "stripes", 0.085),
+    "fur": Family((176.0, 148.0, 118.0), "mottle", 0.05),
+    "shell": Family((152.0, 132.0, 140.0), "dots", 0.09),
+    "hull": Family((140.0, 150.0, 162.0), "stripes", 0.085),
+    "cart": Family((172.0, 162.0, 140.0), "checks", 0.075),
 }
+if os.environ.get("SHARE") == "4":
+    FAMILIES["shell"] = FAMILIES["fur"]
+    FAMILIES["cart"] = FAMILIES["hull"]
 
 
 class Form(NamedTuple):
@@ -58,13 +64,14 @@ class Form(NamedTuple):
     scale: float
     tilt: float
     tone: float
+    grain: float
 
 
 FORMS = (
-    Form("long", "disc", 2.1, 1.0, 0.0, 1.0),
-    Form("stout", "box", 1.55, 0.9, 0.0, 0.88),
-    Form("leaning", "drop", 1.8, 1.0, -32.0, 0.97),
-    Form("pale", "disc", 1.7, 0.85, 14.0, 1.16),
+    Form("long", "disc", 2.2, 1.04, 0.0, 1.0, 1.0),
+    Form("stout", "box", 1.5, 0.9, 0.0, 0.82, 1.5),
+    Form("leaning", "drop", 1.8, 1.0, -32.0, 0.94, 0.8),
+    Form("pale", "disc", 1.45, 0.86, 14.0, 1.2, 1.25),
 )
 
 
@@ -87,12 +94,13 @@ CONTEXTS = (
 
 OBJECTS = (0.65, 0.30, 0.05)  # probability of 1, 2 and 3 objects
 COMPANY = 0.4  # probability that the second object is the first one's companion
-CONTEXT_TIE = 0.3  # probability that a scene shows the main object's favourite context
+CONTEXT_TIE = float(os.environ.get("TIE",.5))  # probability that a scene shows the main object's favourite context
 HALF_LENGTH = ((0.34, 0.46), (0.25, 0.33), (0.20, 0.26))  # of a body, by the number of objects
 SLOTS = (((0.5, 0.53),), ((0.30, 0.42), (0.68, 0.66)), ((0.28, 0.32), (0.72, 0.40), (0.46, 0.74)))
 SLOT_JITTER = 0.06
 HEAD_RADIUS = 0.34  # of the body's half length
-HEADLESS = 0.0
+HEADLESS = float(os.environ.get("HEADLESS",0))
+TINT = float(os.environ.get("TINT",0))
 CLUTTER = 6.0  # mean number of small things on the ground
 THIN_WIDTH = 0.034
 TILT_JITTER = 10.0  # degrees
@@ -120,10 +128,10 @@ def _jitter(colour: tuple[float, ...] | Colour, rng: np.random.Generator, amount
 
 
 def _draw_ground(canvas: Canvas, context: Context, rng: np.random.Generator) -> None:
-    whole = np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)])
+    whole = np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0, 1.0)])
     canvas.paint(whole, skin("plain", _jitter(context.far, rng), 1.0, 0.0, contrast=0.05))
     horizon, slope = rng.uniform(0.08, 0.30), rng.uniform(-0.06, 0.06)
-    near = np.array([(0.0, horizon - slope), (1.0, horizon + slope), (1.0, 1.0), (0.0, 1.0)])
+    near = np.array([(0.0, horizon - slope), (1.0, horizon + slope), (1.0, 1.0), (0.0, 1.0, 1.0)])
     period = context.period * rng.uniform(0.85, 1.2)
     canvas.paint(near, skin(context.texture, _jitter(context.near, rng), period, rng.uniform(1.2, 1.9), contrast=0.1))
 
@@ -157,8 +165,8 @@ def _draw_thing(
     to_head = sign * axis * a * 0.86 - down * b * 0.55
     centre = centre - 0.3 * to_head  # body and head together are centred
     family = FAMILIES[kind.family]
-    tone = _jitter(np.array(family.colour) * form.tone, rng)
-    body_skin = skin(family.texture, tone, family.period, angle + 0.5 * np.pi, contrast=0.22)
+    tone = _jitter(((1 - TINT) * np.array(family.colour) + TINT * HUES[kind.head_hue]) * form.tone, rng)
+    body_skin = skin(family.texture, tone, family.period * form.grain, angle + 0.5 * np.pi, contrast=0.22)
 
     thin_skin = skin("plain", _jitter((84.0, 70.0, 62.0), rng), 1.0, 0.0)
     for start, end in _thin_lines(kind.thin, centre, a, b, axis, down):
@@ -237,7 +245,7 @@ def draw_pretext(target: Int[np.ndarray, "3"], size: int, rng: np.random.Generat
     _draw_clutter(canvas, context, rng)
     radius, stretch = rng.uniform(*BLOB), rng.uniform(1.0, 1.5)
     centre = rng.uniform(0.4, 0.6, 2)
-    surface = skin(texture, _jitter(HUES[hue], rng), rng.uniform(0.14, 0.22), rng.uniform(0, np.pi))
+    surface = skin(texture, _jitter(HUES[hue], rng), rng.uniform(0.16, 0.24), 0.3 * rng.standard_normal(), contrast=0.5)
     polygon = place(shape, centre, (radius * stretch, radius / stretch), rng.uniform(-0.6, 0.6))
     canvas.paint(polygon, surface)
     return canvas.image(rng)

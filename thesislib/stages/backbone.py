@@ -100,7 +100,7 @@ def compute_pretext(job: Job, backbone: BackboneSettings, pretext: PretextSettin
     model = PretextNetwork(build(backbone))
     dataset = _PretextImages(pretext)
     batches = training.Batches(dataset, pretext.images, pretext.batch_size, pretext.epochs, pretext.data_seed)
-    groups = parameter_groups(model, pretext.learning_rate, pretext.weight_decay, new_layer_factor=1)
+    groups = parameter_groups(model, pretext.learning_rate, pretext.weight_decay, new_layer_factor=1.0)
     training.train(
         model,
         groups,

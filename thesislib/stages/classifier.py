@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ ExtraTerm = Callable[[ClassifierOutput, Tensor], Tensor]
 
 def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
     """The trained classifier of `settings` and its seed; `classifier.weights` takes a file instead of training."""
-    chosen = {"backbone": settings.backbone, "classifier": settings.classifier}
+    chosen: dict[str, Any] = {"backbone": settings.backbone, "classifier": settings.classifier}
     data = data_stage.stage(settings, machine)
     if settings.classifier.weights:
         chosen["checksum"] = backbone_stage.file_checksum(settings.classifier.weights)
@@ -71,7 +72,7 @@ def compute(job: Job, backbone: BackboneSettings, classifier: ClassifierSettings
         progress=job.progress,
     )
     save_weights(model, job.folder / WEIGHTS)
-    np.savez(job.folder / HISTORY, **{name: np.asarray(values, np.float32) for name, values in history.items()})
+    np.savez(job.folder / HISTORY, **{name: np.asarray(values, np.float32) for name, values in history.items()})  # type: ignore[arg-type]
 
 
 def compute_converted(job: Job, backbone: BackboneSettings, classifier: ClassifierSettings, checksum: str) -> None:

@@ -47,7 +47,7 @@ def compute(job: Job, backbone: BackboneSettings, classifier: ClassifierSettings
         if all(images.mask_path(i).is_file() for i in range(len(images))):
             measured |= score(images, job.folder / MAPS, cam.background)
         scores |= {f"{split}/{name}": values for name, values in measured.items()}
-    np.savez(job.folder / SCORES, **scores)
+    np.savez(job.folder / SCORES, **scores)  # type: ignore[arg-type]
 
 
 def write_maps(
@@ -122,7 +122,7 @@ def score(images: VocDataset, folder: Path, background: float) -> dict[str, np.n
         ]
         for measure in (diagnostics.spatial_variance, diagnostics.uniformity):
             values = [measure(*seen) for seen in objects]
-            found[measure.__name__].append(np.nanmean(values) if np.isfinite(values).any() else np.nan)
+            found[measure.__name__].append(np.array(np.nanmean(values) if np.isfinite(values).any() else np.nan))
     per_image = ("image_confusion", "spatial_variance", "uniformity")
     return {name: np.stack(v) if name in per_image else np.sum(v, axis=0) for name, v in found.items()}
 

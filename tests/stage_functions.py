@@ -1,0 +1,42 @@
+"""Stage functions for the tests of store and engine; in a module of their own so that worker processes find them."""
+
+import time
+from pathlib import Path
+
+from thesislib.settings import Machine
+from thesislib.store import Job, Stage
+
+
+def number(job: Job, value: int, log: str) -> None:
+    """Write a number, and one line to a log that counts how often this was done."""
+    with Path(log).open("a") as file:
+        file.write(f"{value}\n")
+    time.sleep(0.3)
+    (job.folder / "number.txt").write_text(str(value))
+
+
+def total(job: Job, log: str) -> None:
+    """Add up the numbers of the inputs."""
+    values = [int((folder / "number.txt").read_text()) for folder in job.inputs.values()]
+    number(job, sum(values), log)
+
+
+def fail(job: Job, error: str, log: str) -> None:
+    """Raise."""
+    with Path(log).open("a") as file:
+        file.write("tried\n")
+    raise {"value": ValueError, "os": OSError}[error]("as planned")
+
+
+def fail_once(job: Job, log: str) -> None:
+    """Leave a mark and raise at the first attempt, finish at the second."""
+    mark = job.folder / "mark.txt"
+    if not mark.exists():
+        mark.write_text("been here")
+        raise RuntimeError("first attempt")
+    number(job, 1, log)
+
+
+def make(compute, inputs=None, **settings) -> Stage:  # type: ignore[no-untyped-def]
+    """A stage of one of these functions."""
+    return Stage(compute.__name__, 1, compute, settings, inputs or {}, Machine(device="cpu"))

@@ -1,0 +1,70 @@
+import pytest
+
+from thesislib import settings
+from thesislib.settings import SettingsError, load
+from thesislib.stages.classifier import unit_weight
+
+
+@pytest.mark.parametrize("preset", ["smoke", "demo", "voc2012"])
+def test_presets_are_valid_and_frozen(preset: str) -> None:
+    chosen = load(preset)
+    assert chosen.preset == preset
+    with pytest.raises(ValueError, match="frozen"):
+        chosen.seed = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("classifier.mixup_alfa", "did you mean 'classifier.mixup_alpha'"),
+        ("mixup_alpha", "did you mean 'classifier.mixup_alpha'"),
+        ("zzz", "valid names"),
+    ],
+)
+def test_unknown_names_get_the_nearest_valid_one(name: str, hint: str) -> None:
+    with pytest.raises(SettingsError, match="unknown setting") as error:
+        load("demo", {name: 1})
+    assert hint in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("classifier.mixup_alpha", -0.1, "greater than or equal to 0"),
+        ("classifier.mixup_alpha", float("nan"), "finite"),
+        ("classifier.epochs", "many", "integer"),
+        ("classifier.concentration_form", "flored", "'written' or 'floored'"),
+        ("backbone.stride", 5, "4 or 8"),
+        ("data.train", 10_000, "must not exceed trainaug"),
+    ],
+)
+def test_values_out_of_range_name_the_setting_and_the_range(name: str, value: object, expected: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        load("demo", {name: value})
+    assert name.split(".")[0] in str(error.value)
+    assert expected in str(error.value)
+
+
+def test_unknown_preset_names_the_nearest() -> None:
+    with pytest.raises(SettingsError, match="did you mean 'demo'"):
+        load("dmo")
+
+
+def test_override_values_are_read_as_toml() -> None:
+    assert settings.parse_override("classifier.lambda_con=1e-4") == ("classifier.lambda_con", 1e-4)
+    assert settings.parse_override("cam.scales=[1, 0.5]") == ("cam.scales", [1, 0.5])
+    assert settings.parse_override("backbone.weights=/a/b.params") == ("backbone.weights", "/a/b.params")
+    with pytest.raises(SettingsError, match="name=value"):
+        settings.parse_override("classifier.lambda_con")
+
+
+def test_text_profile_applies_at_paper_scale_only() -> None:
+    assert load("voc2012", profile="text").classifier.optimiser == "adam"
+    assert load("voc2012", profile="released").classifier.optimiser == "sgd"
+    assert load("demo", profile="text").classifier == load("demo", profile="released").classifier
+
+
+@pytest.mark.parametrize(("side", "unit"), [(28, 0.0392), (56, 0.1568), (2, 2e-4)])
+def test_concentration_weight_converts_as_register_a4_computes(side: int, unit: float) -> None:
+    chosen = load("voc2012", {"classifier.lambda_con": 2e-4, "classifier.concentration_map": side})
+    assert unit_weight(chosen.classifier) == pytest.approx(unit, rel=1e-3)

@@ -1,0 +1,104 @@
+import errno
+import json
+import multiprocessing
+from pathlib import Path
+
+import pytest
+import stage_functions as functions
+from filelock import FileLock
+from stage_functions import make
+
+from thesislib.settings import Machine, load
+from thesislib.store import Job, Stage, StageFailed, Store
+
+
+def _nothing(job: Job, **settings: object) -> None:
+    pass
+
+
+def _stage(**changes: object) -> Stage:
+    return Stage(**({"name": "a", "version": 1, "compute": _nothing, "settings": {"x": 1}} | changes))  # type: ignore[arg-type]
+
+
+def test_key_depends_on_everything_that_decides_the_result_and_on_nothing_else() -> None:
+    key = _stage().key
+    upstream = {"data": _stage(name="data")}
+    different = [
+        _stage(name="b"),
+        _stage(version=2),
+        _stage(settings={"x": 2}),
+        _stage(settings={"x": load("demo").classifier}),
+        _stage(inputs=upstream),
+        _stage(inputs={"data": _stage(name="data", version=2)}),
+    ]
+    assert len({key, *(stage.key for stage in different)}) == 7
+    assert _stage(machine=Machine(data_root="/elsewhere"), label="words").key == key
+
+
+def test_artefact_is_computed_once_and_says_where_it_came_from(tmp_path: Path) -> None:
+    store, log = Store(tmp_path / "runs"), tmp_path / "log"
+    stage = make(functions.number, value=7, log=str(log))
+    assert not store.has(stage)
+    folder = store.compute(stage)
+    assert store.compute(stage) == folder == tmp_path / "runs" / "number" / stage.key
+    assert log.read_text() == "7\n"
+    provenance = store.provenance(stage)
+    assert provenance["duration_s"] >= 0.3
+    assert {"commit", "versions", "hardware", "started", "seed", "inputs"} <= set(provenance)
+    assert json.loads((folder / "config.json").read_text())["value"] == 7
+
+
+def test_two_processes_compute_one_artefact_once(tmp_path: Path) -> None:
+    store, log = Store(tmp_path / "runs"), tmp_path / "log"
+    stage = make(functions.number, value=3, log=str(log))
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=store.compute, args=(stage,)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert log.read_text() == "3\n"
+
+
+def test_failure_keeps_its_log_and_the_next_attempt_continues_in_the_same_folder(tmp_path: Path) -> None:
+    store = Store(tmp_path / "runs")
+    stage = make(functions.fail_once, log=str(tmp_path / "log"))
+    with pytest.raises(StageFailed, match="first attempt"):
+        store.compute(stage)
+    assert not store.has(stage)
+    assert "RuntimeError: first attempt" in (store.failure(stage) or "")
+    folder = store.compute(stage)
+    assert (folder / "mark.txt").read_text() == "been here"
+    assert store.failure(stage) is None
+    assert store.provenance(stage)["resumed"]
+
+
+def test_full_disk_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, *args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(functions.Path, "write_text", full)
+    store = Store(tmp_path / "runs")
+    with pytest.raises(StageFailed, match="is full; free some space"):
+        store.compute(make(functions.number, value=1, log=str(tmp_path / "log")))
+    monkeypatch.undo()
+    assert store.compute(make(functions.number, value=1, log=str(tmp_path / "log"))).is_dir()
+
+
+def test_store_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file is in the way")
+    with pytest.raises(StageFailed, match="runs_dir"):
+        Store(tmp_path / "runs").compute(make(functions.number, value=1, log=str(tmp_path / "log")))
+
+
+def test_clean_spares_finished_artefacts_and_those_being_computed(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    finished = store.compute(make(functions.number, value=1, log=str(tmp_path / "log")))
+    (tmp_path / "number" / "dead.part").mkdir()
+    (tmp_path / "number" / "busy.part").mkdir()
+    with FileLock(tmp_path / "number" / "busy.lock"):
+        assert store.clean() == 1
+    assert finished.is_dir()
+    assert (tmp_path / "number" / "busy.part").is_dir()
+    assert store.clean(everything=True) == 2

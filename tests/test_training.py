@@ -1,0 +1,178 @@
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from thesislib import training
+from thesislib.settings import OptimiserSettings
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+class _Points(Dataset):
+    def __getitem__(self, address: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        rng = training.generator(5, training.AUGMENTATION, *address)
+        return torch.from_numpy(rng.standard_normal(4).astype(np.float32)), torch.tensor(float(address[1]))
+
+
+def _objective(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+    points, targets = batch
+    error = model(points)[:, 0] - targets * rng.uniform(0.5, 1)
+    return {"square": error.square().mean(), "size": 0.01 * sum(p.square().sum() for p in model.parameters())}
+
+
+def _train(folder: Path, optimiser: str, objective=_objective) -> dict[str, Tensor]:  # type: ignore[no-untyped-def]
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 1))
+    settings = OptimiserSettings(optimiser=optimiser, momentum=0.9, batch_size=4, epochs=3)
+    batches = training.Batches(_Points(), 18, settings.batch_size, settings.epochs, seed=2)
+    groups = [{"params": list(model.parameters())}]
+    training.train(model, groups, objective, batches, settings, folder, checkpoint_seconds=0)
+    return model.state_dict()
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam", "adamw"])
+def test_training_cut_at_any_step_ends_with_the_same_bits(tmp_path: Path, optimiser: str) -> None:
+    undisturbed = _train(tmp_path, optimiser)
+    assert list(tmp_path.iterdir()) == []
+    for cut in range(1, 12, 3):
+        calls = 0
+
+        def power_cut(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+            nonlocal calls
+            calls += 1
+            if calls > cut:  # noqa: B023 - used within the loop
+                raise KeyboardInterrupt
+            return _objective(model, batch, rng)
+
+        folder = tmp_path / f"{cut}"
+        folder.mkdir()
+        with pytest.raises(KeyboardInterrupt):
+            _train(folder, optimiser, power_cut)
+        resumed = _train(folder, optimiser)
+        for name, tensor in undisturbed.items():
+            assert torch.equal(tensor, resumed[name]), name
+
+
+def test_batches_visit_every_image_once_an_epoch_and_can_start_anywhere() -> None:
+    batches = training.Batches(_Points(), 18, 4, 3, seed=0)
+    assert (batches.per_epoch, batches.total) == (4, 12)
+    seen = [tuple(int(i) for i in targets) for _, targets in batches.starting_at(0)]
+    for epoch in range(3):
+        images = [i for batch in seen[epoch * 4 : epoch * 4 + 4] for i in batch]
+        assert len(set(images)) == 16
+    assert seen[:4] != seen[4:8]
+    for step in (1, 4, 7, 11):
+        rest = [tuple(int(i) for i in targets) for _, targets in batches.starting_at(step)]
+        assert rest == seen[step:]
+
+
+def test_loader_processes_do_not_change_the_batches() -> None:
+    alone, helped = (list(training.Batches(_Points(), 8, 4, 2, seed=0, workers=n).starting_at(0)) for n in (0, 2))
+    for (a, _), (b, _) in zip(alone, helped, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_too_few_images_for_one_batch_is_a_clear_error() -> None:
+    with pytest.raises(ValueError, match="3 training images do not fill one batch of 4"):
+        training.Batches(_Points(), 3, 4, 1, seed=0)
+
+
+def test_non_finite_loss_stops_at_its_step_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+    def diverge(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+        terms = _objective(model, batch, rng)
+        if (tmp_path / training.CHECKPOINT).is_file():
+            step = int(training.safe_open(tmp_path / training.CHECKPOINT, framework="pt").metadata()["step"])
+            if step == 5:
+                terms["square"] = terms["square"] * float("inf")
+        return terms
+
+    with pytest.raises(training.NonFiniteLoss, match="not finite at step 5 of 12"):
+        _train(tmp_path, "sgd", diverge)
+    checkpoint = load_file(tmp_path / training.CHECKPOINT)
+    assert all(torch.isfinite(tensor).all() for tensor in checkpoint.values())
+
+
+def test_gpu_memory_error_names_the_settings_that_lower_it(tmp_path: Path) -> None:
+    def too_large(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(MemoryError, match="lower batch_size or"):
+        _train(tmp_path, "sgd", too_large)
+
+
+@pytest.mark.parametrize("total", [7, 50, 661])
+def test_one_cycle_is_torchs(total: int) -> None:
+    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=1.0, total_steps=total)
+    expected = []
+    for _ in range(total):
+        expected.append(schedule.get_last_lr()[0])
+        optimiser.step()
+        if len(expected) < total:
+            schedule.step()
+    ours = [training.learning_rate_factor("one_cycle", step, total) for step in range(total)]
+    np.testing.assert_allclose(ours, expected, atol=1e-9)
+
+
+def test_sgd_with_poly_schedule_is_the_published_optimiser() -> None:
+    golden = np.load(GOLDEN / "i_polyoptimizer.npz")
+    parameters = [nn.Parameter(torch.tensor(start)) for start in ([1.0, -2.0], [0.0, 0.0], [0.5, 0.25], [0.0, 0.0])]
+    rates, decays = (0.01, 0.02, 0.1, 0.2), (5e-4, 0, 5e-4, 0)
+    groups = [
+        {"params": [p], "lr": lr, "weight_decay": wd} for p, lr, wd in zip(parameters, rates, decays, strict=True)
+    ]
+    optimiser = training.build_optimiser(groups, OptimiserSettings())
+    for step, (rates_used, after) in enumerate(
+        zip(golden["lr_used_at_step"], golden["params_after_step"].reshape(-1, 4, 2), strict=True)
+    ):
+        for group in optimiser.param_groups:
+            group["lr"] = group["base_lr"] * training.learning_rate_factor("poly", min(step, 50), 50)
+        rates_now = [group["lr"] for group in optimiser.param_groups]
+        for p in parameters:
+            p.grad = torch.cos(torch.tensor([0.0, 1.0]) + 0.1 * step + p.detach())
+        optimiser.step()
+        if step < 50:  # the published optimiser repeats its last rate after the end; no training goes there
+            np.testing.assert_allclose(rates_now, rates_used, atol=1e-5)
+            np.testing.assert_allclose(torch.stack(parameters).detach().numpy(), after, atol=1e-5)
+
+
+KILLED = """
+import sys, torch
+from pathlib import Path
+from thesislib import engine, settings
+from thesislib.settings import Machine
+from thesislib.stages import classifier
+from thesislib.store import Store
+torch.set_num_threads(1)
+chosen = settings.load("smoke", {"classifier.epochs": 12, "classifier.mixup_alpha": 0.2, "classifier.lambda_con": 2e-4})
+stage = classifier.stage(chosen, Machine(device="cpu", checkpoint_seconds=0))
+print(engine.run([stage], Store(Path(sys.argv[1])))[stage.key])
+"""
+
+
+@pytest.mark.slow
+def test_classifier_killed_in_the_middle_continues_to_the_same_bits(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED]
+    undisturbed = Path(subprocess.check_output([*command, tmp_path / "a"], text=True).split()[-1])
+    process = subprocess.Popen([*command, tmp_path / "b"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "b").glob("classifier/*.part/checkpoint.safetensors")):
+        assert process.poll() is None and time.monotonic() < deadline, "no checkpoint appeared"
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "b" / "classifier" / undisturbed.name).exists(), "finished before it could be killed"
+    resumed = Path(subprocess.check_output([*command, tmp_path / "b"], text=True).split()[-1])
+    assert resumed.name == undisturbed.name
+    for file in ("classifier.safetensors", "history.npz"):
+        assert (resumed / file).read_bytes() == (undisturbed / file).read_bytes(), file
+    assert '"resumed": true' in (resumed / "provenance.json").read_text()

@@ -1,0 +1,91 @@
+"""What this machine has and lacks for each preset, and how to get it."""
+
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from thesislib.data.checks import check
+from thesislib.data.voc import DataError, VocDataset
+from thesislib.models.weights import load_weights
+from thesislib.settings import Machine, Settings
+from thesislib.stages import backbone as backbone_stage
+from thesislib.stages.data import SPLITS
+
+NEEDED_GB = {"smoke": 1, "demo": 3, "voc2012": 120}
+
+
+class Finding(NamedTuple):
+    """One thing that a preset needs: whether it is there, what was found, and what to do if it is not."""
+
+    what: str
+    present: bool
+    found: str
+    advice: str = ""
+
+
+def examine(settings: Settings, machine: Machine, runs_dir: Path) -> Iterator[Finding]:
+    """Everything that a run with these settings needs, in the order in which it is needed."""
+    version = platform.python_version()
+    yield Finding("Python", (3, 11) <= sys.version_info[:2] <= (3, 12), version, "install Python 3.11 or 3.12")
+    yield _packages("notebooks", ("papermill", "nbconvert", "ipykernel", "distributed"), "pip install '.[reports]'")
+    yield _packages("dense CRF", ("pydensecrf",), "install a C++ compiler, then: pip install '.[crf]'")
+    yield _gpu(settings)
+    yield _disk(settings.preset, runs_dir)
+    if settings.data.source == "folder" or machine.data_root:
+        yield _attempt("data", lambda: _data(machine.data_root), "--data-root: the folder that holds VOCdevkit")
+    if settings.data.source == "folder":
+        weights = "--set backbone.weights=FILE: ilsvrc-cls_rna-a1_cls1000_ep-0001.params, links in the psa README"
+        yield _attempt("ImageNet weights", lambda: _weights(settings), weights)
+
+
+def _packages(what: str, modules: tuple[str, ...], advice: str) -> Finding:
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    return Finding(what, not missing, f"missing: {', '.join(missing)}" if missing else "installed", advice)
+
+
+def _gpu(settings: Settings) -> Finding:
+    needed = settings.preset == "voc2012"
+    if torch.cuda.is_available():
+        memory = torch.cuda.get_device_properties(0).total_memory / 2**30
+        return Finding("GPU", True, f"{torch.cuda.get_device_name()}, {memory:.0f} GB")
+    return Finding("GPU", not needed, f"none; {os.cpu_count()} cores", "training on VOC needs a CUDA GPU")
+
+
+def _disk(preset: str, runs_dir: Path) -> Finding:
+    existing = next(folder for folder in (runs_dir.absolute(), *runs_dir.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(existing).free / 1e9
+    needed = NEEDED_GB[preset]
+    return Finding("disk", free > needed, f"{free:.0f} GB free at {existing}", f"free {needed} GB, or use --runs-dir")
+
+
+def _attempt(what: str, look: Callable[[], str], advice: str) -> Finding:
+    try:
+        return Finding(what, True, look())
+    except ValueError as error:
+        return Finding(what, False, str(error), advice)
+
+
+def _data(root: str) -> str:
+    if not root:
+        raise DataError("no folder given")
+    counts = []
+    for split in SPLITS:
+        dataset = VocDataset(root, split)
+        check(dataset, masks=False)
+        counts.append(f"{split} {len(dataset)}")
+    return ", ".join(counts)
+
+
+def _weights(settings: Settings) -> str:
+    if not settings.backbone.weights:
+        raise ValueError("no file given")
+    backbone_stage.file_checksum(settings.backbone.weights)
+    tensors = load_weights(backbone_stage.build(settings.backbone), settings.backbone.weights, heads=False)
+    return f"{settings.backbone.weights}: {tensors} tensors"

@@ -1,0 +1,267 @@
+"""Reports and their index as single HTML files that need no network.
+
+A report is an executed notebook: nbconvert turns its cells into HTML with the small template in
+`templates/report/`, and `templates/report.html.j2` puts what `results.json` says around them. A content security
+policy in each page forbids the browser to load anything from anywhere.
+"""
+
+import base64
+import datetime
+import hashlib
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import bs4
+import nbformat
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from nbconvert.exporters import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
+from traitlets.config import Config
+
+from thesislib import formulas, parameters, records
+
+TEMPLATES = Path(__file__).parent / "templates"
+CHAPTERS = {
+    "0": "Start here",
+    "2": "Chapter 2: Mixup-CAM",
+    "3": "Chapter 3: sub-category exploration (SC-CAM)",
+    "4": "Beyond the thesis",
+    "5": "Beyond the thesis",
+}
+STATE_WORDS = {"done": "done", "failed": "failed", "unfinished": "not finished"}
+_HIDDEN_PARAMETERS = ("runs_dir", "reports_dir", "data_root", "overrides", "preset")
+_PROGRESS = re.compile(r"\d+%\||\d+it \[|\bit/s\]|\bs/it\]")
+_WARNING = re.compile(r"\b\w*Warning\b")
+
+
+class _Markdown(IPythonRenderer):
+    """nbconvert's Markdown with formulas as MathML and headings that can be linked to."""
+
+    def heading(self, text: str, level: int, **attrs: Any) -> str:
+        return f'<h{level} id="{_slug(text)}">{text}</h{level}>\n'
+
+    def block_math(self, body: str) -> str:
+        return formulas.to_html(body, display=True)
+
+    def inline_math(self, body: str) -> str:
+        return formulas.to_html(body)
+
+    def latex_environment(self, name: str, body: str) -> str:
+        return formulas.to_html(f"\\begin{{{name}}}{body}\\end{{{name}}}", display=True)
+
+
+class _Cells(HTMLExporter):
+    """The cells of a notebook as HTML, without a page around them."""
+
+    @property
+    def default_config(self) -> Config:
+        kinds = ["text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/latex", "text/plain"]
+        config = Config({"NbConvertBase": {"display_data_priority": kinds}})
+        inherited = super().default_config.copy()
+        inherited.merge(config)
+        return inherited
+
+    def default_filters(self) -> Iterator[tuple[str, Any]]:
+        yield from super().default_filters()
+        yield "markdown2html", _markdown_to_html
+
+
+def _markdown_to_html(source: str) -> str:
+    return MarkdownWithMath(renderer=_Markdown(escape=False, embed_images=True)).render(source)
+
+
+def to_html(ipynb: Path) -> Path:
+    """Write the report of an executed notebook as `<stem>.html` beside it, with `<stem>/results.json` if there is one.
+
+    Returns:
+        The HTML file.
+    """
+    notebook = nbformat.read(ipynb, as_version=4)
+    found = ipynb.parent / ipynb.stem / records.FILE
+    record = _EMPTY | (records.read(found) if found.is_file() else {"notebook": ipynb.stem, "title": ipynb.stem})
+    declared = _take_parameters(notebook)
+    title = _take_title(notebook)
+    _clean(notebook)
+    exporter = _Cells(template_name="report", extra_template_basedirs=[str(TEMPLATES)])
+    exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
+    body = exporter.from_notebook_node(notebook)[0]
+    page = _render(
+        "report.html.j2",
+        record=record,
+        title=title or record["title"],
+        declared=declared,
+        contents=_contents(body),
+        body=Markup(body),
+        command=_command(record, declared),
+    )
+    html = ipynb.with_suffix(".html")
+    records.write_text(html, page)
+    return html
+
+
+def write_index(folder: Path) -> Path:
+    """Write `index.html` of all notebooks that were executed into `folder`, done, failed or unfinished.
+
+    Returns:
+        The HTML file.
+    """
+    chapters: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted(folder.glob(f"*/{records.FILE}")):
+        card = _card(path)
+        chapters.setdefault(CHAPTERS.get(card["notebook"][:1], "More"), []).append(card)
+    cards = [card for group in chapters.values() for card in group]
+    page = _render("index.html.j2", preset=folder.name, chapters=chapters, cards=cards)
+    records.write_text(folder / "index.html", page)
+    return folder / "index.html"
+
+
+_EMPTY: dict[str, Any] = {
+    "state": "unfinished", "error": None, "preset": "", "parameters": {}, "generated": None, "data": "", "commit": "",
+    "versions": {}, "device": "", "started": "", "duration_s": None, "seeds": None, "changed_settings": {},
+    "recipe": {}, "key_numbers": [], "verdicts": [], "tables": [], "figures": [], "notes": [], "thumbnail": None,
+}  # fmt: skip
+
+
+def _card(path: Path) -> dict[str, Any]:
+    """What the index shows of one execution; a record that cannot be read is shown as a failure."""
+    name = path.parent.name
+    try:
+        record = records.read(path)
+    except ValueError as error:
+        record = {"state": "failed", "error": {"name": "unreadable record", "text": str(error)}}
+    card = _EMPTY | {"notebook": name, "title": name} | record
+    thumbnail = path.parent / (card["thumbnail"] or "")
+    if thumbnail.is_file():
+        card["image"] = "data:image/png;base64," + base64.b64encode(thumbnail.read_bytes()).decode()
+    card["alt"] = card["figures"][0]["alt"] if card["figures"] else ""
+    card["shown_parameters"] = {k: v for k, v in card["parameters"].items() if k not in _HIDDEN_PARAMETERS}
+    for kind in ("html", "ipynb"):
+        file = path.parent.with_name(f"{name}.{kind}")
+        card[kind] = file.name if file.is_file() else ""
+    return card
+
+
+def _take_parameters(notebook: nbformat.NotebookNode) -> list[dict[str, Any]]:
+    """Remove the cells of parameters; returns name, value, default and help of each (none if they are not literals)."""
+    cells = {tag: cell for cell in notebook.cells for tag in cell.metadata.get("tags", ())}
+    if "parameters" not in cells:
+        return []
+    try:
+        declared = parameters.read_cell(cells["parameters"].source)
+        passed = parameters.read_cell(cells["injected-parameters"].source) if "injected-parameters" in cells else {}
+    except (SyntaxError, ValueError):
+        return []
+    gone = [cells["parameters"], cells.get("injected-parameters")]
+    notebook.cells = [cell for cell in notebook.cells if not any(cell is other for other in gone)]
+    table = [{"name": p.name, "value": p.value, "default": p.value, "help": p.help} for p in declared.values()]
+    for row in table:
+        row["value"] = passed[row["name"]].value if row["name"] in passed else row["value"]
+    unknown = [p for name, p in passed.items() if name not in declared]
+    return table + [{"name": p.name, "value": p.value, "default": None, "help": "unknown"} for p in unknown]
+
+
+def _take_title(notebook: nbformat.NotebookNode) -> str:
+    """Remove the first heading; returns its text."""
+    for cell in notebook.cells:
+        heading = re.search(r"^#\s+(.+)$", cell.source, re.MULTILINE) if cell.cell_type == "markdown" else None
+        if heading:
+            cell.source = cell.source.replace(heading[0], "", 1)
+            return heading[1].strip()
+    return ""
+
+
+def _clean(notebook: nbformat.NotebookNode) -> None:
+    """Drop what only matters while a notebook runs: progress, widgets, papermill's error cells; fold warnings."""
+    notebook.metadata.pop("widgets", None)
+    notebook.cells = [
+        cell for cell in notebook.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", ())
+    ]
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [clean for output in cell.outputs for clean in _clean_output(output)]
+            cell.metadata.failed = any(output.output_type == "error" for output in cell.outputs)
+
+
+def _clean_output(output: nbformat.NotebookNode) -> Iterator[nbformat.NotebookNode]:
+    if output.output_type == "stream":
+        output.text = _without_progress(output.text)
+        warnings = len(_WARNING.findall(output.text))
+        if output.name == "stderr" and warnings:
+            output.metadata = {"summary": "1 warning" if warnings == 1 else f"{warnings} warnings"}
+            yield output
+        elif output.name == "stdout" and output.text.strip():
+            yield output
+    elif "application/vnd.jupyter.widget-view+json" not in output.get("data", {}):
+        yield output
+
+
+def _without_progress(text: str) -> str:
+    """What a terminal would still show of each line, without progress bars."""
+    lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]
+    return "\n".join(line for line in lines if not _PROGRESS.search(line))
+
+
+def _contents(body: str) -> list[tuple[str, str]]:
+    """Anchor and text of each section."""
+    return [
+        (str(heading["id"]), heading.get_text()) for heading in bs4.BeautifulSoup(body, "html.parser")("h2", id=True)
+    ]
+
+
+def _command(record: dict[str, Any], declared: list[dict[str, Any]]) -> str:
+    """The command line that executes the notebook again with the same parameters."""
+    words = ["thesis", "run", record["notebook"]]
+    for parameter in declared:
+        name, value = parameter["name"], parameter["value"]
+        if value is None or (value == parameter["default"] and name != "preset") or name == "reports_dir":
+            continue
+        if isinstance(value, dict):
+            value = [f"{key}={json.dumps(item)}" for key, item in value.items()]
+        words += ["-p", name, value if isinstance(value, str) else json.dumps(value)]
+    return shlex.join(words)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"\W+", "-", re.sub(r"<[^>]*>", "", text)).strip("-").lower()
+
+
+def _render(template: str, **values: Any) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {"duration": duration, "moment": _moment, "literal": repr}
+    script = (TEMPLATES / "script.js").read_text()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    light = HtmlFormatter(style="default").get_style_defs(".highlight")
+    dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
+    style = (TEMPLATES / "style.css").read_text()
+    style += f"\n@media screen and (prefers-color-scheme: light) {{{light}}}"
+    style += f"\n@media screen and (prefers-color-scheme: dark) {{{dark}}}"
+    page = environment.get_template(template)
+    return page.render(style=Markup(style), script=Markup(script), digest=digest, words=STATE_WORDS, **values)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in words.
+
+    >>> duration(42.4), duration(192), duration(None)
+    ('42 s', '3 min 12 s', '–')
+    """
+    if seconds is None:
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _moment(text: str) -> str:
+    """An ISO time as `2026-01-31 14:05 UTC`."""
+    return (
+        datetime.datetime.fromisoformat(text).astimezone(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC") if text else "–"
+    )

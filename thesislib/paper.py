@@ -1,0 +1,46 @@
+"""The thesis' printed numbers as tables: Tables 2.1-2.3 and 3.1-3.4, in per cent, as printed.
+
+Transcribed in `paper_results.yaml`, where means recomputed from the printed values stand beside them. All scores are
+of PASCAL VOC 2012; they are context for numbers measured on other data, never a standard for them.
+"""
+
+import functools
+from importlib import resources
+from typing import Any
+
+import pandas as pd
+import yaml
+
+TABLES = ("table_2_1", "table_2_2", "table_2_3", "table_3_1", "table_3_2", "table_3_3", "table_3_4")
+
+
+@functools.cache
+def results() -> dict[str, Any]:
+    """Everything that was transcribed: the tables, text claims, notes, points of the figures, hyper-parameters."""
+    text = resources.files("thesislib").joinpath("paper_results.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)
+
+
+def table(name: str) -> pd.DataFrame:
+    """A printed table, one row a method (a round in Table 3.2); per-class IoU in columns named by class.
+
+    >>> table("table_3_2")["miou"].tolist()
+    [46.8, 48.0, 48.7, 49.6]
+
+    Raises:
+        KeyError: no such table; names those there are.
+    """
+    if name not in TABLES:
+        raise KeyError(f"no table {name!r} was transcribed; there are {', '.join(TABLES)}")
+    rows = [row | row.get("iou", {}) for row in results()[name]["rows"]]
+    return pd.DataFrame(rows).drop(columns="iou", errors="ignore")
+
+
+def classes() -> list[str]:
+    """The 21 classes of the per-class tables in their order, background first."""
+    return list(results()["meta"]["class_order"])
+
+
+def table_2_1() -> pd.DataFrame:
+    """Table 2.1: mIoU of the response maps (`cam`) and of the refined ones (`cam_refined`) on VOC train, by method."""
+    return table("table_2_1").set_index("method")[["cam", "cam_refined"]]

@@ -1,0 +1,229 @@
+"""Executes notebooks with papermill and turns each into a report, one after the other or several at once.
+
+The kernel is always this interpreter with one thread, whatever kernels are installed, so a number does not depend on
+the machine's core count. A notebook that fails leaves its report too: what it had found, the error, and the state
+`failed`.
+"""
+
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec
+from papermill.exceptions import PapermillExecutionError
+
+from thesislib import parameters as checks
+from thesislib import records
+from thesislib.notebook import project_root
+from thesislib.pages import duration, to_html, write_index
+from thesislib.settings import SettingsError, nearest
+
+__all__ = ["NotebookFailed", "Outcome", "execute", "find_notebook", "run_all", "to_html", "write_index"]
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+
+class NotebookFailed(RuntimeError):
+    """A notebook stopped with an error; `html` is its report, `error` the error's name and text."""
+
+    def __init__(self, name: str, error: dict[str, str], html: Path) -> None:
+        super().__init__(f"{name} failed with {error['name']}: {error['text']}\nreport: {html}")
+        self.error = error
+        self.html = html
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one notebook of several ended: `state` is `done` or `failed`, `error` empty unless it failed."""
+
+    name: str
+    state: str
+    seconds: float
+    error: str = ""
+
+
+class _ThisInterpreter(AsyncKernelManager):
+    """Starts kernels with the running interpreter, even where no kernel or another `python3` is installed."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=command, display_name="Python 3", language="python", env=ONE_THREAD)
+
+
+def execute(notebook_path: Path, parameters: Mapping[str, Any], reports_dir: Path, preset: str) -> Path:
+    """Execute a notebook and write its report into `reports_dir/preset`.
+
+    Args:
+        notebook_path: the notebook, with a cell tagged `parameters`.
+        parameters: values in place of that cell's; `preset` and `reports_dir` are added.
+        reports_dir: folder of all reports.
+        preset: data and scale.
+
+    Returns:
+        The report, `reports_dir/preset/<name>.html`. Beside it lie the executed notebook and the folder of exports.
+
+    Raises:
+        SettingsError: a parameter that the notebook does not have; no kernel was started.
+        NotebookFailed: the notebook stopped with an error. Its report is written nevertheless.
+    """
+    name, folder = notebook_path.stem, reports_dir / preset
+    values = dict(parameters) | {"preset": preset, "reports_dir": str(reports_dir)}
+    for folder_name in ("runs_dir", "reports_dir"):
+        if folder_name in values:
+            values[folder_name] = _within_project(Path(values[folder_name]))
+    defaults = _check_parameters(notebook_path, values)
+    executed, results = folder / f"{name}.ipynb", folder / name / records.FILE
+    records.write(results, records.new(name, preset, defaults | values))
+    clock = time.monotonic()
+    error: dict[str, str] | None = {"name": "Interrupted", "text": "stopped before its end"}
+    try:
+        error = _execute(notebook_path, executed, values)
+    finally:
+        record = records.read(results)
+        record |= {"duration_s": round(time.monotonic() - clock, 1), "error": error}
+        record |= {"state": "failed" if error else "done", "title": _title(notebook_path)}
+        records.write(results, record)
+        html = to_html(executed)
+    if error:
+        raise NotebookFailed(name, error, html)
+    return html
+
+
+def run_all(
+    names: Sequence[str],
+    parameters: Mapping[str, Any],
+    reports_dir: Path,
+    preset: str,
+    notebooks_dir: Path,
+    *,
+    jobs: int | None = None,
+) -> list[Outcome]:
+    """Execute notebooks, several at once, and write the index; one that fails does not stop the others.
+
+    Args:
+        names: notebooks in `notebooks_dir`, without `.ipynb`.
+        parameters: passed to each.
+        reports_dir: folder of all reports.
+        preset: data and scale.
+        notebooks_dir: where the notebooks are.
+        jobs: how many at once; one per core if not given.
+
+    Returns:
+        How each ended, in the order of `names`.
+
+    Raises:
+        SettingsError: a name or parameter that does not exist; nothing was executed.
+    """
+    paths = {name: find_notebook(name, notebooks_dir) for name in names}
+    for path in paths.values():
+        _check_parameters(path, dict(parameters))
+    outcomes: dict[str, Outcome] = {}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs or os.cpu_count() or 1, max(len(paths), 1)), mp_context=context) as pool:
+        futures = {pool.submit(_outcome, path, parameters, reports_dir, preset): path for path in paths.values()}
+        for future in as_completed(futures):
+            name = futures[future].stem
+            broken = future.exception()
+            outcomes[name] = Outcome(name, "failed", 0, str(broken)) if broken else future.result()
+            print(f"{outcomes[name].state:7} {name} ({duration(outcomes[name].seconds)})", flush=True)
+            index = write_index(reports_dir / preset)
+    ordered = [outcomes[path.stem] for path in paths.values()]
+    _print_summary(ordered, index)
+    return ordered
+
+
+def find_notebook(name: str, notebooks_dir: Path) -> Path:
+    """The file of a notebook.
+
+    Raises:
+        SettingsError: there is none of that name; names the nearest.
+    """
+    path = notebooks_dir / f"{name.removesuffix('.ipynb')}.ipynb"
+    if not path.is_file():
+        there = [file.stem for file in sorted(notebooks_dir.glob("*.ipynb"))]
+        raise SettingsError(f"there is no notebook {name!r} in {notebooks_dir}{nearest(name, there)}")
+    return path
+
+
+def _execute(source: Path, target: Path, values: Mapping[str, Any]) -> dict[str, str] | None:
+    """Let papermill execute the notebook; returns name and text of the error that stopped it."""
+    target.unlink(missing_ok=True)
+    try:
+        papermill.execute_notebook(
+            source,
+            target,
+            parameters=dict(values),
+            kernel_name="python3",
+            kernel_manager_class=_ThisInterpreter,
+            progress_bar=sys.stderr.isatty(),
+        )
+    except PapermillExecutionError as error:
+        return {"name": error.ename, "text": error.evalue}
+    except Exception as error:  # the kernel died, could not be started, or a cell took too long
+        return {"name": type(error).__name__, "text": str(error) or traceback.format_exc(limit=1)}
+    finally:
+        if not target.is_file():
+            nbformat.write(nbformat.read(source, as_version=4), target)
+    return None
+
+
+def _outcome(path: Path, parameters: Mapping[str, Any], reports_dir: Path, preset: str) -> Outcome:
+    clock = time.monotonic()
+    try:
+        execute(path, parameters, reports_dir, preset)
+    except NotebookFailed as failure:
+        return Outcome(
+            path.stem, "failed", time.monotonic() - clock, f"{failure.error['name']}: {failure.error['text']}"
+        )
+    return Outcome(path.stem, "done", time.monotonic() - clock)
+
+
+def _check_parameters(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The notebook's defaults, after a check that it has all the given parameters."""
+    notebook = nbformat.read(path, as_version=4)
+    cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
+    if not cells:
+        raise SettingsError(f"{path}: no cell is tagged `parameters`, so nothing can be passed to this notebook")
+    try:
+        declared = checks.read_cell(cells[0].source)
+    except (SyntaxError, ValueError) as error:
+        raise SettingsError(f"{path}: the parameters cell must assign plain literals only ({error})") from None
+    for name in values:
+        if name not in declared:
+            raise SettingsError(f"{path.stem} has no parameter {name!r}{nearest(name, list(declared))}")
+    return {name: parameter.value for name, parameter in declared.items()}
+
+
+def _within_project(folder: Path) -> str:
+    """A folder as the notebook gets it: relative inside the project, so that reports do not show this machine's paths."""
+    folder = folder.resolve()
+    return str(folder.relative_to(project_root())) if folder.is_relative_to(project_root()) else str(folder)
+
+
+def _title(path: Path) -> str:
+    """The first heading of the notebook."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        for line in cell.source.splitlines() if cell.cell_type == "markdown" else ():
+            if line.startswith("# "):
+                return line[2:].strip()
+    return path.stem
+
+
+def _print_summary(outcomes: Sequence[Outcome], index: Path) -> None:
+    width = max(len(outcome.name) for outcome in outcomes)
+    print()
+    for outcome in outcomes:
+        reason = outcome.error.splitlines()[0] if outcome.error else ""
+        print(f"{outcome.name:{width}}  {outcome.state:7} {duration(outcome.seconds):>12}  {reason}".rstrip())
+    print(f"\n{index.resolve()}")
