@@ -161,6 +161,7 @@ class Notebook:
         unit: str = "",
     ) -> None:
         """Show one number large, with its 95 % interval if it has one and the printed one of the thesis beside."""
+        unit = unit.replace(" ", "\N{NO-BREAK SPACE}")
         text, interval = typeset.text_of(value, format)
         printed = "" if thesis is None else typeset.text_of(thesis, format)[0]
         entry = {"label": label, "text": text + unit, "thesis_text": printed + unit if printed else ""}
@@ -189,8 +190,8 @@ class Notebook:
         _show(
             f'<div class="verdict"><span class="badge {verdict}" style="background:{colour};color:#fff;'
             f'padding:.1em .6em;border-radius:1em"><span aria-hidden="true">{symbol}</span> {verdict}</span> '
-            f'<span class="claim">{escape(claim)}</span> <span class="aside">{escape(grounds)}</span> '
-            f'<span class="aside">{escape(remarks)}</span></div>',
+            f'<span class="claim">{escape(claim)}</span>'
+            f'<div class="aside">{escape(" · ".join(text for text in (grounds, remarks) if text))}</div></div>',
             f"{verdict.upper()}: {claim} {grounds} {remarks}".strip(),
         )
 

@@ -86,7 +86,7 @@ def to_html(ipynb: Path) -> Path:
     found = ipynb.parent / ipynb.stem / records.FILE
     record = _EMPTY | (records.read(found) if found.is_file() else {"notebook": ipynb.stem, "title": ipynb.stem})
     declared = _take_parameters(notebook)
-    title = _take_title(notebook)
+    title, introduction = _take_introduction(notebook)
     _clean(notebook)
     exporter = _Cells(template_name="report", extra_template_basedirs=[str(TEMPLATES)])
     exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
@@ -95,6 +95,7 @@ def to_html(ipynb: Path) -> Path:
         "report.html.j2",
         record=record,
         title=title or record["title"],
+        introduction=Markup(_markdown_to_html(introduction)),  # noqa: S704
         declared=declared,
         contents=_contents(body),
         body=Markup(body),
@@ -166,14 +167,14 @@ def _take_parameters(notebook: nbformat.NotebookNode) -> list[dict[str, Any]]:
     return table + [{"name": p.name, "value": p.value, "default": None, "help": "unknown"} for p in unknown]
 
 
-def _take_title(notebook: nbformat.NotebookNode) -> str:
-    """Remove the first heading; returns its text."""
-    for cell in notebook.cells:
-        heading = re.search(r"^#\s+(.+)$", cell.source, re.MULTILINE) if cell.cell_type == "markdown" else None
+def _take_introduction(notebook: nbformat.NotebookNode) -> tuple[str, str]:
+    """Remove the cell that opens with the title; returns the title and what follows it."""
+    for position, cell in enumerate(notebook.cells):
+        heading = re.match(r"#\s+(.+)\n?", cell.source) if cell.cell_type == "markdown" else None
         if heading:
-            cell.source = cell.source.replace(heading[0], "", 1)
-            return heading[1].strip()
-    return ""
+            del notebook.cells[position]
+            return heading[1].strip(), cell.source[heading.end() :]
+    return "", ""
 
 
 def _clean(notebook: nbformat.NotebookNode) -> None:

@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any
 
 import pandas as pd
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 TABLES = ("table_2_1", "table_2_2", "table_2_3", "table_3_1", "table_3_2", "table_3_3", "table_3_4")
 

@@ -57,7 +57,7 @@ class _ThisInterpreter(AsyncKernelManager):
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
         return KernelSpec(argv=command, display_name="Python 3", language="python", env=ONE_THREAD)
 
 
@@ -206,7 +206,7 @@ def _check_parameters(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _within_project(folder: Path) -> str:
-    """A folder as the notebook gets it: relative inside the project, so that reports do not show this machine's paths."""
+    """A folder as the notebook gets it: relative inside the project, so that reports do not show a machine's paths."""
     folder = folder.resolve()
     return str(folder.relative_to(project_root())) if folder.is_relative_to(project_root()) else str(folder)
 

@@ -4,6 +4,7 @@ As in the thesis the best three are red, green and blue; a raised 1, 2 or 3 says
 """
 
 import difflib
+import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -172,6 +173,8 @@ def _format(value: Any, format: Format | None) -> str:
     if isinstance(value, bool) or not pd.api.types.is_number(value):
         return str(value)
     text = value.__format__(format or ("d" if pd.api.types.is_integer(value) else ".1f"))
+    if not re.search("[1-9]", text):  # a small negative number rounded away
+        text = text.lstrip("-")
     return text.replace("-", "−")
 
 

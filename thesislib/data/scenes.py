@@ -128,10 +128,10 @@ def _jitter(colour: tuple[float, ...] | Colour, rng: np.random.Generator, amount
 
 
 def _draw_ground(canvas: Canvas, context: Context, rng: np.random.Generator) -> None:
-    whole = np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0, 1.0)])
+    whole = np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)])
     canvas.paint(whole, skin("plain", _jitter(context.far, rng), 1.0, 0.0, contrast=0.05))
     horizon, slope = rng.uniform(0.08, 0.30), rng.uniform(-0.06, 0.06)
-    near = np.array([(0.0, horizon - slope), (1.0, horizon + slope), (1.0, 1.0), (0.0, 1.0, 1.0)])
+    near = np.array([(0.0, horizon - slope), (1.0, horizon + slope), (1.0, 1.0), (0.0, 1.0)])
     period = context.period * rng.uniform(0.85, 1.2)
     canvas.paint(near, skin(context.texture, _jitter(context.near, rng), period, rng.uniform(1.2, 1.9), contrast=0.1))
 

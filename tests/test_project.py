@@ -1,0 +1,41 @@
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+REQUIREMENTS = PROJECT["dependencies"] + [r for extra in PROJECT["optional-dependencies"].values() for r in extra]
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[<>=!~;\[ ]", requirement)[0].lower().replace("_", "-")
+
+
+def test_conda_environment_lists_the_same_dependencies() -> None:
+    *_, pip = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    listed = [line for line in pip["pip"] if not line.startswith("--")]
+    assert sorted(listed) == sorted(REQUIREMENTS)
+
+
+def test_every_dependency_has_a_fixed_version_for_make() -> None:
+    fixed = {_name(line) for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
+    assert {_name(requirement) for requirement in REQUIREMENTS} <= fixed
+
+
+def test_ci_runs_the_tests_of_the_makefile() -> None:
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.parametrize("target", ["help", "reproduce", "test", "lint", "lab", "clean"])
+def test_makefile_has_the_promised_targets(target: str) -> None:
+    subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_published_repositories_are_credited() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for name in ("SC-CAM", "psa", "CC BY 4.0", "escholarship.org"):
+        assert name in readme

@@ -1,0 +1,194 @@
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from voc_folder import make_voc
+
+from thesislib import cam, engine, experiments, metrics
+from thesislib.data.voc import DataError, VocDataset
+from thesislib.models.classifier import CamClassifier
+from thesislib.models.weights import load_weights
+from thesislib.settings import Machine, Settings, SettingsError, load
+from thesislib.stages import backbone, classifier, data, response_maps
+from thesislib.store import Stage, Store
+
+HERE = Machine(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Stage, Settings]:
+    store, settings = Store(tmp_path_factory.mktemp("runs")), load("smoke", experiments.MIXUP_CAM.overrides)
+    stage = response_maps.stage(settings, HERE)
+    engine.run([stage], store)
+    return store, stage, settings
+
+
+def _model(computed: tuple[Store, Stage, Settings], classes: int) -> CamClassifier:
+    store, stage, settings = computed
+    model = CamClassifier(backbone.build(settings.backbone), classes)
+    load_weights(model, store.folder(stage.inputs["classifier"]) / classifier.WEIGHTS)
+    return model.eval()
+
+
+def test_stored_maps_are_those_of_the_stored_weights(computed: tuple[Store, Stage, Settings]) -> None:
+    store, stage, settings = computed
+    images = VocDataset(store.folder(stage.inputs["data"]) / data.FOLDER, "val")
+    model = _model(computed, len(images.classes))
+    for i in (0, 5):
+        labels = torch.from_numpy(images.labels[i])
+        expected = cam.response_maps(model, images.image(i), labels, scales=settings.cam.scales)
+        stored = response_maps.read_maps(store.folder(stage) / response_maps.MAPS, images.ids[i], len(images.classes))
+        torch.testing.assert_close(stored, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_stored_counts_give_the_scores_of_the_stored_maps(computed: tuple[Store, Stage, Settings]) -> None:
+    store, stage, settings = computed
+    images = VocDataset(store.folder(stage.inputs["data"]) / data.FOLDER, "train")
+    scores = np.load(store.folder(stage) / response_maps.SCORES)
+    matrix = metrics.ConfusionMatrix(len(images.classes) + 1)
+    for i, name in enumerate(images.ids):
+        maps = response_maps.read_maps(store.folder(stage) / response_maps.MAPS, name, len(images.classes))
+        matrix.update(images.mask(i), cam.label_map(cam.normalize(maps), settings.cam.background).numpy())
+    at = int(np.searchsorted(metrics.THRESHOLDS, settings.cam.background))
+    np.testing.assert_array_equal(scores["train/confusion"][at], matrix.counts)
+    np.testing.assert_array_equal(scores["train/image_confusion"].sum(axis=0), matrix.counts)
+    assert scores["train/logits"].shape == scores["train/labels"].shape == images.labels.shape
+    assert (scores["train/part_covered"] <= scores["train/part_total"]).all()
+
+
+def test_training_terms_are_recorded_at_every_step(computed: tuple[Store, Stage, Settings]) -> None:
+    store, stage, settings = computed
+    history = np.load(store.folder(stage.inputs["classifier"]) / classifier.HISTORY)
+    steps = settings.classifier.epochs * (settings.data.trainaug // settings.classifier.batch_size)
+    assert {name: len(history[name]) for name in history} == dict.fromkeys(
+        ("classification", "entropy", "concentration"), steps
+    )
+
+
+def test_a_trained_classifier_can_be_given_as_a_file(computed: tuple[Store, Stage, Settings], tmp_path: Path) -> None:
+    store, stage, settings = computed
+    file = store.folder(stage.inputs["classifier"]) / classifier.WEIGHTS
+    given = response_maps.stage(settings.override({"classifier.weights": str(file)}), HERE)
+    assert all(upstream.name != "backbone" for upstream in given.upstream())
+    engine.run([given], store)
+    for path in (store.folder(stage) / response_maps.MAPS).iterdir():
+        other = np.load(store.folder(given) / response_maps.MAPS / path.name)
+        np.testing.assert_array_equal(np.load(path)["maps"], other["maps"])
+
+
+def test_plain_classifier_does_not_depend_on_the_regularisers_settings() -> None:
+    settings = load("smoke")
+    keys = {
+        name: stage.key
+        for name, stage in experiments.response_map_stages(
+            settings, experiments.table_2_1(settings), [0, 1], HERE
+        ).items()
+    }
+    assert len(set(keys.values())) == len(keys) == 14
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"classifier.weights": "/nowhere.pth"}, "no weight file"),
+        ({"backbone.weights": "/nowhere.params"}, "no weight file"),
+        ({"classifier.extra_term": "no_such_module:f"}, "cannot be imported"),
+        ({"classifier.extra_term": "math:no_such_function"}, "cannot be imported"),
+    ],
+)
+def test_missing_files_and_terms_are_found_before_anything_runs(overrides: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        response_maps.stage(load("smoke", overrides), HERE)
+
+
+def test_paper_scale_asks_for_data_and_weights(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="data_root"):
+        response_maps.stage(load("voc2012"), HERE)
+    machine = Machine(data_root=str(_voc(tmp_path)), device="cpu")
+    with pytest.raises(SettingsError, match=r"backbone\.weights is empty"):
+        response_maps.stage(load("voc2012"), machine)
+
+
+def _voc(folder: Path) -> Path:
+    root = make_voc(folder)
+    lists = root / "ImageSets" / "Segmentation"
+    for split in ("trainaug", "train", "val"):
+        (lists / f"{split}.txt").write_text((lists / "train.txt").read_text())
+    return root
+
+
+def test_a_folder_of_ones_own_goes_through_the_same_stages(tmp_path: Path) -> None:
+    root = _voc(tmp_path / "own")
+    stage = response_maps.stage(load("smoke"), Machine(data_root=str(root), device="cpu"))
+    store = Store(tmp_path / "runs")
+    engine.run([stage], store)
+    images = VocDataset(root, "train")
+    assert len(list((store.folder(stage) / response_maps.MAPS).iterdir())) == len(images)
+    assert np.load(store.folder(stage) / response_maps.SCORES)["val/confusion"].shape == (61, 21, 21)
+
+
+def test_a_broken_folder_stops_before_training(tmp_path: Path) -> None:
+    root = _voc(tmp_path / "own")
+    images = sorted((root / "JPEGImages").iterdir())
+    images[0].unlink()
+    store = Store(tmp_path / "runs")
+    stage = response_maps.stage(load("smoke"), Machine(data_root=str(root), device="cpu"))
+    with pytest.raises(engine.RunFailed, match="missing in JPEGImages") as error:
+        engine.run([stage], store)
+    assert images[0].stem in str(error.value)
+    assert not list((tmp_path / "runs").glob("classifier/*"))
+    with pytest.raises(DataError, match="no data folder"):
+        response_maps.stage(load("smoke"), Machine(data_root=str(tmp_path / "nowhere"), device="cpu"))
+
+
+def test_changed_data_are_a_new_question(tmp_path: Path) -> None:
+    machine = Machine(data_root=str(_voc(tmp_path / "own")), device="cpu")
+    before = data.stage(load("smoke"), machine).key
+    assert data.stage(load("smoke"), machine).key == before
+    annotation = next((tmp_path / "own").rglob("Annotations/*.xml"))
+    annotation.write_text(annotation.read_text().replace("aeroplane", "boat").replace("person", "boat"))
+    data._folder_fingerprint.cache_clear()
+    assert data.stage(load("smoke"), machine).key != before
+
+
+def test_missing_maps_name_the_image(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no response maps of image 2007_000001"):
+        response_maps.read_maps(tmp_path, "2007_000001", 20)
+
+
+TERM = "def term(output, labels):\n    return {}\n"
+
+
+@pytest.fixture
+def own_term(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_term", raising=False)
+    (tmp_path / "own_term.py").write_text(TERM.format("output.response.square().mean()"))
+    return tmp_path / "own_term.py"
+
+
+def _with_term(weight: float = 1.0) -> Stage:
+    overrides = {"classifier.extra_term": "own_term:term", "classifier.lambda_extra": weight, "classifier.epochs": 1}
+    return classifier.stage(load("smoke", overrides), HERE)
+
+
+def test_own_term_takes_part_in_training(own_term: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path / "runs")
+    history = np.load(engine.run([_with_term()], store)[_with_term().key] / classifier.HISTORY)
+    assert (history["extra"] > 0).all()
+
+
+def test_edited_term_is_a_new_question(own_term: Path) -> None:
+    before = _with_term().key
+    own_term.write_text(TERM.format("output.logits.square().mean()"))
+    del sys.modules["own_term"]
+    assert _with_term().key != before
+
+
+def test_infinite_term_stops_with_its_step_and_is_not_tried_again(own_term: Path, tmp_path: Path) -> None:
+    own_term.write_text(TERM.format("output.logits.sum() / 0"))
+    with pytest.raises(engine.RunFailed, match="not finite at step 0") as error:
+        engine.run([_with_term()], Store(tmp_path / "runs"))
+    assert "lower the learning rate" in str(error.value)
