@@ -82,7 +82,7 @@ def test_loader_processes_do_not_change_the_batches() -> None:
 
 
 def test_too_few_images_for_one_batch_is_a_clear_error() -> None:
-    with pytest.raises(ValueError, match="3 training images do not fill one batch of 4"):
+    with pytest.raises(ValueError, match="3 training images do not fill a batch of 4"):
         training.Batches(_Points(), 3, 4, 1, seed=0)
 
 

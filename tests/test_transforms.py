@@ -11,6 +11,8 @@ from scipy.ndimage import maximum_filter, minimum_filter
 
 from thesislib.data import transforms
 from thesislib.data.transforms import (
+    CAFFE,
+    IMAGENET,
     IMAGENET_MEAN,
     IMAGENET_STD,
     Augmentation,
@@ -38,6 +40,14 @@ def test_normalisation_is_torchvisions(image):
     assert to_tensor(image).is_contiguous()
 
 
+def test_caffe_preprocessing_is_bgr_bytes_minus_the_mean(image):
+    tensor = to_tensor(image, CAFFE)
+    expected = image[..., ::-1].astype(np.float64) - [104.008, 116.669, 122.675]
+    np.testing.assert_allclose(tensor.permute(1, 2, 0), expected, atol=1e-4)
+    assert tensor.is_contiguous()
+    assert torch.equal(to_tensor(image, IMAGENET), to_tensor(image))
+
+
 def test_to_tensor_copies(image):
     before = image.copy()
     to_tensor(image).zero_()
@@ -55,6 +65,8 @@ def test_images_that_are_not_rgb_are_refused(image):
         ({"long_side": (10, 5)}, "long_side"),
         ({"crop": 0}, "crop"),
         ({"mirror": 1.5}, "mirror"),
+        ({"long_side": None, "scales": (0.5, 0.0)}, r"scales must be positive .*\(0.5, 0.0\)"),
+        ({"long_side": (5, 10), "scales": (0.5, 1.0)}, "long_side or by scales"),
         ({"jitter": (0.1, 0.1, 0.1, 0.6)}, "hue"),
         ({"jitter": (-0.1, 0.1, 0.1, 0.1)}, "jitter"),
     ],
@@ -89,6 +101,28 @@ def test_long_side_takes_every_length_of_its_range():
 def test_own_size_without_long_side():
     geometry = draw_geometry(30, 20, np.random.default_rng(0), Augmentation(None, 8))
     assert (geometry.height, geometry.width) == (30, 20)
+
+
+def test_every_scale_is_drawn_equally_often():
+    rng = np.random.default_rng(0)
+    scales = (0.5, 0.75, 1.0, 1.25, 1.5)
+    settings = Augmentation(None, 33, scales=scales)
+    shapes = [draw_geometry(60, 40, rng, settings)[:2] for _ in range(1000)]
+    counts = [shapes.count((round(60 * scale), round(40 * scale))) for scale in scales]
+    assert sum(counts) == 1000
+    assert all(150 <= count <= 250 for count in counts)  # 200 expected, deviation 12.6
+
+
+def test_segmentation_views_are_scaled_padded_with_the_mean_and_ignored_there(image):
+    labels = np.kron(np.arange(30)[:, None] % 3, np.ones((1, 42))).astype(np.uint8)
+    settings = Augmentation(None, 40, mirror=0.5, jitter=NO_JITTER, scales=(0.5, 1.5))
+    rng = np.random.default_rng(2)
+    sizes = set()
+    for _ in range(60):
+        view, (mask,) = augment_jointly(image, [labels], rng, settings, CAFFE)
+        assert torch.equal((view == 0).all(dim=0), mask == 255)  # no pixel of the image equals the mean of Caffe
+        sizes.add(int((mask != 255).sum()))
+    assert sizes == {15 * 21, 40 * 40}
 
 
 def test_mirror_happens_with_its_probability(image):

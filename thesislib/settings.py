@@ -54,13 +54,16 @@ class OptimiserSettings(_Frozen):
     momentum: float = Field(5e-4, ge=0, lt=1, description="S20: what the published optimiser really runs")
     new_layer_factor: float = Field(10, gt=0, description="learning-rate factor of layers without pre-training")
     batch_size: int = Field(16, ge=1)
+    accumulate: int = Field(1, ge=1, description="parts of a batch that go through the network one after the other")
+    update_interval: int = Field(1, ge=1, description="steps between changes of the learning rate")
     epochs: int = Field(15, ge=1, description="S6")
 
 
 class AugmentationSettings(_Frozen):
     """Random resizing, mirroring, colour jitter and cropping of training images (psa voc12/data.py)."""
 
-    long_side: tuple[int, int] = Field((256, 512), description="range of the resized long side, pixels")
+    long_side: tuple[int, int] | None = Field((256, 512), description="range of the resized long side, pixels")
+    scales: tuple[float, ...] = Field((), description="factors to resize by instead; the long side must then be None")
     crop: int = Field(448, ge=16, description="side of the square crop, pixels")
     mirror: float = Field(0.5, ge=0, le=1)
     jitter: tuple[float, float, float, float] = Field(
@@ -82,7 +85,7 @@ class PretextSettings(OptimiserSettings):
     """Pre-training on generated images, the demo's stand-in for ImageNet."""
 
     images: int = Field(2400, ge=8)
-    image_size: int = Field(64, ge=32)
+    image_size: int = Field(32, ge=32, description="side of a pretext image, pixels")
     data_seed: int = Field(0, ge=0)
 
 
@@ -165,29 +168,28 @@ class Machine(_Frozen):
 _DEMO: dict[str, Any] = {
     "data.source": "generated",
     "data.trainaug": 320,
-    "data.train": 100,
-    "data.val": 100,
-    "data.test": 20,
+    "data.train": 104,
+    "data.val": 104,
+    "data.test": 16,
     "backbone.width": 1 / 32,
     "backbone.stride": 4,
     "backbone.dilations": (1, 1),
     "pretext.optimiser": "adamw",
     "pretext.schedule": "one_cycle",
-    "pretext.learning_rate": 2e-3,
+    "pretext.learning_rate": 3e-3,
     "pretext.weight_decay": 1e-4,
-    "pretext.new_layer_factor": 1,
-    "pretext.batch_size": 32,
+    "pretext.batch_size": 16,
     "pretext.epochs": 14,
     "classifier.optimiser": "adamw",
     "classifier.schedule": "one_cycle",
-    "classifier.learning_rate": 2e-3,
+    "classifier.learning_rate": 4e-3,
     "classifier.weight_decay": 1e-4,
-    "classifier.new_layer_factor": 1,
+    "classifier.new_layer_factor": 5,
     "classifier.batch_size": 32,
-    "classifier.epochs": 16,
-    "classifier.frozen": False,
+    "classifier.epochs": 14,
     "classifier.augmentation.long_side": (44, 72),
     "classifier.augmentation.crop": 48,
+    "classifier.augmentation.jitter": (0.2, 0.2, 0.2, 0),
     "classifier.concentration_form": "floored",
     "cam.batch_size": 32,
 }

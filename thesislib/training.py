@@ -108,7 +108,7 @@ class Batches:
     def __post_init__(self) -> None:
         if self.size < self.batch_size:
             raise ValueError(
-                f"{self.size} training images do not fill one batch of {self.batch_size}; lower batch_size or add images"
+                f"{self.size} training images do not fill a batch of {self.batch_size}; lower batch_size or add images"
             )
 
     @property
@@ -171,15 +171,18 @@ def train(
     for batch in batches.starting_at(step):
         torch.manual_seed(int(generator(batches.seed, DROPOUT, step).integers(2**62)))
         for group in optimiser.param_groups:
-            group["lr"] = group["base_lr"] * learning_rate_factor(settings.schedule, step, batches.total)
-        batch = [tensor.to(device) for tensor in batch]
-        with memory_advice("batch_size or augmentation.crop of this stage"):
-            terms = objective(model, batch, generator(batches.seed, MIXING, step))
-            loss = torch.stack(list(terms.values())).sum()
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-        if not torch.isfinite(loss):
-            values = ", ".join(f"{name} {term.item():g}" for name, term in terms.items())
+            held = step - step % settings.update_interval
+            group["lr"] = group["base_lr"] * learning_rate_factor(settings.schedule, held, batches.total)
+        optimiser.zero_grad(set_to_none=True)
+        with memory_advice("batch_size or augmentation.crop of this stage, or raise its accumulate"):
+            parts = [
+                _backward(model, part, objective, generator(batches.seed, MIXING, step), settings.accumulate)
+                for part in _split(batch, settings.accumulate, device)
+            ]
+        terms = {name: sum(part[name] for part in parts) for name in parts[0]}
+        loss = sum(terms.values())
+        if not math.isfinite(loss):
+            values = ", ".join(f"{name} {term:g}" for name, term in terms.items())
             raise NonFiniteLoss(
                 f"loss is not finite at step {step} of {batches.total} ({values}); lower the learning rate or the "
                 f"weight of the term; the last good checkpoint is kept in {folder}"
@@ -187,15 +190,30 @@ def train(
         optimiser.step()
         step += 1
         for name, term in terms.items():
-            history.setdefault(name, []).append(term.item())
+            history.setdefault(name, []).append(term)
         if progress:
-            progress(step, batches.total, f"loss {loss.item():.3f}")
+            progress(step, batches.total, f"loss {loss:.3f}")
         if time.monotonic() - saved >= checkpoint_seconds and step < batches.total:
             _save(folder / CHECKPOINT, model, optimiser, step, history)
             saved = time.monotonic()
     model.eval()
     (folder / CHECKPOINT).unlink(missing_ok=True)
     return history
+
+
+def _split(batch: Sequence[Tensor], parts: int, device: str) -> Iterator[list[Tensor]]:
+    """The batch on the device, in equal parts."""
+    for tensors in zip(*(tensor.chunk(parts) for tensor in batch), strict=True):
+        yield [tensor.to(device) for tensor in tensors]
+
+
+def _backward(
+    model: nn.Module, batch: list[Tensor], objective: Objective, rng: np.random.Generator, parts: int
+) -> dict[str, float]:
+    """Add the gradient of one part of the batch; returns its share of each loss term."""
+    terms = {name: term / parts for name, term in objective(model, batch, rng).items()}
+    torch.stack(list(terms.values())).sum().backward()
+    return {name: term.item() for name, term in terms.items()}
 
 
 def _save(

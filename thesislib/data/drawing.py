@@ -95,7 +95,7 @@ TEXTURES: dict[str, Callable[[Field, Field], Field]] = {
     ),
 }
 
-# Muted, of about equal lightness, about equally far apart.
+# Muted, and far enough apart to be told apart after the jitter of `thesislib.data.scenes`.
 HUES: dict[str, Colour] = {
     "brick": np.array([182.0, 82.0, 68.0]),
     "ochre": np.array([208.0, 156.0, 66.0]),
@@ -119,7 +119,7 @@ class Skin:
     angle: float = 0.0
 
 
-def skin(texture: str, colour: Colour, period: float, angle: float, *, contrast: float = 0.35) -> Skin:
+def skin(texture: str, colour: Colour, period: float, angle: float = 0.0, *, contrast: float = 0.35) -> Skin:
     """A surface around one colour; the darker tone is `contrast` below the lighter one."""
     return Skin(texture, colour * (1 + contrast / 3), colour * (1 - contrast), period, angle)
 
@@ -169,7 +169,8 @@ class Canvas:
     def image(self, rng: np.random.Generator) -> UInt8[np.ndarray, "size size 3"]:
         """The finished image, each pixel the mean of its samples."""
         n, k = self.size, OVERSAMPLING
-        pixels = self.colour.reshape(n, k, n, k, 3).mean((1, 3)) + GRAIN * rng.standard_normal((n, n, 1))
+        sums = sum(self.colour[row::k, column::k] for row in range(k) for column in range(k))
+        pixels = sums / k**2 + GRAIN * rng.standard_normal((n, n, 1), np.float32)
         return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
     def at_pixels(self, samples: UInt8[np.ndarray, "side side"]) -> UInt8[np.ndarray, "size size"]:

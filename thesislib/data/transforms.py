@@ -1,9 +1,11 @@
 """Image normalisation and the seeded training augmentations, for an image alone or together with its label maps.
 
 Thesis 2.4.1 and 3.4.1 name the augmentations; their values and order come from psa `voc12/data.py`, `tool/imutils.py`
-and `train_cls.py`, which SC-CAM repeats. Deliberate differences: one numpy Generator per call instead of the global
-random state; the position of mirror and crop is drawn before the colours, so that an image and its label maps share
-one `Geometry`.
+and `train_cls.py`, which SC-CAM repeats; those of the segmentation network from `libs/datasets/base.py` and
+`configs/voc12.yaml` of kazuto1011/deeplab-pytorch. Deliberate differences: one numpy Generator per call instead of the
+global random state; the position of mirror and crop is drawn before the colours, so that an image and its label maps
+share one `Geometry`; DeepLab's images too are resized bicubically and lie anywhere in a larger window, where the
+published code resizes bilinearly and pads below and to the right.
 """
 
 from collections.abc import Sequence
@@ -22,32 +24,60 @@ from thesislib.data.voc import IGNORE
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-_MEAN = torch.tensor(IMAGENET_MEAN)[:, None, None]
-_STD = torch.tensor(IMAGENET_STD)[:, None, None]
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What the weights of a network expect its images to be: (value / scale - mean) / std in every channel.
+
+    Attributes:
+        mean: of each channel, in the network's order of channels.
+        std: of each channel; 1 where the weights were trained without.
+        scale: 255 for values in 0..1, 1 for the bytes themselves.
+        bgr: whether the channels are in the order blue, green, red.
+    """
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    scale: float = 255
+    bgr: bool = False
+
+
+IMAGENET = Preprocessing(IMAGENET_MEAN, IMAGENET_STD)
+CAFFE = Preprocessing((104.008, 116.669, 122.675), (1, 1, 1), scale=1, bgr=True)  # deeplab-pytorch configs/voc12.yaml
 
 
 @dataclass(frozen=True)
 class Augmentation:
     """Strength of the training augmentations; the defaults are psa's for a crop of 448 (SC-CAM: 224).
 
+    DeepLab's are `Augmentation(None, 321, scales=(0.5, 0.75, 1, 1.25, 1.5), jitter=(0, 0, 0, 0))`.
+
     Attributes:
         long_side: smallest and largest length of the longer image side, pixels, both included; None keeps the image
-            at its own size (as AffinityNet's training does).
+            at its own size (as AffinityNet's training does) or resizes it by one of `scales`.
         crop: side of the square crop, pixels.
         mirror: probability of a left-right mirror.
         jitter: strength of brightness, contrast, saturation and hue, as in torchvision's `ColorJitter`: factors from
             U(1 - s, 1 + s), hue shift from U(-s, s) of the colour circle. A strength of 0 leaves that change out
             (hue takes as much time as everything else together).
+        scales: factors on the image size, one of which is drawn.
     """
 
     long_side: tuple[int, int] | None = (256, 512)
     crop: int = 448
     mirror: float = 0.5
     jitter: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.1)
+    scales: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.long_side is not None and not 1 <= self.long_side[0] <= self.long_side[1]:
             raise ValueError(f"long_side must be (low, high) with 1 <= low <= high, got {self.long_side}")
+        if any(scale <= 0 for scale in self.scales):
+            raise ValueError(f"scales must be positive factors of the image size, got {self.scales}")
+        if self.scales and self.long_side is not None:
+            raise ValueError(
+                f"an image is resized by long_side or by scales, got {self.long_side} and {self.scales}: leave one out"
+            )
         if self.crop < 1:
             raise ValueError(f"crop must be at least 1 pixel, got {self.crop}")
         if not 0 <= self.mirror <= 1:
@@ -73,11 +103,14 @@ class Geometry(NamedTuple):
     crop: int
 
 
-def to_tensor(image: Image.Image | UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 h w"]:
-    """Normalise an RGB image: divide by 255, subtract the ImageNet mean, divide by the ImageNet deviation.
+def to_tensor(
+    image: Image.Image | UInt8[np.ndarray, "h w 3"], preprocessing: Preprocessing = IMAGENET
+) -> Float[Tensor, "3 h w"]:
+    """Normalise an RGB image as the weights of a network expect it.
 
     Args:
         image: PIL image in mode RGB, or uint8 array `(H, W, 3)`.
+        preprocessing: that of the weights; ImageNet's mean and deviation for ResNet-38 and torchvision's networks.
 
     Returns:
         float32 `(3, H, W)`, contiguous, not sharing memory with the input.
@@ -94,21 +127,27 @@ def to_tensor(image: Image.Image | UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, 
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
         raise ValueError(f"expected a uint8 RGB image (H, W, 3), got {array.dtype} {array.shape}")
     pixels = torch.from_numpy(array).permute(2, 0, 1).to(torch.float32, memory_format=torch.contiguous_format)
-    return pixels.div_(255).sub_(_MEAN).div_(_STD)
+    if preprocessing.bgr:
+        pixels = pixels.flip(0)
+    mean, std = (torch.tensor(values)[:, None, None] for values in (preprocessing.mean, preprocessing.std))
+    return pixels.div_(preprocessing.scale).sub_(mean).div_(std)
 
 
 def augment(
-    image: Image.Image | UInt8[np.ndarray, "h w 3"], rng: np.random.Generator, settings: Augmentation
+    image: Image.Image | UInt8[np.ndarray, "h w 3"],
+    rng: np.random.Generator,
+    settings: Augmentation,
+    preprocessing: Preprocessing = IMAGENET,
 ) -> Float[Tensor, "3 crop crop"]:
     """One random training view of an image; order and values of psa's `train_cls.py`.
 
-    Resize the long side (bicubic), mirror, colour jitter in random order, normalise, random crop; a window larger than
-    the image holds it at a random offset, and the padding is exactly 0 because it is added after normalisation.
+    Resize (bicubic), mirror, colour jitter in random order, normalise, random crop; a window larger than the image
+    holds it at a random offset, and the padding is exactly 0, the mean colour, because it is added after normalisation.
 
     >>> augment(np.zeros((9, 7, 3), np.uint8), np.random.default_rng(0), Augmentation(crop=32)).shape
     torch.Size([3, 32, 32])
     """
-    return augment_jointly(image, (), rng, settings)[0]
+    return augment_jointly(image, (), rng, settings, preprocessing)[0]
 
 
 def augment_jointly(
@@ -116,6 +155,7 @@ def augment_jointly(
     label_maps: Sequence[UInt8[np.ndarray, "h w"]],
     rng: np.random.Generator,
     settings: Augmentation,
+    preprocessing: Preprocessing = IMAGENET,
 ) -> tuple[Float[Tensor, "3 crop crop"], list[UInt8[Tensor, "crop crop"]]]:
     """`augment` for an image and label maps of the same size, which share resize, mirror and crop.
 
@@ -129,14 +169,17 @@ def augment_jointly(
     geometry = draw_geometry(picture.height, picture.width, rng, settings)
     view = _jitter(_resize_and_mirror(picture, geometry, Image.Resampling.BICUBIC), rng, settings.jitter)
     windows = [_label_window(label_map, picture, geometry) for label_map in label_maps]
-    return crop_window(to_tensor(view), geometry, fill=0), windows
+    return crop_window(to_tensor(view, preprocessing), geometry, fill=0), windows
 
 
 def draw_geometry(height: int, width: int, rng: np.random.Generator, settings: Augmentation) -> Geometry:
     """Draw the size, the mirror and the window for an image of `height` x `width` pixels."""
+    new, old = 1.0, 1
     if settings.long_side is not None:
-        old, new = max(height, width), int(rng.integers(settings.long_side[0], settings.long_side[1] + 1))
-        height, width = (max(1, round(side * new / old)) for side in (height, width))
+        new, old = int(rng.integers(settings.long_side[0], settings.long_side[1] + 1)), max(height, width)
+    elif settings.scales:
+        new = settings.scales[int(rng.integers(len(settings.scales)))]
+    height, width = (max(1, round(side * new / old)) for side in (height, width))
     mirrored = bool(rng.random() < settings.mirror)
     top, left = (_draw_offset(side - settings.crop, rng) for side in (height, width))
     return Geometry(height, width, mirrored, top, left, settings.crop)

@@ -1,14 +1,15 @@
-"""Weight files: MXNet's ImageNet weights, the released PyTorch files, and our own.
+"""Weight files: MXNet's ImageNet weights, the released PyTorch files, torchvision's, and our own.
 
 Serves the initialisation that thesis sections 2.4.1 and 3.4.1 start from. Corresponds to
-`network/resnet38d.py::convert_mxnet_to_torch` and the `load_state_dict` calls of jiwoon-ahn/psa and
-Juliachang/SC-CAM.
+`network/resnet38d.py::convert_mxnet_to_torch` and the `load_state_dict` calls of jiwoon-ahn/psa, Juliachang/SC-CAM
+and kazuto1011/deeplab-pytorch.
 
 Deliberate differences: `.params` files are read with NumPy alone; what a file does not fill is an error (the
 published code loads non-strictly); pickles are opened with `weights_only=True`; our own files are safetensors.
 """
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,13 +26,50 @@ _LISTED = 20  # names per kind of problem in an error
 
 
 def released_to_ours(name: str) -> str:
-    """Our name of a tensor in a released `.pth` file: psa's single head, SC-CAM's two heads.
+    """Our name of a tensor in a released `.pth` file: psa's single head, SC-CAM's two heads, deeplab-pytorch.
 
     >>> released_to_ours("module.fc8_20.weight"), released_to_ours("fc8_200.weight")
     ('fc8.weight', 'fc8_sub.weight')
+    >>> released_to_ours("base.aspp.c0.bias")
+    'aspp.c0.bias'
     """
-    name = name.removeprefix("module.")
+    name = name.removeprefix("module.").removeprefix("base.")
     return {"fc8_20.weight": "fc8.weight", "fc8_200.weight": "fc8_sub.weight"}.get(name, name)
+
+
+_TORCHVISION_BLOCK = re.compile(r"layer([1-4])\.([0-9]+)\.(.+)\.(\w+)")
+_TORCHVISION_LAYERS = {
+    "conv1": "reduce.conv",
+    "bn1": "reduce.bn",
+    "conv2": "conv3x3.conv",
+    "bn2": "conv3x3.bn",
+    "conv3": "increase.conv",
+    "bn3": "increase.bn",
+    "downsample.0": "shortcut.conv",
+    "downsample.1": "shortcut.bn",
+}
+
+
+def torchvision_to_resnet101(name: str) -> str | None:
+    """Our name of a tensor of torchvision's ResNet-101; None for its 1000-class layer.
+
+    >>> torchvision_to_resnet101("layer1.0.bn2.weight"), torchvision_to_resnet101("layer4.0.downsample.0.weight")
+    ('layer2.block1.conv3x3.bn.weight', 'layer5.block1.shortcut.conv.weight')
+
+    Raises:
+        ValueError: the name is none of torchvision's.
+    """
+    if name in ("fc.weight", "fc.bias"):
+        return None
+    layer, _, tensor = name.rpartition(".")
+    if layer in ("conv1", "bn1"):
+        return f"layer1.conv1.{layer[:-1]}.{tensor}"
+    if (match := _TORCHVISION_BLOCK.fullmatch(name)) and match[3] in _TORCHVISION_LAYERS:
+        return f"layer{int(match[1]) + 1}.block{int(match[2]) + 1}.{_TORCHVISION_LAYERS[match[3]]}.{tensor}"
+    raise ValueError(
+        f"{name!r} is no tensor of torchvision's ResNet-101; expected names such as 'layer1.0.conv1.weight'. "
+        "Build the network with layout='caffe' for weights that deeplab-pytorch published"
+    )
 
 
 def load_weights(model: nn.Module, path: str | Path, *, heads: bool = True) -> int:
@@ -39,7 +77,8 @@ def load_weights(model: nn.Module, path: str | Path, *, heads: bool = True) -> i
 
     Args:
         model: a backbone, or a network that holds one as `backbone` (then what lies outside it are its heads).
-        path: the file; its ending decides how it is read.
+        path: the file; its ending decides how it is read. For a ResNet-101 of layout `torchvision`, a `.pth` is
+            torchvision's file.
         heads: True, for inference: the heads must be filled too. False, for initialisation: the backbone alone is
             filled (`.params` files have no heads). A bare backbone ignores the heads of a file.
 
@@ -55,7 +94,7 @@ def load_weights(model: nn.Module, path: str | Path, *, heads: bool = True) -> i
     backbone = getattr(model, "backbone", model)
     # The backbone's names stand at the top level in every released file.
     targets = {name.removeprefix("backbone."): tensor for name, tensor in model.state_dict().items()}
-    tensors = {name.removeprefix("backbone."): tensor for name, tensor in _read(path).items()}
+    tensors = {name.removeprefix("backbone."): tensor for name, tensor in _read(path, backbone).items()}
     if not heads or backbone is model:
         blocks = dict(backbone.named_children())
         targets = {name: tensor for name, tensor in targets.items() if name.split(".")[0] in blocks}
@@ -83,7 +122,7 @@ def _existing(path: str | Path) -> Path:
     return path
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _read(path: Path, backbone: nn.Module) -> dict[str, Tensor]:
     """All tensors of a weight file under our names."""
     _check_md5(path)
     match path.suffix:
@@ -91,7 +130,10 @@ def _read(path: Path) -> dict[str, Tensor]:
             arrays = {name: torch.from_numpy(array) for name, array in read_mxnet_params(path).items()}
             return _renamed(path, arrays, mxnet_to_resnet38)
         case ".pth":
-            return _renamed(path, _unpickle_tensors(path), released_to_ours)
+            torchvision = getattr(backbone, "layout", "") == "torchvision"
+            return _renamed(
+                path, _unpickle_tensors(path), torchvision_to_resnet101 if torchvision else released_to_ours
+            )
         case ".safetensors":
             try:
                 return safetensors.torch.load_file(path)
@@ -131,7 +173,7 @@ def _unpickle_tensors(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # damaged or hostile bytes end in many kinds of exception
         raise ValueError(
             f"{path} was refused: it is damaged or holds more than tensors ({type(error).__name__}). "
-            "Expected a dictionary of tensors, as psa and SC-CAM publish; download it again from its source."
+            "Expected a dictionary of tensors, as the published code writes; download it again from its source."
         ) from error
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise ValueError(f"{path}: expected a dictionary of tensors, received {type(content).__name__} of other things")
@@ -161,5 +203,5 @@ def _check_fit(path: Path, targets: dict[str, Tensor], tensors: dict[str, Tensor
         ]
         raise ValueError(
             f"{path} does not fit the model. {'; '.join(listed)}. Build the model as the file was trained "
-            "(width, number of classes and sub-categories), or load only the backbone with heads=False."
+            "(width, layout, number of classes and sub-categories), or load only the backbone with heads=False."
         )

@@ -1,0 +1,98 @@
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from thesislib import cli, engine, experiments
+from thesislib.settings import Machine, load
+from thesislib.store import Store
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def _thesis(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    places = ["--runs-dir", str(folder / "runs"), "--reports-dir", str(folder / "reports")]
+    return subprocess.run(
+        [sys.executable, "-m", "thesislib", *arguments, *places],
+        cwd=folder,
+        env=os.environ | environment,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["reproduce", "--preset", "dmo"], "did you mean 'demo'"),
+        (["reproduce", "--seeds", "0"], "seeds must be at least 1"),
+        (["reproduce", "--set", "classifier.mixup_alfa=1"], "did you mean 'classifier.mixup_alpha'"),
+        (["reproduce", "--only", "21_response_map"], "did you mean '21_response_maps'"),
+        (["run", "21_response_maps", "-p", "sedes", "3"], "did you mean 'seeds'"),
+        (["run", "21_response_maps", "--preset", "voc2012"], "data_root"),
+        (["status", "--data-root", "/nowhere"], "no data folder"),
+    ],
+)
+def test_bad_input_ends_with_one_clear_line_before_any_work(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = ["--runs-dir", str(tmp_path / "runs"), "--reports-dir", str(tmp_path / "reports")]
+    assert cli.main([*arguments, *places]) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_status_and_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(tmp_path / "runs")
+    engine.run(experiments.data(load("smoke"), range(1), Machine(device="cpu")), store)
+    (tmp_path / "runs" / "classifier" / "abc.part").mkdir(parents=True)
+    common = ["--preset", "smoke", "--seeds", "1", "--runs-dir", str(tmp_path / "runs")]
+    assert cli.main(["status", *common]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"01_data +1 of +1 stages", shown)
+    assert "1 unfinished" in shown
+    assert cli.main(["clean", *common]) == 0
+    assert "deleted 1 artefacts" in capsys.readouterr().out
+    assert cli.main(["clean", "--all", *common]) == 0
+    assert not list((tmp_path / "runs").glob("data/*/"))
+
+
+def test_doctor_says_what_is_missing_and_how_to_get_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor", "--preset", "voc2012", "--runs-dir", str(tmp_path)]) == 1
+    shown = capsys.readouterr().out
+    assert re.search(r"MISSING data .*no folder given\n.*--data-root", shown)
+    assert re.search(r"MISSING ImageNet weights .*no file given\n.*backbone\.weights", shown)
+    cli.main(["doctor", "--preset", "demo", "--runs-dir", str(tmp_path)])
+    assert "MISSING data" not in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_readmes_example_of_a_new_regulariser_gets_its_row(tmp_path: Path) -> None:
+    code = next(block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "smoothness_loss" in block)
+    command = next(line for line in README.splitlines() if line.startswith("PYTHONPATH=. thesis run"))
+    (tmp_path / "smoothness.py").write_text(code)
+    arguments = shlex.split(command)[2:]
+    done = _thesis(*arguments, "--preset", "smoke", "--seeds", "1", folder=tmp_path, PYTHONPATH=".")
+    assert done.returncode == 0, done.stdout + done.stderr
+    tables = (tmp_path / "reports" / "smoke" / "21_response_maps").glob("*.csv")
+    rows = {str(row) for table in tables for row in pd.read_csv(table).iloc[:, 0]}
+    assert "CAM + smoothness" in rows
+
+
+@pytest.mark.slow
+def test_reproduce_twice_computes_nothing_the_second_time(tmp_path: Path) -> None:
+    arguments = ("reproduce", "--preset", "smoke", "--seeds", "1", "--only", "01_data", "00_quickstart")
+    first = _thesis(*arguments, folder=tmp_path)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert str(tmp_path / "reports" / "smoke" / "index.html") in first.stdout
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*")}
+    second = _thesis(*arguments, folder=tmp_path)
+    assert second.returncode == 0
+    assert "0 stages to compute" in second.stdout
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*")} == before
