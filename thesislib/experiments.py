@@ -4,13 +4,13 @@ A row of a table is a name and the settings in which it differs from the preset.
 it to a notebook as its `extra_rows` parameter.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from thesislib.settings import Machine, Settings, SettingsError
+from thesislib.stages import classifier, response_maps
 from thesislib.stages import data as data_stage
-from thesislib.stages import response_maps
 from thesislib.store import Stage
 
 
@@ -115,22 +115,37 @@ def _other_form(settings: Settings) -> str:
     return {"written": "floored", "floored": "written"}[settings.classifier.concentration_form]
 
 
+def classifier_stages(
+    settings: Settings, rows: Iterable[Row], seeds: Sequence[int], machine: Machine
+) -> dict[tuple[str, int], Stage]:
+    """The classifier of every row and training seed, by row name and seed."""
+    return _of_each(classifier.stage, settings, rows, seeds, machine)
+
+
 def response_map_stages(
     settings: Settings, rows: Iterable[Row], seeds: Sequence[int], machine: Machine
 ) -> dict[tuple[str, int], Stage]:
     """The response maps of every row and training seed, by row name and seed."""
+    return _of_each(response_maps.stage, settings, rows, seeds, machine)
+
+
+def _of_each(
+    step: Callable[[Settings, Machine, str], Stage],
+    settings: Settings,
+    rows: Iterable[Row],
+    seeds: Sequence[int],
+    machine: Machine,
+) -> dict[tuple[str, int], Stage]:
     return {
-        (row.name, seed): response_maps.stage(
-            settings.override({**row.overrides, "seed": seed}), machine, f"{row.name}, seed {seed}"
-        )
+        (row.name, seed): step(settings.override(row.overrides | {"seed": seed}), machine, f"{row.name}, seed {seed}")
         for row in rows
         for seed in seeds
     }
 
 
 def quickstart(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
-    """What `00_quickstart` shows: the maps of its rows with the first seed."""
-    return list(response_map_stages(settings, quickstart_rows(settings), seeds[:1], machine).values())
+    """What `00_quickstart` shows: the classifiers of its rows with the first seed; it maps a few images itself."""
+    return list(classifier_stages(settings, quickstart_rows(settings), seeds[:1], machine).values())
 
 
 def quickstart_rows(settings: Settings) -> list[Row]:

@@ -6,20 +6,24 @@ text; such a result is not used, the reader then sees the LaTeX source.
 
 import re
 from html import escape
+from typing import Any
 
 from defusedxml import ElementTree
 from latex2mathml.converter import convert
 
 # Commands that latex2mathml lacks or turns into a character that browsers show badly.
 _REPLACEMENTS = {
-    r"\\sim(?![A-Za-z])": "∼",
     r"\\mathbb\{1\}": "𝟙",
+    r"\\(mathbb|mathcal|mathbf)\s+([A-Za-z])": r"\\\1{\2}",
     r"\\arg(?![A-Za-z])": r"\\operatorname{arg}",
     r"\\operatorname\*": r"\\operatorname",
     r"\\(begin|end)\{(aligned|align|split)\}": r"\\\1{align*}",
     r"\\(begin|end)\{equation\*?\}": "",
     r"\\(label|nonumber|notag)(\{[^}]*\}|(?![A-Za-z]))": "",
 }
+_CHARACTERS = {"~": "∼", "^": "ˆ"}  # \\sim and \\hat
+_LIMITS = ("max", "min", "sup", "inf", "lim")  # what belongs below them in a display
+_NOT_STRETCHED = ("|", "‖", "∥")
 _TAG = re.compile(r"\\tag\{([^}]*)\}")
 
 
@@ -48,8 +52,26 @@ def _mathml(tex: str, display: bool) -> str | None:
     if any("\\" in text for text in tree.itertext()):
         return None
     for element in tree.iter():
-        element.tag = element.tag.rpartition("}")[2]  # HTML needs no name space
-        alignment = element.attrib.pop("columnalign", None)
-        if alignment:  # which browsers know as a style only
-            element.set("style", f"text-align:{alignment}")
+        _adapt(element)
     return ElementTree.tostring(tree, encoding="unicode")
+
+
+def _adapt(element: Any) -> None:
+    """Make one element what browsers expect."""
+    element.tag = element.tag.rpartition("}")[2]  # HTML needs no name space
+    alignment = element.attrib.pop("columnalign", None)
+    if alignment:  # which browsers know as a style only
+        element.set("style", f"text-align:{alignment}")
+    text = element.text or ""
+    if text in _CHARACTERS:
+        element.tag, element.text = "mo", _CHARACTERS[text]
+    elif element.tag == "mo" and text in _NOT_STRETCHED:
+        element.attrib.setdefault("stretchy", "false")
+    elif element.tag in ("mi", "mo") and text.isalpha() and len(text) > 1:  # \\log, \\max, \\operatorname
+        element.tag = "mo"
+        element.attrib |= {"lspace": "0", "rspace": "0.167em", "movablelimits": "true"}
+    elif element.tag == "msub" and element[0].text in _LIMITS:
+        element.tag = "munder"
+    elif element.tag == "msup" and element[1].text == "′":  # a prime is raised by itself
+        element.tag, element[1].tag = "mrow", "{}mo"
+        element[1].attrib |= {"lspace": "0", "rspace": "0"}

@@ -10,19 +10,27 @@ import re
 from collections.abc import Hashable, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image
+
+from thesislib import engine, records, settings, typeset
 from thesislib import parameters as checks
-from thesislib import records, settings, typeset
+from thesislib.data.voc import VocDataset
+from thesislib.parameters import project_root
+from thesislib.settings import Machine
+from thesislib.stages import data as data_stage
+from thesislib.store import Stage, Store
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
+__all__ = ["Notebook", "project_root"]
 
 VERDICTS = {"holds": ("✓", "#2b7a2b"), "opposite": ("✗", "#c1121f"), "undecided": ("?", "#8a6100")}
 DPI = 192  # twice the pixels of a CSS inch: sharp on dense screens
 THUMBNAIL = (480, 320)
-DIRECTION_ONLY = "Generated data: this speaks of the direction only."
+DIRECTION_ONLY = "Generated data: direction only."
 
 
 class Notebook:
@@ -48,13 +56,13 @@ class Notebook:
         namespace: dict[str, Any],
         /,
         *,
-        preset: str,
-        seeds: int,
-        overrides: Mapping[str, Any] | Sequence[str],
-        data_root: str | Path | None,
-        runs_dir: str | Path,
-        reports_dir: str | Path,
-        profile: str | None = None,
+        preset: Any,
+        seeds: Any,
+        overrides: Any,
+        data_root: Any,
+        runs_dir: Any,
+        reports_dir: Any,
+        profile: Any = None,
         own_settings: Mapping[str, Any] | None = None,
         data_note: str = "",
         **own: Any,
@@ -68,8 +76,10 @@ class Notebook:
         self.seeds = checks.check_seeds(seeds)
         chosen = dict(own_settings or {}) | checks.check_overrides(overrides)
         self.settings = settings.load(preset, chosen, profile=profile or "released")
-        self.data_root = _existing_folder(data_root)
-        self.runs_dir, self.reports_dir = _path("runs_dir", runs_dir), _path("reports_dir", reports_dir)
+        self.data_root = checks.existing_folder(data_root)
+        self.machine = Machine(data_root=str(self.data_root or ""))
+        self.runs_dir = checks.folder("runs_dir", runs_dir)
+        self.reports_dir = checks.folder("reports_dir", reports_dir)
         self.generated = self.data_root is None and self.settings.data.source == "generated"
         self.folder = self.reports_dir / preset / name
         self._record = records.new(name, preset, self.parameters)
@@ -81,6 +91,16 @@ class Notebook:
             "recipe": checks.differences(settings.load(preset), settings.load("voc2012")),
         }
         self._save()
+
+    def run(self, stages: Mapping[Any, Stage]) -> dict[Any, Path]:
+        """Compute what the store lacks of `stages`; returns the folder of each by the same name."""
+        folders = engine.run(list(stages.values()), Store(self.runs_dir))
+        return {name: folders[stage.key] for name, stage in stages.items()}
+
+    def images(self, split: str) -> VocDataset:
+        """A split of the data, generated first if it has to be."""
+        folder = self.run({"data": data_stage.stage(self.settings, self.machine)})["data"]
+        return VocDataset(self.data_root or folder / data_stage.FOLDER, split, cache=self.generated)
 
     @property
     def data_note(self) -> str:
@@ -94,7 +114,7 @@ class Notebook:
 
     def table(
         self,
-        frame: "pd.DataFrame",
+        frame: pd.DataFrame,
         name: str,
         caption: str,
         *,
@@ -117,7 +137,7 @@ class Notebook:
         text = "\n".join([caption, "\t".join([*layout.corner, *layout.columns]), *("\t".join(row) for row in rows)])
         _show(typeset.to_html(layout, caption, note), text)
 
-    def figure(self, fig: "Figure", name: str, caption: str, alt: str) -> None:
+    def figure(self, fig: Figure, name: str, caption: str, alt: str) -> None:
         """Show a figure, write `<name>.png` and `<name>.pdf`, and close it.
 
         Args:
@@ -129,8 +149,6 @@ class Notebook:
         Raises:
             ValueError: `alt` or `caption` is empty.
         """
-        import matplotlib.pyplot as plt
-
         _check_name(name)
         if not alt.strip() or not caption.strip():
             raise ValueError(f"figure {name!r} needs a caption and an alt text that says what is to be seen")
@@ -154,7 +172,7 @@ class Notebook:
         self,
         label: str,
         value: Any,
-        thesis: float | None = None,
+        thesis: float | int | None = None,
         note: str = "",
         *,
         format: str = ".1f",
@@ -209,8 +227,6 @@ class Notebook:
 
     def _thumbnail(self, png: io.BytesIO, name: str) -> tuple[int, int]:
         """Make the first figure the thumbnail; returns the figure's size in CSS pixels."""
-        from PIL import Image
-
         with Image.open(png) as image:
             size = round(image.width / 2), round(image.height / 2)
             if not self._record["figures"] or self._record["figures"][0]["name"] == name:
@@ -224,33 +240,6 @@ class Notebook:
             data = self.settings.data
             return f"generated images ({data.trainaug} for training, {data.train} train, {data.val} val)"
         return f"images in {self.data_root}" if self.data_root else ""
-
-
-def project_root() -> Path:
-    """The nearest folder above the working directory with `pyproject.toml` and `notebooks/`, else the latter itself.
-
-    JupyterLab starts a kernel in `notebooks/`, papermill where it was called.
-    """
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "pyproject.toml").is_file() and (folder / "notebooks").is_dir():
-            return folder
-    return here
-
-
-def _path(name: str, value: Any) -> Path:
-    if not isinstance(value, str | Path) or not str(value).strip():
-        raise settings.SettingsError(f"parameter {name} = {value!r}: expected the path of a folder")
-    return (project_root() / Path(value).expanduser()).resolve()
-
-
-def _existing_folder(data_root: Any) -> Path | None:
-    if data_root is None or data_root == "":
-        return None
-    folder = _path("data_root", data_root)
-    if not folder.is_dir():
-        raise settings.SettingsError(f"parameter data_root = {str(data_root)!r}: there is no folder {folder}")
-    return folder
 
 
 def _check_name(name: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import bs4
 import nbformat
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from nbconvert.exporters import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
@@ -35,7 +35,7 @@ CHAPTERS = {
     "5": "Beyond the thesis",
 }
 STATE_WORDS = {"done": "done", "failed": "failed", "unfinished": "not finished"}
-_HIDDEN_PARAMETERS = ("runs_dir", "reports_dir", "data_root", "overrides", "preset")
+_HIDDEN_PARAMETERS = ("runs_dir", "reports_dir", "data_root", "preset")
 _PROGRESS = re.compile(r"\d+%\||\d+it \[|\bit/s\]|\bs/it\]")
 _WARNING = re.compile(r"\b\w*Warning\b")
 
@@ -95,7 +95,7 @@ def to_html(ipynb: Path) -> Path:
         "report.html.j2",
         record=record,
         title=title or record["title"],
-        introduction=Markup(_markdown_to_html(introduction)),  # noqa: S704
+        introduction=Markup(_markdown_to_html(introduction)),
         declared=declared,
         contents=_contents(body),
         body=Markup(body),
@@ -138,10 +138,11 @@ def _card(path: Path) -> dict[str, Any]:
         record = {"state": "failed", "error": {"name": "unreadable record", "text": str(error)}}
     card = _EMPTY | {"notebook": name, "title": name} | record
     thumbnail = path.parent / (card["thumbnail"] or "")
-    if thumbnail.is_file():
-        card["image"] = "data:image/png;base64," + base64.b64encode(thumbnail.read_bytes()).decode()
+    image = base64.b64encode(thumbnail.read_bytes()).decode() if thumbnail.is_file() else ""
+    card["image"] = f"data:image/png;base64,{image}" if image else ""
     card["alt"] = card["figures"][0]["alt"] if card["figures"] else ""
-    card["shown_parameters"] = {k: v for k, v in card["parameters"].items() if k not in _HIDDEN_PARAMETERS}
+    given = card["parameters"].items()
+    card["shown_parameters"] = {k: v for k, v in given if k not in _HIDDEN_PARAMETERS and v not in ("", [], {}, None)}
     for kind in ("html", "ipynb"):
         file = path.parent.with_name(f"{name}.{kind}")
         card[kind] = file.name if file.is_file() else ""
@@ -233,10 +234,8 @@ def _slug(text: str) -> str:
 
 
 def _render(template: str, **values: Any) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
+    loader = FileSystemLoader(TEMPLATES)
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"duration": duration, "moment": _moment, "literal": repr}
     script = (TEMPLATES / "script.js").read_text()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -245,11 +244,14 @@ def _render(template: str, **values: Any) -> str:
     style = (TEMPLATES / "style.css").read_text()
     style += f"\n@media screen and (prefers-color-scheme: light) {{{light}}}"
     style += f"\n@media screen and (prefers-color-scheme: dark) {{{dark}}}"
+    if "<math" in values.get("body", ""):
+        font = base64.b64encode((TEMPLATES / "font" / "STIXTwoMath-subset.woff2").read_bytes()).decode()
+        style += f'\n@font-face {{font-family: "Report Math"; src: url(data:font/woff2;base64,{font})}}'
     page = environment.get_template(template)
     return page.render(style=Markup(style), script=Markup(script), digest=digest, words=STATE_WORDS, **values)
 
 
-def duration(seconds: float | None) -> str:
+def duration(seconds: float | int | None) -> str:
     """Seconds in words.
 
     >>> duration(42.4), duration(192), duration(None)

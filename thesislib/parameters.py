@@ -9,6 +9,7 @@ import io
 import tokenize
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import NoneType
 from typing import Any
 
@@ -113,6 +114,35 @@ def check_overrides(overrides: Any) -> dict[str, Any]:
         f"parameter overrides = {overrides!r}: expected a dict such as {{'classifier.mixup_alpha': 0.4}} "
         "or a list of 'name=value' strings"
     )
+
+
+def project_root() -> Path:
+    """The nearest folder above the working directory with `pyproject.toml` and `notebooks/`, else that itself.
+
+    JupyterLab starts a kernel in `notebooks/`, papermill where it was called.
+    """
+    here = Path.cwd()
+    for parent in (here, *here.parents):
+        if (parent / "pyproject.toml").is_file() and (parent / "notebooks").is_dir():
+            return parent
+    return here
+
+
+def folder(name: str, value: Any) -> Path:
+    """The folder that parameter `name` gives, from the project's root."""
+    if not isinstance(value, str | Path) or not str(value).strip():
+        raise SettingsError(f"parameter {name} = {value!r}: expected the path of a folder")
+    return (project_root() / Path(value).expanduser()).resolve()
+
+
+def existing_folder(data_root: Any) -> Path | None:
+    """The folder of the data, or None where none is given."""
+    if data_root is None or data_root == "":
+        return None
+    path = folder("data_root", data_root)
+    if not path.is_dir():
+        raise SettingsError(f"parameter data_root = {str(data_root)!r}: there is no folder {path}")
+    return path
 
 
 def differences(settings: BaseModel, reference: BaseModel) -> dict[str, tuple[Any, Any]]:

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +24,8 @@ from papermill.exceptions import PapermillExecutionError
 
 from thesislib import parameters as checks
 from thesislib import records
-from thesislib.notebook import project_root
 from thesislib.pages import duration, to_html, write_index
+from thesislib.parameters import project_root
 from thesislib.settings import SettingsError, nearest
 
 __all__ = ["NotebookFailed", "Outcome", "execute", "find_notebook", "run_all", "to_html", "write_index"]
@@ -57,7 +57,7 @@ class _ThisInterpreter(AsyncKernelManager):
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=CRITICAL"]
         return KernelSpec(argv=command, display_name="Python 3", language="python", env=ONE_THREAD)
 
 
@@ -125,21 +125,17 @@ def run_all(
     Raises:
         SettingsError: a name or parameter that does not exist; nothing was executed.
     """
-    paths = {name: find_notebook(name, notebooks_dir) for name in names}
-    for path in paths.values():
+    paths = [find_notebook(name, notebooks_dir) for name in names]
+    for path in paths:
         _check_parameters(path, dict(parameters))
     outcomes: dict[str, Outcome] = {}
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs or os.cpu_count() or 1, max(len(paths), 1)), mp_context=context) as pool:
-        futures = {pool.submit(_outcome, path, parameters, reports_dir, preset): path for path in paths.values()}
-        for future in as_completed(futures):
-            name = futures[future].stem
-            broken = future.exception()
-            outcomes[name] = Outcome(name, "failed", 0, str(broken)) if broken else future.result()
-            print(f"{outcomes[name].state:7} {name} ({duration(outcomes[name].seconds)})", flush=True)
-            index = write_index(reports_dir / preset)
-    ordered = [outcomes[path.stem] for path in paths.values()]
-    _print_summary(ordered, index)
+    for outcome in _outcomes(paths, (parameters, reports_dir, preset), jobs or os.cpu_count() or 1):
+        outcomes[outcome.name] = outcome
+        print(f"{outcome.state:7} {outcome.name} ({duration(outcome.seconds)})", flush=True)
+        write_index(reports_dir / preset)
+    ordered = [outcomes[path.stem] for path in paths]
+    _print_summary(ordered)
+    print(f"\n{(reports_dir / preset / 'index.html').resolve()}")
     return ordered
 
 
@@ -166,7 +162,7 @@ def _execute(source: Path, target: Path, values: Mapping[str, Any]) -> dict[str,
             parameters=dict(values),
             kernel_name="python3",
             kernel_manager_class=_ThisInterpreter,
-            progress_bar=sys.stderr.isatty(),
+            progress_bar=sys.stderr.isatty() and multiprocessing.parent_process() is None,
         )
     except PapermillExecutionError as error:
         return {"name": error.ename, "text": error.evalue}
@@ -178,14 +174,25 @@ def _execute(source: Path, target: Path, values: Mapping[str, Any]) -> dict[str,
     return None
 
 
+def _outcomes(paths: Sequence[Path], arguments: tuple[Any, ...], jobs: int) -> Iterator[Outcome]:
+    """Execute in as many processes, and report each notebook as it ends; a single one is executed in this process."""
+    if len(paths) == 1:
+        yield _outcome(paths[0], *arguments)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        futures = {pool.submit(_outcome, path, *arguments): path for path in paths}
+        for future in as_completed(futures):
+            broken = future.exception()
+            yield Outcome(futures[future].stem, "failed", 0.0, str(broken)) if broken else future.result()
+
+
 def _outcome(path: Path, parameters: Mapping[str, Any], reports_dir: Path, preset: str) -> Outcome:
     clock = time.monotonic()
     try:
         execute(path, parameters, reports_dir, preset)
     except NotebookFailed as failure:
-        return Outcome(
-            path.stem, "failed", time.monotonic() - clock, f"{failure.error['name']}: {failure.error['text']}"
-        )
+        reason = f"{failure.error['name']}: {failure.error['text']}"
+        return Outcome(path.stem, "failed", time.monotonic() - clock, reason)
     return Outcome(path.stem, "done", time.monotonic() - clock)
 
 
@@ -220,10 +227,9 @@ def _title(path: Path) -> str:
     return path.stem
 
 
-def _print_summary(outcomes: Sequence[Outcome], index: Path) -> None:
-    width = max(len(outcome.name) for outcome in outcomes)
+def _print_summary(outcomes: Sequence[Outcome]) -> None:
+    width = max((len(outcome.name) for outcome in outcomes), default=0)
     print()
     for outcome in outcomes:
         reason = outcome.error.splitlines()[0] if outcome.error else ""
         print(f"{outcome.name:{width}}  {outcome.state:7} {duration(outcome.seconds):>12}  {reason}".rstrip())
-    print(f"\n{index.resolve()}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Float64, Int64, Shaped
 from scipy.special import entr, expit
 
 from thesislib import diagnostics, metrics
@@ -122,6 +122,17 @@ def nearest_to_quantiles(values: Float[np.ndarray, "n"], quantiles: Sequence[flo
         chosen.append(min(free, key=lambda i: abs(values[i] - goal)))
         free.remove(chosen[-1])
     return chosen
+
+
+def first_alone(labels: Shaped[np.ndarray, "n c"]) -> list[int]:
+    """For each class the first image that shows it alone; classes without such an image are left out.
+
+    >>> first_alone(np.array([[1, 1], [0, 1], [0, 1]]))
+    [1]
+    """
+    alone = labels.sum(axis=1) == 1
+    found = [np.flatnonzero(alone & (labels[:, c] > 0)) for c in range(labels.shape[1])]
+    return [int(images[0]) for images in found if images.size]
 
 
 # --- How much of the objects a map reaches, and how evenly ------------------------------------------------------------

@@ -121,6 +121,51 @@ class CamSettings(_Frozen):
     batch_size: int = Field(1, ge=1, description="images of one size per forward pass")
 
 
+class AffinitySettings(OptimiserSettings):
+    """AffinityNet, its labels and the random walk (psa train_aff.py, infer_aff.py)."""
+
+    batch_size: int = Field(8, ge=1)
+    epochs: int = Field(8, ge=1)
+    split: str = Field("trainaug", description="images whose response maps teach the affinity")
+    low_alpha: float = Field(4, gt=0, description="A21: power of the background score, large background")
+    high_alpha: float = Field(32, gt=0, description="A21: small background")
+    walk_alpha: float = Field(16, gt=0, description="A21: background score of the random walk")
+    beta: float = Field(8, gt=0, description="power of the affinity in the transition")
+    log2_steps: int = Field(8, ge=0, le=12)
+    augmentation: AugmentationSettings = AugmentationSettings(long_side=None)
+
+
+class CrfSettings(_Frozen):
+    """The dense CRFs; their parameters are named sets of `thesislib.crf`."""
+
+    scale_factor: float = Field(1, gt=0, description="divides the CRF's distances, for images that many times smaller")
+
+
+class SegmentationSettings(OptimiserSettings):
+    """DeepLab-v2 (kazuto1011/deeplab-pytorch configs/voc12.yaml)."""
+
+    learning_rate: float = Field(2.5e-4, gt=0, le=10)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    batch_size: int = Field(10, ge=1)
+    accumulate: int = Field(2, ge=1)
+    update_interval: int = Field(10, ge=1)
+    epochs: int = Field(19, ge=1, description="19 epochs of 1058 steps for the published 20,000 steps")
+    supervision: Literal["pseudo", "truth"] = Field("pseudo", description="masks to train on; truth: the upper bound")
+    pseudo_mask: Literal["rw_crf", "rw"] = Field("rw_crf", description="S24, A19: random walk with or without CRF")
+    weights: str = Field("", description="A22: file with initial ResNet-101 weights; empty: random")
+    layout: Literal["torchvision", "caffe"] = Field("torchvision", description="where a bottleneck has its stride")
+    blocks: tuple[int, int, int, int] = (3, 4, 23, 3)
+    width: float = Field(1.0, gt=0, le=1)
+    stride: Literal[4, 8] = 8
+    dilations: tuple[int, int] = (2, 4)
+    rates: tuple[int, ...] = Field((6, 12, 18, 24), description="dilations of the summed 3x3 convolutions")
+    frozen: bool = Field(True, description="BatchNorm with fixed statistics, as published")
+    augmentation: AugmentationSettings = AugmentationSettings(
+        long_side=None, scales=(0.5, 0.75, 1, 1.25, 1.5), crop=321, jitter=(0, 0, 0, 0)
+    )
+    splits: tuple[str, ...] = Field(("val",), description="where masks are predicted")
+
+
 class Settings(_Frozen):
     """Everything that decides a number. `seed` drives initialisation, order, augmentation, mixing and dropout."""
 
@@ -132,6 +177,9 @@ class Settings(_Frozen):
     backbone: BackboneSettings = BackboneSettings()
     classifier: ClassifierSettings = ClassifierSettings()
     cam: CamSettings = CamSettings()
+    affinity: AffinitySettings = AffinitySettings()
+    crf: CrfSettings = CrfSettings()
+    segmentation: SegmentationSettings = SegmentationSettings()
 
     def override(self, overrides: Mapping[str, Any]) -> "Settings":
         """A copy with dotted names replaced.
@@ -192,6 +240,32 @@ _DEMO: dict[str, Any] = {
     "classifier.augmentation.jitter": (0.2, 0.2, 0.2, 0),
     "classifier.concentration_form": "floored",
     "cam.batch_size": 32,
+    "affinity.split": "train",
+    "affinity.optimiser": "adamw",
+    "affinity.schedule": "one_cycle",
+    "affinity.learning_rate": 4e-3,
+    "affinity.weight_decay": 1e-4,
+    "affinity.new_layer_factor": 5,
+    "affinity.augmentation.crop": 64,
+    "affinity.augmentation.jitter": (0.2, 0.2, 0.2, 0),
+    "crf.scale_factor": 6,
+    "segmentation.optimiser": "adamw",
+    "segmentation.schedule": "one_cycle",
+    "segmentation.learning_rate": 3e-3,
+    "segmentation.weight_decay": 1e-4,
+    "segmentation.new_layer_factor": 1,
+    "segmentation.batch_size": 16,
+    "segmentation.accumulate": 1,
+    "segmentation.update_interval": 1,
+    "segmentation.epochs": 8,
+    "segmentation.blocks": (1, 1, 1, 1),
+    "segmentation.width": 1 / 16,
+    "segmentation.stride": 4,
+    "segmentation.dilations": (2, 2),
+    "segmentation.rates": (1, 2, 4, 6),
+    "segmentation.frozen": False,
+    "segmentation.augmentation.scales": (0.75, 1, 1.25),
+    "segmentation.augmentation.crop": 48,
 }
 _SMOKE = _DEMO | {
     "data.trainaug": 12,
@@ -203,6 +277,10 @@ _SMOKE = _DEMO | {
     "classifier.epochs": 2,
     "classifier.batch_size": 4,
     "cam.scales": (1, 0.5),
+    "affinity.batch_size": 4,
+    "affinity.epochs": 1,
+    "segmentation.batch_size": 4,
+    "segmentation.epochs": 1,
 }
 PRESETS: dict[str, dict[str, Any]] = {"smoke": _SMOKE, "demo": _DEMO, "voc2012": {}}
 

@@ -4,16 +4,25 @@ Thesis Table 2.1 (CAM column) and section 2.4.2. One row a method; a cell is the
 interval, in per cent, or missing where a score does not exist. Nothing here corresponds to published code.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from thesislib import metrics, paper
 from thesislib import scores as score
+from thesislib.data.voc import VocDataset
 from thesislib.experiments import Claim, Row
-from thesislib.scores import Measure, Run, Scores
+from thesislib.scores import Measure, Scores
+from thesislib.settings import Settings
 from thesislib.statistics import Interval, mean_interval, paired_difference, verdict
+
+READINGS = ("train, fixed", "train, oracle", "val, threshold of train")
+"""Ways to read a difference: threshold fixed in advance; chosen by the truth; chosen on train and applied to val."""
+SIGNS = {"holds": "✓", "opposite": "✗", "undecided": "?"}
+PART_COLUMNS = [f"{part}, {way}" for way in ("fixed", "oracle") for part in metrics.PARTS]
 
 
 def over_seeds(values: Sequence[float]) -> Interval | None:
@@ -25,6 +34,14 @@ def table(scores: Scores, measures: Mapping[str, Measure]) -> pd.DataFrame:
     """One column a measure of a run."""
     cells = {row: [over_seeds([m(run) for run in runs]) for m in measures.values()] for row, runs in scores.items()}
     return pd.DataFrame.from_dict(cells, orient="index", columns=list(measures), dtype=object).rename_axis("method")
+
+
+def row_settings(rows: Sequence[Row], settings: Settings) -> pd.DataFrame:
+    """The settings in which the rows differ, one column a setting."""
+    names = dict.fromkeys(name for row in rows for name in row.overrides)
+    columns = [name.removeprefix("classifier.") for name in names]
+    cells = {row.name: [attrgetter(name)(settings.override(row.overrides)) for name in names] for row in rows}
+    return pd.DataFrame.from_dict(cells, orient="index", columns=columns, dtype=object).rename_axis("method")
 
 
 def fixed_threshold(train: Scores, val: Scores, rows: Sequence[Row]) -> pd.DataFrame:
@@ -39,9 +56,10 @@ def oracle_threshold(train: Scores, val: Scores) -> pd.DataFrame:
     """What the best threshold would give: chosen with the truth of train, and applied unchanged to val."""
     frame = table(
         train,
-        {"oracle mIoU train": score.oracle_miou, "oracle threshold": lambda run: 100 * score.oracle_threshold(run)},
+        {"oracle mIoU train": score.oracle_miou, "oracle threshold": score.oracle_threshold},
     )
-    frame["mIoU val, threshold of train"] = [over_seeds(values) for values in transferred(train, val).values()]
+    moved = {row: over_seeds(values) for row, values in transferred(train, val).items()}
+    frame.insert(2, "mIoU val, threshold of train", pd.Series(moved, dtype=object))
     return frame.join(table(val, {"oracle mIoU val": score.oracle_miou}))
 
 
@@ -69,12 +87,12 @@ def precision_and_recall(scores: Scores) -> pd.DataFrame:
 
 def class_iou(scores: Scores, names: Sequence[str]) -> pd.DataFrame:
     """IoU of each class at the fixed threshold, mean over seeds without intervals, and mIoU."""
-    found = {
-        row: [*(100 * np.mean([metrics.class_iou(score.fixed_counts(run)) for run in runs], axis=0))]
-        + [np.mean([score.fixed_miou(run) for run in runs])]
+    iou = {
+        row: 100 * np.mean([metrics.class_iou(score.fixed_counts(run)) for run in runs], axis=0)
         for row, runs in scores.items()
     }
-    return pd.DataFrame.from_dict(found, orient="index", columns=["background", *names, "mIoU"]).rename_axis("method")
+    frame = pd.DataFrame.from_dict(iou, orient="index", columns=["background", *names]).rename_axis("method")
+    return frame.assign(mIoU=[np.mean([score.fixed_miou(run) for run in runs]) for runs in scores.values()])
 
 
 def part_coverage(scores: Scores, background: float) -> pd.DataFrame:
@@ -82,36 +100,37 @@ def part_coverage(scores: Scores, background: float) -> pd.DataFrame:
 
     The fixed threshold must be among `metrics.THRESHOLDS`; else its shares were not counted and are missing.
     """
-    steps: dict[str, Callable[[Run], int | None]] = {
-        "fixed": lambda run: score.step_of(background),
-        "oracle": score.oracle_step,
-    }
-    columns = {f"{part}, {way}": (p, step) for way, step in steps.items() for p, part in enumerate(metrics.PARTS)}
+    fixed = score.step_of(background)
     cells = {
-        row: [over_seeds([score.part_share(run, p, step(run)) for run in runs]) for p, step in columns.values()]
+        row: [
+            over_seeds([score.part_share(run, part, score.oracle_step(run) if oracle else fixed) for run in runs])
+            for oracle in (False, True)
+            for part in range(len(metrics.PARTS))
+        ]
         for row, runs in scores.items()
     }
-    return pd.DataFrame.from_dict(cells, orient="index", columns=list(columns), dtype=object).rename_axis("method")
+    return pd.DataFrame.from_dict(cells, orient="index", columns=PART_COLUMNS, dtype=object).rename_axis("method")
 
 
-def spread(scores: Scores, reference: str) -> pd.DataFrame:
-    """How much of the objects the maps reach and how evenly (behind Fig. 2.1).
+def spread(scores: Scores, folders: Mapping[tuple[str, int], Path], images: VocDataset, reference: str) -> pd.DataFrame:
+    """How much of the objects the maps reach and how evenly (behind Fig. 2.1), for the rows in `scores`.
 
-    Recall is taken at the object precision that the row `reference` has at the fixed threshold, seed by seed.
+    Args:
+        scores: of the split `images`.
+        folders: of stage `response_maps` by row and seed; the entropy is computed from their maps.
+        images: the split.
+        reference: a row; recall is taken at the object precision that it has at the fixed threshold, seed by seed.
     """
+    frame = table(scores, {"object area above threshold": score.object_share})
     goals = [float(score.object_precision(score.fixed_counts(run))) for run in scores[reference]]
-    recall = {
-        row: over_seeds([score.recall_at_precision(*pair) for pair in zip(runs, goals, strict=True)])
-        for row, runs in scores.items()
-    }
-    measures = {
-        "object area above threshold": score.object_share,
-        "spatial variance": score.spatial_variance,
-        "coefficient of variation": score.variation,
-    }
-    frame = table(scores, measures)
+    recall, entropy = {}, {}
+    for row, runs in scores.items():
+        recall[row] = over_seeds([score.recall_at_precision(*pair) for pair in zip(runs, goals, strict=True)])
+        of_row = [folder for (name, _), folder in folders.items() if name == row]
+        entropy[row] = over_seeds([score.spatial_entropy(folder, images) for folder in of_row])
     frame.insert(1, f"recall at precision of {reference}", pd.Series(recall, dtype=object))
-    return frame
+    frame.insert(2, "spatial entropy", pd.Series(entropy, dtype=object))
+    return frame.join(table(scores, {"spatial variance": score.spatial_variance, "variation": score.variation}))
 
 
 def classifier_behaviour(scores: Scores) -> pd.DataFrame:
@@ -130,13 +149,23 @@ def classifier_behaviour(scores: Scores) -> pd.DataFrame:
 
 
 def readings(claim: Claim, train: Scores, val: Scores) -> dict[str, Interval]:
-    """The paired difference in mIoU points that a claim speaks of, read in three ways, the fixed threshold first."""
-    ways = {
-        "train, fixed": {row: [score.fixed_miou(run) for run in runs] for row, runs in train.items()},
-        "train, oracle": {row: [score.oracle_miou(run) for run in runs] for row, runs in train.items()},
-        "val, threshold of train": transferred(train, val),
-    }
-    return {way: paired_difference(v[claim.row.name], v[claim.reference.name]) for way, v in ways.items()}
+    """The paired difference in mIoU points that a claim speaks of, for each of `READINGS`."""
+    values: tuple[dict[str, list[float]], ...] = (
+        {row: [score.fixed_miou(run) for run in runs] for row, runs in train.items()},
+        {row: [score.oracle_miou(run) for run in runs] for row, runs in train.items()},
+        transferred(train, val),
+    )
+    row, reference = claim.row.name, claim.reference.name
+    return {way: paired_difference(v[row], v[reference]) for way, v in zip(READINGS, values, strict=True)}
+
+
+def other_readings(claim: Claim, train: Scores, val: Scores) -> str:
+    """In words: the printed difference, and what the readings other than the first say."""
+    printed = printed_difference(claim)
+    said = [] if printed is None else [f"thesis {printed:+.1f}"]
+    for way, difference in list(readings(claim, train, val).items())[1:]:
+        said.append(f"{way} {difference.mean:+.1f} {verdict(difference)}")
+    return "; ".join(said).replace("-", "−") + "."
 
 
 def printed_difference(claim: Claim) -> float | None:
@@ -148,11 +177,11 @@ def printed_difference(claim: Claim) -> float | None:
 
 
 def claims(questions: Sequence[Claim], train: Scores, val: Scores) -> pd.DataFrame:
-    """Each claim as row > row: the printed difference, ours in three readings, and their verdicts in that order."""
+    """Each claim as row > row: the printed difference, ours in each reading, and their verdicts as `SIGNS`."""
     lines = {}
     for claim in questions:
         found = readings(claim, train, val)
-        verdicts = " / ".join(verdict(difference) for difference in found.values())
+        verdicts = " ".join(SIGNS[verdict(difference)] for difference in found.values())
         line = {"thesis, VOC train": printed_difference(claim), **found, "verdicts": verdicts}
         lines[f"{claim.row.name} > {claim.reference.name}"] = line
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("difference")

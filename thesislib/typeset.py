@@ -100,14 +100,14 @@ def to_html(layout: Layout, caption: str, note: str = "") -> str:
     """The table with caption and scopes, in a box of its own that scrolls sideways."""
     numeric = [layout.numeric(column) for column in range(len(layout.columns))]
     align = ["text-align:right" if number else "text-align:left" for number in numeric]
+    ranked = [any(cells[column].place for _, cells in layout.rows) for column in range(len(layout.columns))]
     head = [f'<th scope="col" style="text-align:left"><span>{escape(title)}</span></th>' for title in layout.corner]
     for title, style in zip(layout.columns, align, strict=True):
         head.append(f'<th scope="col" style="{style}"><span>{escape(title)}</span></th>')
     lines = []
     for headings, cells in layout.rows:
         line = [f'<th scope="row" style="text-align:left">{escape(text)}</th>' for text in headings]
-        columns = [any(row[1][i].place for row in layout.rows) for i in range(len(cells))]
-        line += [_html_cell(*pair) for pair in zip(cells, align, columns, strict=True)]
+        line += [_html_cell(*each) for each in zip(cells, align, ranked, strict=True)]
         lines.append(f"<tr>{''.join(line)}</tr>")
     remarks = " ".join(text for text in (note, LEGEND if layout.ranked() else "") if text)
     foot = f'<p class="table-note">{escape(remarks)}</p>' if remarks else ""
@@ -115,8 +115,8 @@ def to_html(layout: Layout, caption: str, note: str = "") -> str:
     return (
         f'<div class="table"><div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}" '
         f'style="overflow-x:auto"><table class="{kind}" style="font-variant-numeric:tabular-nums">'
-        f'<caption style="text-align:left">{escape(caption)}</caption><thead><tr>{"".join(head)}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>{foot}</div>"
+        f'<caption style="text-align:left"><span>{escape(caption)}</span></caption>'
+        f"<thead><tr>{''.join(head)}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>{foot}</div>"
     )
 
 
@@ -173,8 +173,8 @@ def _format(value: Any, format: Format | None) -> str:
     if isinstance(value, bool) or not pd.api.types.is_number(value):
         return str(value)
     text = value.__format__(format or ("d" if pd.api.types.is_integer(value) else ".1f"))
-    if not re.search("[1-9]", text):  # a small negative number rounded away
-        text = text.lstrip("-")
+    if not re.search("[1-9]", text):  # the sign of a number that is rounded away
+        text = text.lstrip("+-")
     return text.replace("-", "−")
 
 
@@ -236,8 +236,7 @@ def _one_line(name: Hashable) -> Hashable:
 def _html_cell(cell: Cell, style: str, in_ranked_column: bool) -> str:
     text, mark = escape(cell.text), ""
     if cell.place:
-        weight = ";font-weight:bold" if cell.place == 1 else ""
-        text = f'<span class="place{cell.place}" style="color:{_COLOURS[cell.place]}{weight}">{text}</span>'
+        text = f'<span class="place{cell.place}" style="color:{_COLOURS[cell.place]}">{text}</span>'
         mark = f'<sup role="img" aria-label="{PLACES[cell.place][1]}">{cell.place}</sup>'
     if in_ranked_column:  # every cell keeps room for the mark, so that decimals stay aligned
         text += f'<span class="mark" style="display:inline-block;width:.6em;text-align:left">{mark}</span>'

@@ -33,6 +33,13 @@ def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
     return Stage("response_maps", VERSION, compute, chosen, inputs, machine, label)
 
 
+def stage_with(settings: Settings, machine: Machine, split: str, label: str = "") -> Stage:
+    """The maps of the table's stage if it has those of `split`, else a stage of that split alone."""
+    if split not in settings.cam.splits:
+        settings = settings.override({"cam.splits": (split,)})
+    return stage(settings, machine, label)
+
+
 def compute(job: Job, backbone: BackboneSettings, classifier: ClassifierSettings, cam: CamSettings) -> None:
     """Maps of every image of the splits, and scores where there is truth."""
     (job.folder / MAPS).mkdir(exist_ok=True)

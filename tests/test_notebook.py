@@ -1,0 +1,314 @@
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import papermill
+import pytest
+from notebook_files import PARAMETERS, write_notebook
+from papermill.exceptions import PapermillExecutionError
+from PIL import Image
+
+from thesislib import notebook, parameters, typeset
+from thesislib.notebook import Notebook, project_root
+from thesislib.settings import SettingsError
+from thesislib.stages import data
+from thesislib.statistics import VERDICTS, mean_interval
+
+HOSTILE = "<script>alert('x')</script>"
+
+
+class Shown(NamedTuple):
+    html: str
+    text: str
+
+
+def make(folder: Path, namespace: dict[str, Any] | None = None, **changes: Any) -> Notebook:
+    common = {
+        "preset": "smoke", "seeds": 3, "overrides": {}, "data_root": "", "runs_dir": str(folder / "runs"),
+        "reports_dir": str(folder / "reports"),
+    }  # fmt: skip
+    return Notebook("21_small", {} if namespace is None else namespace, **(common | changes))
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[Shown]:
+    outputs: list[Shown] = []
+    monkeypatch.setattr(notebook, "_show", lambda html, text: outputs.append(Shown(html, text)))
+    return outputs
+
+
+def results(nb: Notebook) -> dict[str, Any]:
+    return json.loads((nb.folder / "results.json").read_text())
+
+
+# --- Parameters -------------------------------------------------------------------------------------------------------
+
+
+def test_undeclared_literal_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"unknown parameter 'sedes'; did you mean 'seeds'\?"):
+        make(tmp_path, {"preset": "smoke", "seeds": 3, "sedes": 5})
+
+
+def test_private_names_modules_and_ipython_names_are_free(tmp_path: Path) -> None:
+    make(tmp_path, {"_i": "text", "__name__": "__main__", "np": np, "In": ["", "x"], "Out": {}, "seeds": 3})
+
+
+def test_second_run_accepts_what_later_cells_left_but_not_what_a_parameters_cell_adds(tmp_path: Path) -> None:
+    namespace: dict[str, Any] = {"In": ["", PARAMETERS], "preset": "smoke", "seeds": 3}
+    make(tmp_path, namespace, alpha=0.2)
+    namespace |= {"rows": 7, "title": "made by a later cell"}
+    namespace["In"].append("rows = 7\ntitle = make_title()")
+    make(tmp_path, namespace, alpha=0.2)
+    namespace["In"].append(PARAMETERS + "alhpa = 0.4\n")
+    namespace["alhpa"] = 0.4
+    with pytest.raises(SettingsError, match="'alhpa'; did you mean 'alpha'"):
+        make(tmp_path, namespace, alpha=0.2)
+
+
+@pytest.mark.parametrize("value", ["0.4", [0.4], True, {"a": 1}])
+def test_own_parameter_of_another_type_than_its_default_is_refused(tmp_path: Path, value: Any) -> None:
+    namespace = {"In": ["", PARAMETERS, f"# Parameters\nalpha = {value!r}"]}
+    with pytest.raises(SettingsError, match=r"alpha = .* expected float like the default 0\.2"):
+        make(tmp_path, namespace, alpha=value)
+
+
+def test_whole_number_passes_for_a_fraction(tmp_path: Path) -> None:
+    assert make(tmp_path, {"In": ["", PARAMETERS]}, alpha=1).parameters["alpha"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("seeds", 0, "at least 1"),
+        ("seeds", True, "at least 1"),
+        ("seeds", 2.5, "at least 1"),
+        ("preset", "dmeo", "did you mean 'demo'"),
+        ("overrides", {"classifier.mixup_alhpa": 1}, "did you mean 'classifier.mixup_alpha'"),
+        ("overrides", "classifier.mixup_alpha=1", "expected a dict"),
+        ("data_root", "no/such/folder", "there is no folder"),
+        ("reports_dir", "", "expected the path of a folder"),
+    ],
+)
+def test_bad_common_parameter_is_named(tmp_path: Path, name: str, value: Any, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        make(tmp_path, **{name: value})
+
+
+def test_overrides_reach_the_settings_and_win_over_own_ones(tmp_path: Path) -> None:
+    own = {"classifier.mixup_alpha": 0.2, "data.data_seed": 4}
+    nb = make(tmp_path, overrides=["classifier.mixup_alpha=0.4"], own_settings=own)
+    assert (nb.settings.classifier.mixup_alpha, nb.settings.data.data_seed) == (0.4, 4)
+    assert results(nb)["changed_settings"] == {"classifier.mixup_alpha": [0.4, 0], "data.data_seed": [4, 0]}
+    assert results(nb)["recipe"]["backbone.width"] == [1 / 32, 1.0]
+
+
+def test_paths_count_from_the_project_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "notebooks" / "deep").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "notebooks")
+    assert project_root() == tmp_path / "notebooks"
+    (tmp_path / "pyproject.toml").touch()
+    assert project_root() == tmp_path
+    nb = make(tmp_path, reports_dir="reports", data_root="notebooks")
+    assert nb.folder == tmp_path / "reports" / "smoke" / "21_small"
+    assert nb.data_root == tmp_path / "notebooks"
+    assert not nb.generated
+
+
+def test_parameters_cell_is_read_with_help_and_refused_with_code_in_it() -> None:
+    read = parameters.read_cell("scales = [\n    1,\n    0.5,\n]  # of the image\nname: str = 'a = # b'")
+    assert [(p.name, p.value, p.help) for p in read.values()] == [
+        ("scales", [1, 0.5], "of the image"),
+        ("name", "a = # b", ""),
+    ]
+    for code in ("import os", "x = 2 * 3", "x = y = 1", "x: int"):
+        with pytest.raises(ValueError):
+            parameters.read_cell(code)
+
+
+def test_papermill_stops_at_a_mistyped_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = write_notebook(tmp_path / "21_small.ipynb")
+    with pytest.raises(PapermillExecutionError, match="did you mean 'seeds'"):
+        papermill.execute_notebook(source, tmp_path / "out.ipynb", {"sedes": 5}, progress_bar=False)
+
+
+def test_stages_are_computed_once_under_the_names_given(tmp_path: Path) -> None:
+    nb = make(tmp_path, runs_dir=str(tmp_path / "runs"))
+    folders = nb.run({("data", 0): data.stage(nb.settings, nb.machine)})
+    assert folders["data", 0].is_relative_to(tmp_path / "runs")
+    assert len(nb.images("val")) == nb.settings.data.val
+    assert len(list((tmp_path / "runs" / "data").glob("*/provenance.json"))) == 1
+
+
+# --- Tables -----------------------------------------------------------------------------------------------------------
+
+
+def places(html: str) -> list[str]:
+    """The place of every cell, row by row."""
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", html)
+    return [(re.findall(r"<sup[^>]*>(\d)</sup>", cell) or [""])[0] for cell in cells]
+
+
+def ranked(values: list[Any], **arguments: Any) -> list[str]:
+    frame = pd.DataFrame({"method": [f"m{i}" for i in range(len(values))], "score": pd.Series(values, dtype=object)})
+    return places(typeset.to_html(typeset.lay_out(frame, **({"best": ["score"]} | arguments)), "caption"))
+
+
+def test_best_three_with_ties_and_missing_values() -> None:
+    assert ranked([48.0, 50.1, None, 49.9, 49.5, float("nan"), 40]) == ["", "1", "", "2", "3", "", ""]
+    assert ranked([50.04, 50.01, 49.9, 49.8]) == ["1", "1", "3", ""]  # as shown, both are 50.0
+    assert ranked([3, 2, 2, 2]) == ["1", "2", "2", "2"]
+    assert ranked([1.0, 1.0]) == ["", ""]
+    assert ranked([7.0]) == ranked([None]) == [""]
+    assert ranked([0.1, 0.3, 0.2], best=[], lowest=["score"]) == ["1", "3", "2"]
+    assert ranked([-1.0, -2.0, 1.0]) == ["2", "3", "1"]
+
+
+def test_rows_of_other_groups_and_without_group_are_not_ranked_together() -> None:
+    within = ["printed", "ours", "printed", "ours", None]
+    assert ranked([48.0, 31.0, 50.1, 35.0, 99.0], within=within) == ["2", "2", "1", "1", ""]
+    with pytest.raises(ValueError, match="5 labels for 2 rows"):
+        ranked([1.0, 2.0], within=within)
+
+
+def test_places_are_marked_by_colour_and_by_more_than_colour() -> None:
+    frame = pd.DataFrame({"score": [1.0, 2.0, 3.0, 4.0]}, index=pd.Index(["a", "b", "c", "d"], name="method"))
+    html = typeset.to_html(typeset.lay_out(frame, best=["score"]), "caption")
+    assert html.index("place3") < html.index("place2") < html.index("place1")
+    assert [label in html for label in ("best", "second best", "third best")] == [True] * 3
+    assert typeset.LEGEND in html
+
+
+def test_table_is_accessible_and_escaped(tmp_path: Path, shown: list[Shown]) -> None:
+    frame = pd.DataFrame({HOSTILE: [HOSTILE, None], "mIoU": [mean_interval([1.0, 2.0, 3.0]), None]})
+    make(tmp_path).table(frame, "t", HOSTILE, note=HOSTILE)
+    html = shown[0].html
+    assert "<script" not in html
+    assert html.count('scope="col"') == 2
+    assert html.count('scope="row"') == 2
+    assert "<caption" in html
+    assert "2.0" in html
+    assert "[−0.5, 4.5]" in html
+    assert typeset.MISSING in html
+
+
+def test_csv_gives_back_the_values_and_latex_what_is_shown(tmp_path: Path, shown: list[Shown]) -> None:
+    nb = make(tmp_path)
+    interval = mean_interval([50.1, 50.4, 49.8])
+    frame = pd.DataFrame(
+        {"method": ["plain & simple", "50% _x_", "c"], "mIoU": [48.0, interval, np.nan], "images": [10, 20, 30]}
+    )
+    nb.table(frame, "scores", "100 % of {x}", best=["mIoU"])
+    rows = list(csv.DictReader(io.StringIO((nb.folder / "scores.csv").read_text())))
+    assert [row["method"] for row in rows] == ["plain & simple", "50% _x_", "c"]
+    assert float(rows[1]["mIoU"]) == interval.mean
+    assert float(rows[1]["mIoU low"]) == interval.low
+    assert rows[2]["mIoU"] == ""
+    assert [row["images"] for row in rows] == ["10", "20", "30"]
+    latex = (nb.folder / "scores.tex").read_text()
+    body = latex[latex.index(r"\midrule") : latex.index(r"\bottomrule")].splitlines()[1:]
+    assert body == [
+        r"plain \& simple & \textcolor{green}{48.0}\textsuperscript{2} & 10 \\",
+        r"50\% \_x\_ & \textcolor{red}{50.1}\textsuperscript{1} {\scriptsize [49.4, 50.8]} & 20 \\",
+        r"c & -- & 30 \\",
+    ]
+    assert r"\begin{tabular}{lrr}" in latex
+    assert r"\caption{100 \% of \{x\}}" in latex
+    assert results(nb)["tables"][0]["csv"] == "scores.csv"
+
+
+def test_unknown_column_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no column 'mIou'; did you mean 'mIoU'"):
+        typeset.lay_out(pd.DataFrame({"m": ["a"], "mIoU": [1.0]}), best=["mIou"])
+
+
+def test_rounded_away_sign_is_not_shown() -> None:
+    assert typeset.text_of(-0.04)[0] == "0.0"
+    assert typeset.text_of(-0.04, "+.1f")[0] == "0.0"
+    assert typeset.text_of(-0.06, "+.1f")[0] == "−0.1"
+
+
+# --- Figures, numbers, verdicts ---------------------------------------------------------------------------------------
+
+
+def test_figure_is_embedded_once_written_twice_and_closed(tmp_path: Path, shown: list[Shown]) -> None:
+    nb = make(tmp_path)
+    for name in ("first", "second"):
+        figure, axes = plt.subplots(figsize=(4, 3))
+        axes.plot([0, 1])
+        nb.figure(figure, name, f"caption {HOSTILE}", 'a "line"')
+    html = shown[0].html
+    assert html.count("data:image/png;base64,") == 1
+    assert "<script" not in html
+    assert 'alt="a &quot;line&quot;"' in html
+    with Image.open(nb.folder / "first.png") as image:
+        assert f'width="{round(image.width / 2)}"' in html
+        assert np.asarray(image.convert("RGB"))[0, 0].tolist() == [255, 255, 255]
+    assert (nb.folder / "second.pdf").read_bytes().startswith(b"%PDF")
+    assert not plt.get_fignums()
+    assert results(nb)["thumbnail"] == "thumbnail.png"
+    with Image.open(nb.folder / "thumbnail.png") as image:
+        assert max(image.size) <= 480
+
+
+@pytest.mark.parametrize(("caption", "alt"), [("caption", " "), ("", "alt")])
+def test_figure_needs_caption_and_alt_text(tmp_path: Path, caption: str, alt: str) -> None:
+    with pytest.raises(ValueError, match="needs a caption and an alt text"):
+        make(tmp_path).figure(plt.figure(), "name", caption, alt)
+    plt.close("all")
+
+
+def test_names_of_files_stay_in_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="letters, digits"):
+        make(tmp_path).table(pd.DataFrame({"a": [1], "b": [2]}), "../escape", "caption")
+
+
+def test_key_numbers_and_verdicts_are_shown_and_recorded(tmp_path: Path, shown: list[Shown]) -> None:
+    nb = make(tmp_path)
+    interval = mean_interval([2.0, 2.2, 2.4])
+    nb.key_number("gain", interval, 2.1, HOSTILE, unit=" points")
+    nb.key_number("alone", float("nan"))
+    nb.verdict(f"claim {HOSTILE}", interval, "holds")
+    nb.verdict("claim without interval", None, "undecided", "too few seeds")
+    nb.note(HOSTILE)
+    assert not any("<script" in output.html for output in shown)
+    assert "95 % interval [1.7, 2.7] over 3 seeds" in shown[0].text
+    assert "thesis, printed: 2.1" in shown[0].text
+    assert all(word in shown[2].html for word in ("holds", "direction only", "+2.2"))
+    record = results(nb)
+    assert record["key_numbers"][0]["value"] == pytest.approx(2.2)
+    assert record["key_numbers"][1]["value"] is None
+    assert [entry["verdict"] for entry in record["verdicts"]] == ["holds", "undecided"]
+    with pytest.raises(ValueError, match="expected one of"):
+        nb.verdict("claim", interval, "hold")
+
+
+def test_a_cell_run_again_replaces_its_record(tmp_path: Path, shown: list[Shown]) -> None:
+    nb = make(tmp_path)
+    for value in (1.0, 2.0):
+        nb.key_number("first", value)
+        nb.key_number("second", value)
+    assert [(entry["label"], entry["value"]) for entry in results(nb)["key_numbers"]] == [("first", 2), ("second", 2)]
+
+
+def test_record_says_with_what_it_was_made(tmp_path: Path) -> None:
+    nb = make(tmp_path, alpha=0.2)
+    record = results(nb)
+    assert record["state"] == "unfinished"
+    assert record["parameters"]["alpha"] == 0.2
+    assert all(record[name] for name in ("commit", "device", "started"))
+    assert {"thesislib", "python", "torch"} <= set(record["versions"])
+    assert f"{nb.settings.data.trainaug} for training" in record["data"]
+    nb.data_note = "24 photographs"
+    assert results(nb)["data"] == "24 photographs"
+    assert not [path for path in nb.folder.iterdir() if path.name.startswith(".")]
+
+
+def test_every_verdict_has_a_badge() -> None:
+    assert set(notebook.VERDICTS) == set(VERDICTS)

@@ -1,0 +1,150 @@
+"""Each notebook is clean as committed, runs by papermill with preset smoke on what was planned, and agrees in nbval."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from thesislib import engine, experiments, parameters, settings
+from thesislib.store import Store
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+CHECKED = "# NBVAL_CHECK_OUTPUT"
+SEEDS = {"21_response_maps": 3}  # verdicts need three; the others show one
+
+
+def read(name: str) -> nbformat.NotebookNode:
+    return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+
+
+def code(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def run_module(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "IPYTHONDIR": str(cwd / "ipython")}
+    command = [sys.executable, "-m", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
+
+
+def papermill(name: str, folder: Path, **values: object) -> subprocess.CompletedProcess[str]:
+    """What a user types; the executed copy is `folder/<name>.ipynb`."""
+    values = {"preset": "smoke", "runs_dir": folder / "runs", "reports_dir": folder / "reports"} | values
+    given = [text for key, value in values.items() for text in ("-p", key, str(value))]
+    notebook = NOTEBOOKS / f"{name}.ipynb"
+    return run_module("papermill", notebook, f"{name}.ipynb", "--no-progress-bar", *given, cwd=folder)
+
+
+def with_committed_outputs(name: str, executed: Path) -> None:
+    """Give the compared cells of an executed copy the outputs that are committed, so that nbval compares with those."""
+    committed = {cell.id: cell.outputs for cell in code(read(name)) if cell.source.startswith(CHECKED)}
+    notebook = nbformat.read(executed, as_version=4)
+    for cell in code(notebook):
+        if cell.id in committed:
+            cell.outputs = committed[cell.id]
+    nbformat.write(notebook, executed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_runs_on_what_was_planned_and_agrees_with_its_committed_cells(name, tmp_path):
+    seeds = SEEDS.get(name, 1)
+    store = Store(tmp_path / "runs")
+    planned = experiments.stages_of([name], settings.load("smoke"), range(seeds), settings.Machine(device="cpu"))
+    engine.run(planned, store)
+    before = sorted(tmp_path.glob("runs/*/*"))
+
+    executed = papermill(name, tmp_path, seeds=seeds)
+    assert executed.returncode == 0, executed.stderr[-3000:]
+    assert sorted(tmp_path.glob("runs/*/*")) == before
+    results = tmp_path / "reports" / "smoke" / name
+    assert (results / "results.json").is_file() and list(results.glob("*.png")) and list(results.glob("*.csv"))
+
+    with_committed_outputs(name, tmp_path / f"{name}.ipynb")
+    compared = run_module(
+        "pytest", "--nbval-lax", "-p", "no:cacheprovider", "-p", "no:xdist", f"{name}.ipynb", cwd=tmp_path
+    )
+    assert compared.returncode == 0, compared.stdout[-5000:]
+
+
+@pytest.mark.slow
+def test_a_mistyped_parameter_stops_at_once_and_names_the_nearest(tmp_path):
+    failed = papermill("21_response_maps", tmp_path, seds=1)
+    assert failed.returncode != 0
+    assert "unknown parameter 'seds'; did you mean 'seeds'?" in failed.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_quickstart_shows_photographs_of_a_folder_with_given_weights(tmp_path):
+    """Preset voc2012 with narrow weights of our own: nothing is trained, and images keep their sizes."""
+    from voc_folder import make_voc, write_split
+
+    from thesislib.models.weights import save_weights
+    from thesislib.quickstart import untrained_classifier
+
+    overrides = {"backbone.width": 1 / 64, "cam.scales": [1, 0.5]}
+    root = make_voc(tmp_path, n=3, size=(48, 64))
+    write_split(root, "trainaug", [f"2000_{i:06d}" for i in range(3)])
+    save_weights(untrained_classifier(settings.load("voc2012", overrides), 20), tmp_path / "given.safetensors")
+    values = {"data_root": root, "weights": tmp_path / "given.safetensors"}
+    values |= {"image": root / "JPEGImages" / "2000_000001.jpg", "image_labels": '["person"]'}
+    executed = papermill("00_quickstart", tmp_path, preset="voc2012", overrides=overrides, **values)
+    assert executed.returncode == 0, executed.stderr[-3000:]
+    assert [folder.name for folder in (tmp_path / "runs").iterdir()] == ["data", "classifier"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_is_committed_clean(name):
+    notebook = read(name)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    ids = [cell.id for cell in notebook.cells]
+    assert len(set(ids)) == len(ids) and all(id.replace("-", "").isalnum() for id in ids)
+    assert notebook.cells[0].cell_type == "markdown" and notebook.cells[0].source.startswith("# ")
+    for cell in code(notebook):
+        assert bool(cell.outputs) == cell.source.startswith(CHECKED), f"cell {cell.id}"
+        assert cell.execution_count is None
+        assert not {"execution", "papermill", "collapsed"} & set(cell.metadata), f"cell {cell.id}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_are_literals_with_help_and_all_reach_the_settings_cell(name):
+    first, second, *_ = code(read(name))
+    assert first.metadata.tags == ["parameters"]
+    declared = parameters.read_cell(first.source)
+    assert list(declared)[: len(parameters.COMMON)] == list(parameters.COMMON)
+    assert declared["preset"].value == "demo" and declared["seeds"].value == 3
+    for parameter in declared.values():
+        assert parameter.help and "=" not in parameter.help, parameter.name
+    (call,) = [
+        node
+        for node in ast.walk(ast.parse(second.source))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Notebook"
+    ]
+    assert call.args[0].value == name
+    assert set(declared) <= {keyword.arg for keyword in call.keywords}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_data_seed_of_the_parameters_cell_is_that_of_the_preset(name):
+    """Else `thesis reproduce` would compute other stages than the notebook asks for."""
+    declared = parameters.read_cell(code(read(name))[0].source)
+    if "data_seed" in declared:
+        assert declared["data_seed"].value == settings.load("demo").data.data_seed
+
+
+def test_every_notebook_has_a_plan_and_every_plan_a_notebook():
+    assert sorted(experiments.NOTEBOOKS) == NAMES
+
+
+def test_rows_of_the_parameters_cell_are_those_of_the_plan():
+    declared = parameters.read_cell(code(read("21_response_maps"))[0].source)
+    chosen = settings.load("smoke")
+    own = {name: declared[name].value for name in ("alpha", "lambda_ent", "lambda_con")}
+    assert experiments.table_2_1(chosen, declared["extra_rows"].value, **own) == experiments.table_2_1(chosen)

@@ -1,0 +1,283 @@
+"""Scores and tables against scikit-learn and per-image loops, on random maps of a tiny folder."""
+
+import numpy as np
+import pytest
+from scipy.stats import t as student_t
+from sklearn.metrics import confusion_matrix, jaccard_score
+from voc_folder import make_voc
+
+from thesislib import cam, experiments, metrics, scores, settings, tables
+from thesislib.data.voc import VocDataset
+from thesislib.stages import response_maps
+
+CLASSES = ("heron", "fox", "snail")
+FIXED = 0.15
+ROWS = experiments.table_2_1(settings.load("smoke"))
+SEEDS = range(3)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    return VocDataset(make_voc(tmp_path_factory.mktemp("data"), n=5, classes=CLASSES, size=(24, 32)), "train")
+
+
+@pytest.fixture(scope="module")
+def folders(images, tmp_path_factory):
+    """What stage `response_maps` leaves, with random maps; the better the later the row."""
+    found = {}
+    for r, row in enumerate(ROWS):
+        for seed in SEEDS:
+            folder = tmp_path_factory.mktemp("maps")
+            write_artefact(folder, images, np.random.default_rng((r, seed)), quality=r / len(ROWS))
+            found[row.name, seed] = folder
+    return found
+
+
+def write_artefact(folder, images, rng, quality):
+    (folder / response_maps.MAPS).mkdir()
+    for i, name in enumerate(images.ids):
+        present = np.flatnonzero(images.labels[i])
+        truth = np.stack([images.mask(i) == c + 1 for c in present])
+        maps = (0.4 * rng.random(truth.shape) + quality * truth * rng.random()).astype(np.float32)
+        np.savez(folder / response_maps.MAPS / f"{name}.npz", classes=present.astype(np.uint8), maps=maps)
+    logits = rng.standard_normal(images.labels.shape) + 3 * quality * images.labels
+    found = {"logits": logits, "labels": images.labels}
+    found |= response_maps.score(images, folder / response_maps.MAPS, FIXED)
+    found |= {"part_covered": rng.integers(0, 50, (len(metrics.THRESHOLDS), 3)), "part_total": np.array([50, 100, 0])}
+    content = {f"{split}/{name}": values for split in ("train", "val") for name, values in found.items()}
+    np.savez(folder / response_maps.SCORES, **content)
+
+
+@pytest.fixture(scope="module")
+def train(folders):
+    return scores.read_scores(folders, "train")
+
+
+def pixels(images, folder, threshold):
+    """Truth and prediction of each image's scored pixels, by the public functions."""
+    found = []
+    for i, name in enumerate(images.ids):
+        maps = cam.normalize(response_maps.read_maps(folder / response_maps.MAPS, name, len(CLASSES)))
+        truth = images.mask(i)
+        found.append((truth[truth != 255], cam.label_map(maps, threshold).numpy()[truth != 255]))
+    return found
+
+
+# --- Numbers of one run -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threshold", [FIXED, 0.4])
+def test_miou_equals_sklearn_over_all_pixels(images, folders, train, threshold):
+    found = pixels(images, folders["Mixup-CAM", 1], threshold)
+    truth, prediction = (np.concatenate(part) for part in zip(*found, strict=True))
+    expected = 100 * jaccard_score(truth, prediction, average="macro", labels=np.unique(truth))
+    run = train["Mixup-CAM"][1]
+    assert scores.miou_curve(run)[scores.step_of(threshold)] == pytest.approx(expected)
+    if threshold == FIXED:
+        assert scores.fixed_miou(run) == pytest.approx(expected)
+
+
+def test_image_iou_is_the_mean_over_the_objects_of_each_image(images, folders, train):
+    found = scores.image_iou(train["mixup"][0])
+    for i, (truth, prediction) in enumerate(pixels(images, folders["mixup", 0], FIXED)):
+        per_class = jaccard_score(truth, prediction, average=None, labels=[c for c in np.unique(truth) if c])
+        assert found[i] == pytest.approx(100 * per_class.mean())
+
+
+def test_oracle_is_the_best_of_the_curve_and_never_below_the_fixed_threshold(train):
+    for runs in train.values():
+        for run in runs:
+            step = scores.oracle_step(run)
+            assert scores.oracle_miou(run) == scores.miou_curve(run)[step] >= scores.fixed_miou(run)
+            assert scores.transferred_miou(run, run) == scores.oracle_miou(run)
+
+
+def test_object_share_counts_every_class(images, folders, train):
+    truth, prediction = (np.concatenate(part) for part in zip(*pixels(images, folders["CAM", 0], FIXED), strict=True))
+    assert scores.object_share(train["CAM"][0]) == pytest.approx(100 * (prediction[truth > 0] > 0).mean())
+
+
+def test_recall_at_a_precision(images, folders, train):
+    run = train["Mixup-CAM"][2]
+    reached = scores.object_precision(run["confusion"])
+    goal = float(np.nanquantile(reached, 0.6))
+    step = int(np.flatnonzero(reached >= goal)[0])
+    found = pixels(images, folders["Mixup-CAM", 2], metrics.THRESHOLDS[step])
+    truth, prediction = (np.concatenate(part) for part in zip(*found, strict=True))
+    assert reached[step] == pytest.approx((truth == prediction)[prediction > 0].mean())
+    assert scores.recall_at_precision(run, goal) == pytest.approx(100 * (truth == prediction)[truth > 0].mean())
+    assert np.isnan(scores.recall_at_precision(run, 1.1))
+
+
+def test_mean_precision_and_recall_and_the_bound_of_macro_f1(train):
+    run = train["Mixup-CAM"][0]
+    counts = scores.fixed_counts(run)
+    truth, prediction = (np.repeat(part.ravel(), counts.ravel()) for part in np.indices(counts.shape))
+    assert (confusion_matrix(truth, prediction) == counts).all()
+    precision = [(truth == c)[prediction == c].mean() for c in range(4)]
+    recall = [(prediction == c)[truth == c].mean() for c in range(4)]
+    assert scores.mean_precision(run) == pytest.approx(100 * np.mean(precision))
+    assert scores.mean_recall(run) == pytest.approx(100 * np.mean(recall))
+    m = scores.fixed_miou(run) / 100
+    assert scores.mean_f1(run) <= 200 * m / (1 + m) + 1e-9
+
+
+def test_spatial_entropy_of_an_even_map_and_of_a_spot(images, tmp_path):
+    (tmp_path / response_maps.MAPS).mkdir()
+    for expected, even in ((100, True), (0, False)):
+        for i, name in enumerate(images.ids):
+            present = np.flatnonzero(images.labels[i])
+            maps = np.full((len(present), *images.mask(i).shape), float(even), np.float32)
+            maps[:, 12, 16] = 1
+            np.savez(tmp_path / response_maps.MAPS / f"{name}.npz", classes=present.astype(np.uint8), maps=maps)
+        assert scores.spatial_entropy(tmp_path, images) == pytest.approx(expected)
+
+
+def test_a_split_without_masks_has_no_scores(tmp_path):
+    np.savez(tmp_path / response_maps.SCORES, **{"val/logits": np.zeros((1, 2)), "val/labels": np.ones((1, 2))})
+    with pytest.raises(ValueError, match=r"'val' is not scored .* needs a mask"):
+        scores.read_run(tmp_path, "val")
+
+
+# --- Tables -----------------------------------------------------------------------------------------------------------
+
+
+def test_cells_are_means_over_seeds_with_students_interval(train):
+    cell = tables.fixed_threshold(train, train, ROWS).loc["mixup", "mIoU train"]
+    values = [scores.fixed_miou(run) for run in train["mixup"]]
+    half = student_t.ppf(0.975, 2) * np.std(values, ddof=1) / np.sqrt(3)
+    assert (cell.mean, cell.low, cell.high) == pytest.approx(
+        (np.mean(values), np.mean(values) - half, np.mean(values) + half)
+    )
+
+
+def test_rows_keep_their_order_and_only_thesis_rows_have_a_printed_value(train):
+    frame = tables.fixed_threshold(train, train, ROWS)
+    assert frame.index.tolist() == [row.name for row in ROWS]
+    assert frame["thesis, VOC train"].dropna().tolist() == [48.0, 49.3, 49.5, 49.9, 50.1]
+
+
+def test_oracle_table_applies_the_threshold_of_train_to_val(train):
+    val = {row: runs[::-1] for row, runs in train.items()}
+    frame = tables.oracle_threshold(train, val)
+    for row, runs in train.items():
+        moved = [scores.miou_curve(v)[scores.miou_curve(t).argmax()] for t, v in zip(runs, val[row], strict=True)]
+        assert frame.loc[row, "mIoU val, threshold of train"].mean == pytest.approx(np.mean(moved))
+        assert frame.loc[row, "oracle mIoU val"].mean >= np.mean(moved)
+
+
+def test_part_coverage_at_both_thresholds(train):
+    frame = tables.part_coverage(train, FIXED)
+    run = train["CAM"]
+    fixed = [100 * r["part_covered"][15, 1] / 100 for r in run]
+    oracle = [100 * r["part_covered"][scores.oracle_step(r), 0] / 50 for r in run]
+    assert frame.loc["CAM", "body, fixed"].mean == pytest.approx(np.mean(fixed))
+    assert frame.loc["CAM", "head, oracle"].mean == pytest.approx(np.mean(oracle))
+    assert frame.loc["CAM", "thin, fixed"] is None
+
+
+def test_coverage_at_a_threshold_that_was_not_counted_is_missing(train):
+    frame = tables.part_coverage(train, 0.155)
+    assert frame["head, fixed"].isna().all() and frame["head, oracle"].notna().all()
+
+
+def test_class_iou_has_the_mean_over_seeds(train):
+    frame = tables.class_iou(train, CLASSES)
+    counts = [scores.fixed_counts(run) for run in train["CAM"]]
+    expected = np.mean([c[2, 2] / (c[2].sum() + c[:, 2].sum() - c[2, 2]) for c in counts])
+    assert frame.loc["CAM", "fox"] == pytest.approx(100 * expected)
+    assert frame.loc["CAM", "mIoU"] == pytest.approx(frame.loc["CAM", ["background", *CLASSES]].mean())
+
+
+def test_spread_takes_recall_at_the_precision_of_the_reference(train, folders, images):
+    frame = tables.spread({name: train[name] for name in ("CAM", "Mixup-CAM")}, folders, images, "CAM")
+    assert frame.index.tolist() == ["CAM", "Mixup-CAM"]
+    expected = [
+        scores.recall_at_precision(run, scores.object_precision(scores.fixed_counts(reference)))
+        for run, reference in zip(train["Mixup-CAM"], train["CAM"], strict=True)
+    ]
+    assert frame.loc["Mixup-CAM", "recall at precision of CAM"].mean == pytest.approx(np.mean(expected))
+
+
+def test_classifier_behaviour_is_in_per_cent(train):
+    frame = tables.classifier_behaviour(train)
+    values = np.array([[cell.mean for cell in line] for line in frame.to_numpy()])
+    assert ((values > 0) & (values <= 100)).all()
+    certain = {"labels": np.eye(2, dtype=np.uint8), "logits": 100 * (2 * np.eye(2) - 1)}
+    assert scores.prediction_entropy(certain) == pytest.approx(0, abs=1e-6)
+    assert scores.prediction_entropy({"logits": np.zeros((2, 2))}) == pytest.approx(100)
+    assert scores.mean_average_precision(certain) == 100
+
+
+def test_one_seed_gives_means_without_an_interval(train):
+    one = {row: runs[:1] for row, runs in train.items()}
+    cell = tables.fixed_threshold(one, one, ROWS).loc["CAM", "mIoU train"]
+    assert np.isfinite(cell.mean) and np.isnan(cell.low) and cell.n == 1
+    claims = tables.claims(experiments.claims_of_table_2_1(ROWS), one, one)
+    assert set(claims["verdicts"]) == {"? ? ?"}
+
+
+# --- Claims -----------------------------------------------------------------------------------------------------------
+
+
+def run_with_miou(miou: float) -> dict[str, np.ndarray]:
+    """One class, background and object equally large, at every threshold the same mIoU."""
+    right = round(4000 * miou / (1 + miou))
+    counts = np.array([[right, 2000 - right], [2000 - right, right]])
+    return {"image_confusion": counts[None], "confusion": np.repeat(counts[None], len(metrics.THRESHOLDS), axis=0)}
+
+
+def test_claims_hold_fail_or_stay_open():
+    levels = dict.fromkeys((row.name for row in ROWS), (0.5, 0.51, 0.52))
+    levels |= {"mixup": (0.53, 0.545, 0.55), "mixup + entropy": (0.5, 0.52, 0.52), "Mixup-CAM": (0.56, 0.52, 0.59)}
+    runs = {row: [run_with_miou(m) for m in values] for row, values in levels.items()}
+    frame = tables.claims(experiments.claims_of_table_2_1(ROWS), runs, runs)
+    assert frame.loc["mixup > CAM", "verdicts"] == "✓ ✓ ✓"
+    assert frame.loc["mixup + entropy > mixup", "verdicts"] == "✗ ✗ ✗"
+    assert frame.loc["Mixup-CAM > mixup", "verdicts"] == "? ? ?"
+    assert frame.loc["mixup > CAM", "train, fixed"].mean == pytest.approx(100 * np.mean([0.03, 0.035, 0.03]), abs=0.1)
+
+
+def test_printed_differences_are_those_of_the_text():
+    claims = experiments.claims_of_table_2_1(ROWS)
+    printed = [tables.printed_difference(claim) for claim in claims]
+    assert printed[:5] == pytest.approx([1.3, 0.2, 0.6, 2.1, 0.8]) and printed[5:] == [None, None]
+
+
+def test_rows_of_the_users_own_get_a_claim_and_their_settings():
+    smoke = settings.load("smoke")
+    rows = experiments.table_2_1(smoke, {"mixup 0.4": {"classifier.mixup_alpha": 0.4, "cam.background": 0.2}})
+    assert experiments.claims_of_table_2_1(rows)[-1].row.name == "mixup 0.4"
+    frame = tables.row_settings(rows, smoke)
+    assert frame.loc["mixup 0.4", ["mixup_alpha", "cam.background"]].tolist() == [0.4, 0.2]
+    assert frame.loc["CAM", ["mixup_alpha", "cam.background", "concentration_form"]].tolist() == [0, 0.15, "floored"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [({"CAM": {}}, "'CAM' is taken"), ({"mine": 3}, "row 'mine' needs its settings"), ({"mine": {"x": 1}}, "'x'")],
+)
+def test_bad_rows_of_the_users_own_are_refused(extra, message):
+    smoke = settings.load("smoke")
+    with pytest.raises(settings.SettingsError, match=message):
+        rows = experiments.table_2_1(smoke, extra)
+        experiments.response_map_stages(smoke, rows, SEEDS, settings.Machine())
+
+
+def test_trained_weights_cannot_fill_a_table_of_trainings():
+    given = settings.load("smoke", {"classifier.weights": "some.safetensors"})
+    with pytest.raises(settings.SettingsError, match=r"leave classifier\.weights empty"):
+        experiments.table_2_1(given)
+
+
+def test_the_plain_row_stays_plain_under_overrides():
+    changed = settings.load("smoke", {"classifier.mixup_alpha": 0.4})
+    stages = experiments.classifier_stages(changed, experiments.table_2_1(changed), [0], settings.Machine())
+    assert stages["CAM", 0].settings["classifier"].mixup_alpha == 0
+    assert stages["mixup", 0].settings["classifier"].mixup_alpha == 0.2
+
+
+def test_values_nearest_to_quantiles():
+    values = np.array([3.0, 1.0, np.nan, 2.0])
+    assert scores.nearest_to_quantiles(values, [0.1, 0.3, 0.5, 0.7, 0.9]) == [1, 3, 0]
+    assert scores.nearest_to_quantiles(np.array([np.nan]), [0.5]) == []

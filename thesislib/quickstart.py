@@ -1,0 +1,124 @@
+"""One trained classifier and a few images, step by step: what `00_quickstart` and the diagram of Fig. 2.2 show.
+
+Thesis section 2.3.1, equation 2.1. Nothing here is trained or stored; the published counterpart is `infer_cls.py` of
+jiwoon-ahn/psa.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image
+from torch import Tensor
+
+from thesislib import cam
+from thesislib.data.transforms import to_tensor
+from thesislib.data.voc import DataError, read_image
+from thesislib.models.classifier import CamClassifier, ClassifierOutput
+from thesislib.settings import CamSettings, Machine, Settings, SettingsError, nearest
+from thesislib.stages import backbone, classifier
+from thesislib.store import Job, Progress
+
+OWN_SIDES = 32, 1024  # pixels; at scale 2 an image takes four times the memory
+
+
+def load_classifier(settings: Settings, folder: Path, num_classes: int, machine: Machine) -> CamClassifier:
+    """The classifier in the folder of a `classifier` stage, in evaluation mode on the machine's device."""
+    job = Job(folder, {"classifier": folder}, machine, Progress())
+    return classifier.load(job, settings.backbone, settings.classifier, num_classes).to(machine.torch_device)
+
+
+def untrained_classifier(settings: Settings, num_classes: int) -> CamClassifier:
+    """A classifier of these settings with initial weights: right in its shapes, in nothing else."""
+    return CamClassifier(backbone.build(settings.backbone), num_classes).eval()
+
+
+def describe(settings: Settings) -> str:
+    """The backbone of these settings in words, for the diagram."""
+    width = "" if settings.backbone.width == 1 else f"\nwidth 1/{1 / settings.backbone.width:g}"
+    return f"ResNet-38{width}\nstride {settings.backbone.stride}"
+
+
+def square(image: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray, "side side 3"]:
+    """The middle of an image, resized to `side` by `side` pixels."""
+    height, width = image.shape[:2]
+    edge = min(height, width)
+    left, top = (width - edge) // 2, (height - edge) // 2
+    middle = Image.fromarray(image).crop((left, top, left + edge, top + edge))
+    return np.array(middle.resize((side, side), Image.Resampling.BICUBIC))
+
+
+def forward_shapes(model: CamClassifier, image: UInt8[np.ndarray, "h w 3"]) -> dict[str, tuple[int, ...]]:
+    """Tensor shapes of one image on its way through the classifier (Fig. 2.2), without the batch."""
+    batch, features, output = _forward(model, image)
+    tensors = {"image": batch, "features": features, "pooled": output.pooled}
+    tensors |= {"logits": output.logits, "response": output.response}
+    shapes = {name: tuple(tensor.shape[1:]) for name, tensor in tensors.items()}
+    return shapes | {"head": tuple(model.fc8.weight.shape[:2])}
+
+
+def shape_table(shapes: Mapping[str, tuple[int, ...]]) -> pd.DataFrame:
+    """The shapes of `forward_shapes` in the order of the pass, with the symbols of the thesis."""
+    steps = {
+        "image": "image, normalised (x)",
+        "features": "features of the backbone, f = E(x)",
+        "pooled": "their spatial mean",
+        "logits": "logits, one a class (z)",
+        "response": "response maps, one a class (M)",
+    }
+    cells = {text: " × ".join(map(str, shapes[name])) for name, text in steps.items()}
+    return pd.DataFrame({"shape": cells}).rename_axis("tensor")
+
+
+def logit_is_mean(model: CamClassifier, image: UInt8[np.ndarray, "h w 3"]) -> bool:
+    """Whether the logits equal the spatial means of the un-rectified maps, which (2.1) implies."""
+    output = _forward(model, image)[2]
+    return torch.allclose(output.logits, output.response.mean(dim=(2, 3)), rtol=1e-3, atol=1e-4)
+
+
+def _forward(model: CamClassifier, image: UInt8[np.ndarray, "h w 3"]) -> tuple[Tensor, Tensor, ClassifierOutput]:
+    batch = to_tensor(image)[None].to(next(model.parameters()).device)
+    with torch.no_grad():
+        return batch, model.backbone(batch).conv6, model(batch)
+
+
+def maps_by_scale(
+    model: CamClassifier, image: UInt8[np.ndarray, "h w 3"], labels: UInt8[np.ndarray, "c"], settings: CamSettings
+) -> dict[float, Float[Tensor, "c h w"]]:
+    """The response maps of one image at each scale of the settings; their sum is the fused map (2.1)."""
+    present = torch.from_numpy(labels)
+    return {
+        scale: cam.response_maps(model, image, present, scales=[scale], flip=settings.flip).cpu()
+        for scale in settings.scales
+    }
+
+
+def fuse(maps: Mapping[float, Float[Tensor, "c h w"]]) -> Float[Tensor, "c h w"]:
+    """The sum of the maps of all scales, not normalised."""
+    return torch.stack([*maps.values()]).sum(dim=0)
+
+
+def own_picture(
+    path: str | Path, labels: Sequence[str], classes: Sequence[str]
+) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "c"]]:
+    """An image file of the user's and the classes that are said to be in it, as a label vector.
+
+    Raises:
+        SettingsError: no class is given, or one that the classifier does not know; names the nearest.
+        DataError: the file is missing or not an image.
+    """
+    if not labels:
+        raise SettingsError(f"image_labels is empty: name the classes in {path}, of {', '.join(classes)}")
+    for name in labels:
+        if name not in classes:
+            raise SettingsError(f"image_labels: unknown class {name!r}{nearest(str(name), list(classes))}")
+    picture = read_image(Path(path).expanduser())
+    if not OWN_SIDES[0] <= min(picture.shape[:2]) <= max(picture.shape[:2]) <= OWN_SIDES[1]:
+        raise DataError(
+            f"{path} has {picture.shape[1]} x {picture.shape[0]} pixels; expected sides of {OWN_SIDES[0]} to "
+            f"{OWN_SIDES[1]} pixels (those of VOC have at most 500): resize it"
+        )
+    return picture, np.isin(classes, list(labels)).astype(np.uint8)

@@ -1,0 +1,151 @@
+"""Stages `refined_maps` and `pseudo_masks`: the random walk of the response maps, and the masks made of it.
+
+Thesis 2.3.3 and 3.3.3, the CAM + RW columns of Tables 2.1 and 3.1. Published code: `infer_aff.py` of jiwoon-ahn/psa.
+A mask is the arg-max of the refined scores, after a dense CRF (A19, A20) or without it (S24).
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from thesislib import metrics
+from thesislib.crf import PSA, dense_crf
+from thesislib.data.transforms import to_tensor
+from thesislib.data.voc import VocDataset, read_mask, write_mask
+from thesislib.models.affinitynet import AffinityNet
+from thesislib.models.weights import load_weights
+from thesislib.refinement import background_score, pad_to_stride, refine_maps
+from thesislib.settings import AffinitySettings, BackboneSettings, CrfSettings, Machine, Settings
+from thesislib.stages import affinity as affinity_stage
+from thesislib.stages import data as data_stage
+from thesislib.stages import response_maps
+from thesislib.store import Job, Stage
+
+VERSION = 1
+REFINED = "refined"
+MASKS = "masks"
+SCORES = "scores.npz"
+
+
+def refined_stage(settings: Settings, machine: Machine, splits: tuple[str, ...], label: str = "") -> Stage:
+    """Random-walk scores of the response maps of `splits`."""
+    trained = affinity_stage.stage(settings, machine, label)
+    chosen = {"backbone": settings.backbone, "affinity": settings.affinity, "splits": list(splits)}
+    inputs = {"data": trained.inputs["data"], "affinity": trained}
+    for split in splits:
+        inputs[f"maps of {split}"] = response_maps.stage_with(settings, machine, split, label)
+    return Stage("refined_maps", VERSION, compute_refined, chosen, inputs, machine, label)
+
+
+def masks_stage(settings: Settings, machine: Machine, split: str = "trainaug", label: str = "") -> Stage:
+    """Pseudo-masks of a split, by default of all training images."""
+    refined = refined_stage(settings, machine, (split,), label)
+    chosen = {"split": split, "pseudo_mask": settings.segmentation.pseudo_mask, "crf": settings.crf}
+    inputs = {"data": refined.inputs["data"], "refined_maps": refined}
+    return Stage("pseudo_masks", VERSION, compute_masks, chosen, inputs, machine, label)
+
+
+def compute_refined(job: Job, backbone: BackboneSettings, affinity: AffinitySettings, splits: list[str]) -> None:
+    """One `<id>.npz` an image: `classes` `(P,)`, `scores` `(P+1, H, W)`; and confusion counts where there is truth."""
+    model = affinity_stage.build(backbone)
+    load_weights(model, job.inputs["affinity"] / affinity_stage.WEIGHTS)
+    model.eval().to(job.machine.torch_device)
+    (job.folder / REFINED).mkdir(exist_ok=True)
+    scores: dict[str, np.ndarray] = {}
+    for split in splits:
+        images = data_stage.open_split(job, split)
+        for i, name in enumerate(images.ids):
+            target = job.folder / REFINED / f"{name}.npz"
+            if not target.is_file():
+                classes, maps = affinity_stage.present_maps(job.inputs[f"maps of {split}"] / response_maps.MAPS, name)
+                refined = refine(model, images.image(i), background_score(maps, affinity.walk_alpha), affinity)
+                unfinished = target.with_suffix(".writing")
+                with unfinished.open("wb") as file:
+                    np.savez(file, classes=classes, scores=refined.numpy())
+                unfinished.replace(target)
+            job.progress(i + 1, len(images), split)
+        predict = partial(_refined_labels, job.folder / REFINED, images)
+        scores |= {f"{split}/{name}": counts for name, counts in score_labels(images, predict).items()}
+    np.savez(job.folder / SCORES, **scores)  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def refine(model: AffinityNet, image: np.ndarray, scores: Tensor, settings: AffinitySettings) -> Tensor:
+    """Scores `(P+1, H, W)` of one image after the random walk along its affinities."""
+    device = next(model.parameters()).device
+    pair_affinity = model(pad_to_stride(to_tensor(image)[None], model.stride).to(device))[0]
+    walked = refine_maps(
+        scores.to(device),
+        pair_affinity,
+        stride=model.stride,
+        beta=settings.beta,
+        log2_steps=settings.log2_steps,
+    )
+    return walked.cpu()
+
+
+def compute_masks(job: Job, split: str, pseudo_mask: str, crf: CrfSettings) -> None:
+    """Paletted PNGs in `masks/`; and confusion counts on every split of the data that has truth for these images."""
+    images = data_stage.open_split(job, split)
+    (job.folder / MASKS).mkdir(exist_ok=True)
+    task = partial(_write_mask, images, job.inputs["refined_maps"] / REFINED, job.folder / MASKS, pseudo_mask, crf)
+    affinity_stage.for_each_image(task, images, job.machine.data_workers, job.progress)
+    scored = data_stage.open_split(job, "train") if split == "trainaug" else images
+
+    def predict(i: int) -> np.ndarray:
+        return read_mask(job.folder / MASKS / f"{scored.ids[i]}.png")
+
+    scores = {f"{scored.split}/{name}": counts for name, counts in score_labels(scored, predict).items()}
+    np.savez(job.folder / SCORES, **scores)  # type: ignore[arg-type]
+
+
+def _write_mask(images: VocDataset, refined: Path, folder: Path, pseudo_mask: str, crf: CrfSettings, i: int) -> None:
+    target = folder / f"{images.ids[i]}.png"
+    if target.is_file():
+        return
+    classes, scores = read_refined(refined, images.ids[i])
+    if pseudo_mask == "rw_crf":
+        probabilities = scores / scores.sum(dim=0, keepdim=True).clamp(min=1e-5)  # A20: renormalised per pixel
+        scores = dense_crf(images.image(i), probabilities, affinity_stage.crf_params(PSA, crf))
+    unfinished = target.with_suffix(".writing")
+    write_mask(unfinished, to_labels(classes, scores))
+    unfinished.replace(target)
+
+
+def read_refined(folder: Path, name: str) -> tuple[np.ndarray, Tensor]:
+    """Classes `(P,)` and random-walk scores `(P+1, H, W)` of one image.
+
+    Raises:
+        FileNotFoundError: the folder is incomplete; names the image.
+    """
+    path = folder / f"{name}.npz"
+    if not path.is_file():
+        raise FileNotFoundError(f"no refined maps of image {name} in {folder}; compute them again")
+    with np.load(path) as stored:
+        return stored["classes"], torch.from_numpy(stored["scores"])
+
+
+def to_labels(classes: np.ndarray, scores: Tensor) -> np.ndarray:
+    """Arg-max of scores `(P+1, H, W)`, background first, as palette indices `(H, W)`."""
+    names = np.concatenate([[0], classes.astype(np.uint8) + 1]).astype(np.uint8)
+    return names[scores.argmax(dim=0).numpy()]
+
+
+def _refined_labels(folder: Path, images: VocDataset, i: int) -> np.ndarray:
+    return to_labels(*read_refined(folder, images.ids[i]))
+
+
+def score_labels(images: VocDataset, predict: Callable[[int], np.ndarray]) -> dict[str, np.ndarray]:
+    """Confusion counts `image_confusion` `(N, C+1, C+1)` of `predict(i)`; nothing where an image has no truth."""
+    if not all(images.mask_path(i).is_file() for i in range(len(images))):
+        return {}
+    counts = []
+    for i in range(len(images)):
+        matrix = metrics.ConfusionMatrix(len(images.classes) + 1)
+        matrix.update(images.mask(i), predict(i))
+        counts.append(matrix.counts)
+    return {"image_confusion": np.stack(counts)}

@@ -1,0 +1,169 @@
+"""Stages `segmenter` and `segmentation`: DeepLab-v2 trained on pseudo-masks, and its predictions.
+
+Thesis 2.3.3, 2.4.3, 3.3.3 and 3.4.4, step 3: Tables 2.2, 2.3, 3.3, 3.4. Published code: `main.py` of
+kazuto1011/deeplab-pytorch. The CRF at test time gets the raw image (S22).
+"""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from thesislib import training
+from thesislib.crf import DEEPLAB, dense_crf
+from thesislib.data.transforms import Augmentation, augment_jointly, to_tensor
+from thesislib.data.voc import DataError, VocDataset, read_mask, write_mask
+from thesislib.models.classifier import parameter_groups
+from thesislib.models.deeplab import DeepLabV2, ResNet101
+from thesislib.models.weights import load_weights, save_weights
+from thesislib.segmentation import segmentation_loss
+from thesislib.settings import CrfSettings, Machine, SegmentationSettings, Settings
+from thesislib.stages import affinity as affinity_stage
+from thesislib.stages import backbone as backbone_stage
+from thesislib.stages import data as data_stage
+from thesislib.stages import pseudo_masks
+from thesislib.store import Job, Stage
+
+VERSION = 1
+WEIGHTS = "segmenter.safetensors"
+SCORES = "scores.npz"
+STAGES = ("plain", "crf")
+
+
+def segmenter_stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
+    """The segmentation network trained on the pseudo-masks of `settings`, or on the truth (upper bound)."""
+    segmentation = settings.segmentation
+    chosen = {
+        "segmentation": segmentation,
+        "seed": settings.seed,
+        "checksum": backbone_stage.file_checksum(segmentation.weights) if segmentation.weights else "",
+    }
+    inputs = {"data": data_stage.stage(settings, machine)}
+    if segmentation.supervision == "pseudo":
+        inputs["masks"] = pseudo_masks.masks_stage(settings, machine, label=label)
+    return Stage("segmenter", VERSION, compute_segmenter, chosen, inputs, machine, label)
+
+
+def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
+    """Predictions of that network with and without the dense CRF."""
+    trained = segmenter_stage(settings, machine, label)
+    chosen = {"segmentation": settings.segmentation, "crf": settings.crf}
+    inputs = {"data": trained.inputs["data"], "segmenter": trained}
+    return Stage("segmentation", VERSION, compute, chosen, inputs, machine, label)
+
+
+def build(settings: SegmentationSettings, num_classes: int, generator: torch.Generator | None = None) -> DeepLabV2:
+    """DeepLab-v2 of these settings; `num_classes` with background."""
+    backbone = ResNet101(
+        settings.blocks, settings.width, stride=settings.stride, dilations=settings.dilations, layout=settings.layout
+    )
+    if settings.frozen:
+        backbone.freeze()
+    return DeepLabV2(backbone, num_classes, rates=settings.rates, generator=generator)
+
+
+def compute_segmenter(job: Job, segmentation: SegmentationSettings, seed: int, checksum: str) -> None:
+    """Train on `trainaug` and keep the weights and the loss of every step."""
+    images = data_stage.open_split(job, "trainaug", cache=True)
+    torch.manual_seed(seed)
+    model = build(segmentation, len(images.classes) + 1, training.torch_generator(seed, training.INITIALISATION))
+    if segmentation.weights:
+        load_weights(model, segmentation.weights, heads=False)
+    masks = job.inputs["masks"] / pseudo_masks.MASKS if "masks" in job.inputs else None
+    dataset = _MaskedImages(images, masks, model, segmentation, seed)
+    batches = training.Batches(
+        dataset, len(images), segmentation.batch_size, segmentation.epochs, seed, job.machine.data_workers
+    )
+    groups = parameter_groups(
+        model,
+        segmentation.learning_rate,
+        segmentation.weight_decay,
+        new_layer_factor=segmentation.new_layer_factor,
+    )
+    history = training.train(
+        model,
+        groups,
+        _objective,
+        batches,
+        segmentation,
+        job.folder,
+        device=job.machine.torch_device,
+        checkpoint_seconds=job.machine.checkpoint_seconds,
+        progress=job.progress,
+    )
+    save_weights(model, job.folder / WEIGHTS)
+    np.savez(job.folder / "history.npz", segmentation=np.asarray(history["segmentation"], np.float32))
+
+
+class _MaskedImages(Dataset):
+    """Augmented images with their masks, addressed by (epoch, index); truth where there is no folder of masks."""
+
+    def __init__(
+        self, images: VocDataset, masks: Path | None, model: DeepLabV2, settings: SegmentationSettings, seed: int
+    ) -> None:
+        self.images, self.seed = images, seed
+        self.preprocessing = model.preprocessing
+        self.augmentation = Augmentation(**settings.augmentation.model_dump())
+        paths = [masks / f"{name}.png" if masks else images.mask_path(i) for i, name in enumerate(images.ids)]
+        missing = [path.name for path in paths if not path.is_file()]
+        if missing:
+            raise DataError(
+                f"{len(missing)} of {len(paths)} masks are missing in {paths[0].parent}, such as {missing[0]}; compute "
+                "the pseudo-masks again, or for the upper bound use data with true masks of trainaug"
+            )
+        self.paths = paths
+
+    def __getitem__(self, address: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        epoch, index = address
+        rng = training.generator(self.seed, training.AUGMENTATION, epoch, index)
+        mask = read_mask(self.paths[index])
+        view, (labels,) = augment_jointly(
+            self.images.image(index), [mask], rng, self.augmentation, preprocessing=self.preprocessing
+        )
+        return view, labels
+
+
+def _objective(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+    images, labels = batch
+    return {"segmentation": segmentation_loss(model(images), labels.long())}
+
+
+def compute(job: Job, segmentation: SegmentationSettings, crf: CrfSettings) -> None:
+    """Paletted PNGs in `plain/` and `crf/`, and confusion counts of both where there is truth."""
+    scores: dict[str, np.ndarray] = {}
+    params = affinity_stage.crf_params(DEEPLAB, crf)
+    for split in segmentation.splits:
+        images = data_stage.open_split(job, split)
+        model = build(segmentation, len(images.classes) + 1)
+        load_weights(model, job.inputs["segmenter"] / WEIGHTS)
+        model.eval().to(job.machine.torch_device)
+        for kind in STAGES:
+            (job.folder / kind).mkdir(exist_ok=True)
+        for i, name in enumerate(images.ids):
+            if not (job.folder / "crf" / f"{name}.png").is_file():
+                probabilities = predict(model, images.image(i))
+                sharpened = dense_crf(images.image(i), probabilities, params)
+                for kind, result in zip(STAGES, (probabilities, sharpened), strict=True):
+                    write_mask(job.folder / kind / f"{name}.png", result.argmax(dim=0).to(torch.uint8).numpy())
+            job.progress(i + 1, len(images), split)
+        for kind in STAGES:
+            counts = pseudo_masks.score_labels(images, partial(_read, job.folder / kind, images))
+            scores |= {f"{split}/{kind}/{key}": values for key, values in counts.items()}
+    np.savez(job.folder / SCORES, **scores)  # type: ignore[arg-type]
+
+
+def _read(folder: Path, images: VocDataset, i: int) -> np.ndarray:
+    return read_mask(folder / f"{images.ids[i]}.png")
+
+
+@torch.no_grad()
+def predict(model: DeepLabV2, image: np.ndarray) -> Tensor:
+    """Class probabilities `(C+1, H, W)` of one image at its own size."""
+    device = next(model.parameters()).device
+    logits = model(to_tensor(image, model.preprocessing)[None].to(device))
+    enlarged = F.interpolate(logits, image.shape[:2], mode="bilinear", align_corners=False)
+    return enlarged.softmax(dim=1)[0].cpu()
