@@ -70,8 +70,8 @@ def table_2_1(
         Row("mixup + entropy", regularisers(alpha, lambda_ent), "Mixup L_cls + L_ent"),
         Row("mixup + concentration", regularisers(alpha, lambda_con=lambda_con), "Mixup L_cls + L_con"),
         Row("Mixup-CAM", full, MIXUP_CAM.printed),
-        Row("entropy + concentration, no mixup", regularisers(0, lambda_ent, lambda_con), control=True),
-        Row(f"Mixup-CAM, {other} concentration", full | {"classifier.concentration_form": other}, control=True),
+        Row("both terms, no mixup", regularisers(0, lambda_ent, lambda_con), control=True),
+        Row(f"Mixup-CAM, {other} form", full | {"classifier.concentration_form": other}, control=True),
     ]
     for name, overrides in (extra_rows or {}).items():
         if name in {row.name for row in rows}:

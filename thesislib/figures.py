@@ -24,9 +24,9 @@ METHODS = {
     "mixup + entropy": "#4a9fd8",
     "mixup + concentration": "#1f6fb2",
     "Mixup-CAM": "#08306b",
-    "entropy + concentration, no mixup": "#c2a25a",
-    "Mixup-CAM, written concentration": "#d98fb0",
-    "Mixup-CAM, floored concentration": "#d98fb0",
+    "both terms, no mixup": "#c2a25a",
+    "Mixup-CAM, written form": "#d98fb0",
+    "Mixup-CAM, floored form": "#d98fb0",
     "SC-CAM": "#e07b00",
     "Mixup-CAM + SC-CAM": "#009e73",
     "truth": "#000000",
@@ -64,6 +64,7 @@ def threshold_curves(panels: Sequence[Mapping[str, Float[np.ndarray, "s t"]]], f
         axis.set_xlabel("background threshold")
         axis.set_xlim(metrics.THRESHOLDS[0], metrics.THRESHOLDS[-1])
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=9, frameon=False)
+    axes[0].set_ylim(bottom=max(0, axes[0].get_ylim()[0]))
     axes[0].set_ylabel(f"mIoU on {split}, per cent")
     axes[0].annotate("fixed", (fixed, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=8)
     return figure
@@ -138,31 +139,31 @@ def method_diagram(
     _picture(canvas, second, (7, 15), "$x_b$")
     _picture(canvas, mixed, (21, 26.5), "$x'$ (2.2)", f"$\\lambda$ = {share:g}\n{size['image']}")
     boxes = {
-        "E": ((37, 26.5), (12, 13), f"$E$\n{network}", "network"),
-        "f": ((53.5, 26.5), (13, 8), f"$f$\n{size['features']}", "tensor"),
-        "pooled": ((53.5, 42), (13, 8), f"$\\bar{{f}}$ = GAP($f$)\n{size['pooled']}", "tensor"),
-        "head": ((71, 26.5), (11, 8), f"$\\Theta^p$\n{size['head']}", "network"),
-        "z": ((71, 42), (11, 8), f"$z$\n{size['logits']}", "tensor"),
-        "M": ((71, 10), (13, 8), f"$M$ (2.1)\n{size['response']}", "tensor"),
-        "cls": ((91, 45.5), (16, 7), "$L_{cls}(z, y')$", "loss"),
-        "ent": ((91, 35.5), (16, 7), "$L_{ent}(z)$ (2.3)", "loss"),
-        "con": ((91, 10), (16, 7), "$L_{con}(M)$ (2.4)", "loss"),
+        "E": ((36, 26.5), (12, 13), f"$E$\n{network}", "network"),
+        "f": ((53.5, 26.5), (17, 8), f"$f$\n{size['features']}", "tensor"),
+        "pooled": ((53.5, 42), (17, 8), f"$\\bar{{f}}$ = GAP($f$)\n{size['pooled']}", "tensor"),
+        "head": ((72.5, 26.5), (13, 8), f"$\\Theta^p$\n{size['head']}", "network"),
+        "z": ((72.5, 42), (13, 8), f"$z$\n{size['logits']}", "tensor"),
+        "M": ((72.5, 10), (15, 8), f"$M$ (2.1)\n{size['response']}", "tensor"),
+        "cls": ((92, 45.5), (15, 7), "$L_{cls}(z, y')$", "loss"),
+        "ent": ((92, 35.5), (15, 7), "$L_{ent}(z)$ (2.3)", "loss"),
+        "con": ((92, 10), (15, 7), "$L_{con}(M)$ (2.4)", "loss"),
     }
     for centre, extent, text, kind in boxes.values():
         _box(canvas, centre, extent, text, kind)
     for start, end in (
         ((12.5, 36), (15.5, 30)),
         ((12.5, 17), (15.5, 23)),
-        ((26.5, 26.5), (31, 26.5)),
-        ((43, 26.5), (47, 26.5)),
+        ((26.5, 26.5), (30, 26.5)),
+        ((42, 26.5), (45, 26.5)),
         ((53.5, 30.5), (53.5, 38)),
-        ((60, 42), (65.5, 42)),
-        ((71, 30.5), (71, 38)),
-        ((53.5, 22.5), (64.5, 10)),
-        ((71, 22.5), (71, 14)),
-        ((76.5, 43), (83, 45)),
-        ((76.5, 41), (83, 36.5)),
-        ((77.5, 10), (83, 10)),
+        ((62, 42), (66, 42)),
+        ((72.5, 30.5), (72.5, 38)),
+        ((53.5, 22.5), (65, 10)),
+        ((72.5, 22.5), (72.5, 14)),
+        ((79, 43), (84.5, 45)),
+        ((79, 41), (84.5, 36.5)),
+        ((80, 10), (84.5, 10)),
     ):
         canvas.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=9, color=INK, linewidth=0.9))
     total = "$L = L_{cls} + \\lambda_{ent} L_{ent} + \\lambda_{con} L_{con}$  (2.5)"

@@ -27,7 +27,7 @@ from thesislib.stages import response_maps
 
 MAP_COLOURS = colormaps["viridis"]
 TITLE = 8  # points
-TEXT, LETTER, GAP = 0.155, 0.062, 0.04  # inches: height of a line, width of a letter, distance of panels
+TEXT, LETTER, GAP = 0.155, 0.058, 0.04  # inches: height of a line, width of a letter, distance of panels
 PART_COLOURS = np.array([(235, 235, 235), (213, 94, 0), (86, 180, 233), (0, 0, 0)], np.uint8)  # none, then PARTS
 
 
@@ -237,7 +237,7 @@ def grid(
         for left, panel in zip(lefts, line, strict=False):
             if panel:
                 _draw(canvas, panel, left + side / 2, top + height / 2, side, height)
-    canvas.set(xlim=(0, WIDTH), ylim=(0, total))
+    canvas.set(xlim=(-GAP / 2, WIDTH + GAP / 2), ylim=(0, total))  # frames keep their outer half
     canvas.set_axis_off()
     if colour_bar:
         bar = figure.add_axes((0.3, 0.37 / total, 0.4, 0.08 / total))

@@ -4,6 +4,7 @@ Thesis Table 2.1 (CAM column) and section 2.4.2. One row a method; a cell is the
 interval, in per cent, or missing where a score does not exist. Nothing here corresponds to published code.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
@@ -17,7 +18,7 @@ from thesislib.data.voc import VocDataset
 from thesislib.experiments import Claim, Row
 from thesislib.scores import Measure, Scores
 from thesislib.settings import Settings
-from thesislib.statistics import Interval, mean_interval, paired_difference, verdict
+from thesislib.statistics import VERDICTS, Interval, mean_interval, paired_difference, verdict
 
 READINGS = ("train, fixed", "train, oracle", "val, threshold of train")
 """Ways to read a difference: threshold fixed in advance; chosen by the truth; chosen on train and applied to val."""
@@ -164,7 +165,7 @@ def other_readings(claim: Claim, train: Scores, val: Scores) -> str:
     printed = printed_difference(claim)
     said = [] if printed is None else [f"thesis {printed:+.1f}"]
     for way, difference in list(readings(claim, train, val).items())[1:]:
-        said.append(f"{way} {difference.mean:+.1f} {verdict(difference)}")
+        said.append(f"{way} {round(difference.mean, 1) + 0:+.1f} {verdict(difference)}")
     return "; ".join(said).replace("-", "−") + "."
 
 
@@ -174,6 +175,16 @@ def printed_difference(claim: Claim) -> float | None:
     if claim.row.printed is None or claim.reference.printed is None:
         return None
     return float(printed[claim.row.printed] - printed[claim.reference.printed])
+
+
+def tally(questions: Sequence[Claim], train: Scores, val: Scores) -> str:
+    """In words: how many of the thesis' own claims hold in each reading."""
+    own = [readings(claim, train, val) for claim in questions if not claim.control]
+    said = []
+    for way in READINGS:
+        found = Counter(verdict(of_claim[way]) for of_claim in own)
+        said.append(f"{way}: {', '.join(f'{found[name]} {name}' for name in VERDICTS if found[name])}")
+    return f"The thesis' {len(own)} claims. {'; '.join(said).capitalize()}."
 
 
 def claims(questions: Sequence[Claim], train: Scores, val: Scores) -> pd.DataFrame:

@@ -15,17 +15,16 @@ class, validation mAP at least .85, in the mean over data seeds 101, 102, 103 (e
 training seeds 0, 1, 2. With the demo preset's network and recipe (ResNet-38 of width 1/32 and stride 4; 14 epochs
 of pretext and 14 of classification, BatchNorm and first stages frozen as published) the nine trainings gave:
 
-    =====  =========  ============  ====  ====  ====  ====  =======  ====
-           threshold  mIoU at best  .15   .20   head  body  val mAP  NMI
-    =====  =========  ============  ====  ====  ====  ====  =======  ====
-    mean   .170       .543          .541  .538  .974  .631  .968     .094
-    least  .120       .523          .521  .517  .942  .538  .933     .063
-    most   .210       .575          .574  .572  .995  .730  .986     .141
-    =====  =========  ============  ====  ====  ====  ====  =======  ====
+    =====  =========  ============  ====  ====  ====  =======
+           threshold  mIoU at best  .15   head  body  val mAP
+    =====  =========  ============  ====  ====  ====  =======
+    mean   .153       .543          .542  .986  .680  .954
+    least  .100       .511          .507  .969  .571  .924
+    most   .170       .597          .594  .996  .801  .984
+    =====  =========  ============  ====  ====  ====  =======
 
-Eight of nine trainings meet all conditions singly; one covers .73 of the body. NMI compares per-class K-means (K = 4)
-of pooled features with the true sub-types. Pretext accuracies of the three seeds: shape .80, .55, .41, texture .16,
-.83, .86, hue 1.0: which of shape and texture is learnt within the time differs from seed to seed.
+Five of nine trainings meet all conditions singly; four cover .71 to .80 of the body. `benchmarks/demo_choice.py`
+computes the table anew.
 Comparisons of methods use other data seeds than these.
 """
 

@@ -27,6 +27,7 @@ from thesislib.store import Job, Stage
 
 VERSION = 1
 WEIGHTS = "backbone.safetensors"
+HELD_OUT = 256  # pretext images for the accuracy, after those that are trained on
 PRETEXT_TARGETS = {"shape": len(SHAPES), "texture": len(TEXTURES), "hue": len(HUES)}
 
 
@@ -84,7 +85,8 @@ class PretextNetwork(nn.Module):
 
 class _PretextImages(Dataset):
     def __init__(self, settings: PretextSettings) -> None:
-        self.images, self.targets = pretext_images(settings.images, settings.data_seed, settings.image_size)
+        count = settings.images + HELD_OUT
+        self.images, self.targets = pretext_images(count, settings.data_seed, settings.image_size)
         self.seed = settings.data_seed
 
     def __getitem__(self, address: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -95,7 +97,7 @@ class _PretextImages(Dataset):
 
 
 def compute_pretext(job: Job, backbone: BackboneSettings, pretext: PretextSettings) -> None:
-    """Train on the pretext task and keep the backbone; the last epoch's accuracy is recorded."""
+    """Train on the pretext task and keep the backbone; the accuracy on held-out images is recorded."""
     torch.manual_seed(pretext.data_seed)
     # Without dropout, and with blocks that begin as the identity, 38 narrow layers learn in a minute.
     network = build(backbone.model_copy(update={"dropout": 0.0}))
@@ -142,9 +144,9 @@ def _start_as_identity(network: ResNet38) -> None:
 
 
 @torch.no_grad()
-def _accuracy(model: PretextNetwork, dataset: _PretextImages, count: int = 512) -> dict[str, float]:
-    images = torch.stack([to_tensor(image) for image in dataset.images[:count]])
-    targets = torch.from_numpy(dataset.targets[:count])
+def _accuracy(model: PretextNetwork, dataset: _PretextImages) -> dict[str, float]:
+    images = torch.stack([to_tensor(image) for image in dataset.images[-HELD_OUT:]])
+    targets = torch.from_numpy(dataset.targets[-HELD_OUT:])
     scores = model(images)
     return {
         name: (score.argmax(1) == target).float().mean().item()

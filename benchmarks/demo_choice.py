@@ -1,0 +1,52 @@
+"""What the plain CAM does on the demo data: the table in the docstring of `thesislib.data.demo`.
+
+`python benchmarks/demo_choice.py [RUNS_DIR]`: three data seeds that no comparison of methods uses, three training seeds.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from thesislib import diagnostics, engine, metrics, settings
+from thesislib.settings import Machine
+from thesislib.stages import response_maps
+from thesislib.store import Store
+
+DATA_SEEDS = (101, 102, 103)
+TRAINING_SEEDS = (0, 1, 2)
+COLUMNS = ("threshold", "mIoU", "at .15", "head", "body", "val mAP")
+
+
+def main() -> None:
+    """Compute what is missing and print a line for each training."""
+    store = Store(Path(sys.argv[1] if len(sys.argv) > 1 else "runs").resolve())
+    stages = {
+        (data, seed): response_maps.stage(
+            settings.load("demo", {"data.data_seed": data, "pretext.data_seed": data, "seed": seed}),
+            Machine(device="cpu"),
+        )
+        for data in DATA_SEEDS
+        for seed in TRAINING_SEEDS
+    }
+    engine.run(list(stages.values()), store, scheduler=engine.LOCAL)
+    print("data  seed  " + "".join(f"{name:>10}" for name in COLUMNS))
+    rows = [measure(store.folder(stage) / response_maps.SCORES) for stage in stages.values()]
+    for (data, seed), row in zip(stages, rows, strict=True):
+        print(f"{data:4}  {seed:4}  " + "".join(f"{value:10.3f}" for value in row))
+    for name, values in (("mean", np.mean(rows, 0)), ("least", np.min(rows, 0)), ("most", np.max(rows, 0))):
+        print(f"{name:10}  " + "".join(f"{value:10.3f}" for value in values))
+
+
+def measure(path: Path) -> list[float]:
+    """The columns for one training."""
+    with np.load(path) as scores:
+        curve = metrics.mean_iou(scores["train/confusion"])
+        best = int(np.argmax(curve))
+        head, body = (scores["train/part_covered"][best] / scores["train/part_total"])[:2]
+        precision = np.nanmean(diagnostics.average_precision(scores["val/labels"], scores["val/logits"]))
+    return [metrics.THRESHOLDS[best], curve[best], curve[15], head, body, float(precision)]
+
+
+if __name__ == "__main__":
+    main()
