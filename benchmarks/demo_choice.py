@@ -1,6 +1,6 @@
 """What the plain CAM does on the demo data: the table in the docstring of `thesislib.data.demo`.
 
-`python benchmarks/demo_choice.py [RUNS_DIR]`: three data seeds that no comparison of methods uses, three training seeds.
+`python benchmarks/demo_choice.py [RUNS_DIR]`: data seeds that no comparison uses.
 """
 
 import sys

@@ -270,11 +270,18 @@ def test_trained_weights_cannot_fill_a_table_of_trainings():
         experiments.table_2_1(given)
 
 
-def test_the_plain_row_stays_plain_under_overrides():
+def test_a_regulariser_set_beside_the_rows_is_refused():
     changed = settings.load("smoke", {"classifier.mixup_alpha": 0.4})
-    stages = experiments.classifier_stages(changed, experiments.table_2_1(changed), [0], settings.Machine())
-    assert stages["CAM", 0].settings["classifier"].mixup_alpha == 0
-    assert stages["mixup", 0].settings["classifier"].mixup_alpha == 0.2
+    for rows_of in (experiments.table_2_1, experiments.quickstart_rows):
+        with pytest.raises(settings.SettingsError, match=r"classifier\.mixup_alpha is what the rows .* differ in"):
+            rows_of(changed)
+
+
+def test_tally_counts_the_claims_of_the_thesis_alone():
+    levels = {row.name: (0.5 + 0.01 * i, 0.51 + 0.01 * i, 0.52 + 0.011 * i) for i, row in enumerate(ROWS)}
+    runs = {row: [run_with_miou(m) for m in values] for row, values in levels.items()}
+    said = tables.tally(experiments.claims_of_table_2_1(ROWS), runs, runs)
+    assert said.startswith("The thesis' 5 claims, by reading. train, fixed: 5 holds; train, oracle: 5 holds;")
 
 
 def test_values_nearest_to_quantiles():

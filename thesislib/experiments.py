@@ -6,6 +6,7 @@ it to a notebook as its `extra_rows` parameter.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from thesislib.settings import Machine, Settings, SettingsError
@@ -58,8 +59,10 @@ def table_2_1(
     """The five rows of Table 2.1, two control rows, and the user's own, which start from the plain classifier.
 
     Raises:
-        SettingsError: a row's name is taken, or `classifier.weights` names a file where the rows must be trained.
+        SettingsError: a row's name is taken, `classifier.weights` names a file where the rows must be trained, or the
+            settings already have a regulariser.
     """
+    _check_plain(settings)
     if settings.classifier.weights:
         raise SettingsError("Table 2.1 trains each of its rows: leave classifier.weights empty")
     other = _other_form(settings)
@@ -111,6 +114,16 @@ def claims_of_table_2_1(rows: Sequence[Row]) -> list[Claim]:
     ]
 
 
+def _check_plain(settings: Settings) -> None:
+    """Rows state all three regularisers, so one that is set beside them would silently have no effect."""
+    for name in regularisers():
+        if attrgetter(name)(settings):
+            raise SettingsError(
+                f"{name} is what the rows of Table 2.1 differ in: leave it at 0 and give the notebook's own parameter "
+                "(alpha, lambda_ent, lambda_con), or a row of your own in extra_rows"
+            )
+
+
 def _other_form(settings: Settings) -> str:
     return {"written": "floored", "floored": "written"}[settings.classifier.concentration_form]
 
@@ -150,6 +163,7 @@ def quickstart(settings: Settings, seeds: Sequence[int], machine: Machine) -> li
 
 def quickstart_rows(settings: Settings) -> list[Row]:
     """Plain CAM and Mixup-CAM; plain CAM alone where a trained classifier is given."""
+    _check_plain(settings)
     return [PLAIN_CAM] if settings.classifier.weights else [PLAIN_CAM, MIXUP_CAM]
 
 

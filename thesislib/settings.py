@@ -239,8 +239,10 @@ _DEMO: dict[str, Any] = {
     "classifier.augmentation.crop": 48,
     "classifier.augmentation.jitter": (0.2, 0.2, 0.2, 0),
     "classifier.concentration_form": "floored",
-    "cam.batch_size": 32,
+    "cam.batch_size": 8,
     "affinity.split": "train",
+    "affinity.epochs": 12,
+    "affinity.log2_steps": 5,  # as far, relative to a map of 16 cells, as 2^8 steps on VOC's 47 cells
     "affinity.optimiser": "adamw",
     "affinity.schedule": "one_cycle",
     "affinity.learning_rate": 4e-3,

@@ -184,7 +184,7 @@ def tally(questions: Sequence[Claim], train: Scores, val: Scores) -> str:
     for way in READINGS:
         found = Counter(verdict(of_claim[way]) for of_claim in own)
         said.append(f"{way}: {', '.join(f'{found[name]} {name}' for name in VERDICTS if found[name])}")
-    return f"The thesis' {len(own)} claims. {'; '.join(said).capitalize()}."
+    return f"The thesis' {len(own)} claims, by reading. " + "; ".join(said) + "."
 
 
 def claims(questions: Sequence[Claim], train: Scores, val: Scores) -> pd.DataFrame:

@@ -4,6 +4,7 @@ Thesis 2.4.1 and 3.4.1 describe PASCAL VOC 2012 in a sentence; nothing here corr
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,5 +102,5 @@ def of_each_subtype(images: VocDataset, c: int) -> list[int]:
     return found
 
 
-def _bits(p: Float64[np.ndarray, "*k"]) -> Float64[np.ndarray, "..."]:
+def _bits(p: Float64[np.ndarray, "..."]) -> Any:
     return -(p * np.log2(np.where(p > 0, p, 1))).sum(axis=0)
