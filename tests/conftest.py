@@ -5,14 +5,23 @@ from jaxtyping import install_import_hook
 
 MODULES = (
     "cam",
+    "crf",
     "data",
     "diagnostics",
     "losses",
+    "figures",
     "metrics",
     "mixup",
     "models",
+    "pairs",
+    "pictures",
+    "quickstart",
+    "random_walk",
+    "refinement",
+    "scores",
     "segmentation",
     "statistics",
+    "tables",
     "training",
 )
 

@@ -241,7 +241,7 @@ def test_a_picture_of_the_users_own_and_its_labels(own_file):
     [
         ([], "image_labels is empty.*heron, fox, snail"),
         (["snial"], "'snial'; did you mean 'snail'"),
-        ([3], "unknown class 3"),
+        (["3"], "unknown class '3'"),
     ],
 )
 def test_labels_of_the_users_own_picture_are_checked(own_file, labels, message):

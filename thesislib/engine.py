@@ -86,6 +86,7 @@ def run(
 
 def _run_here(todo: list[Stage], store: Store) -> dict[str, str]:
     failures: dict[str, str] = {}
+    torch.set_num_threads(1)  # as on every worker: a sum over threads depends on their number
     with tqdm(todo, unit="stage", disable=None if sys.stderr.isatty() else False, mininterval=0.5) as bar:
         for stage in bar:
             bar.set_description(f"{stage.name} {stage.label}".strip())

@@ -80,9 +80,14 @@ def logit_is_mean(model: CamClassifier, image: UInt8[np.ndarray, "h w 3"]) -> bo
 
 
 def _forward(model: CamClassifier, image: UInt8[np.ndarray, "h w 3"]) -> tuple[Tensor, Tensor, ClassifierOutput]:
+    """The normalised image as a batch, its features, and what the classifier makes of them."""
     batch = to_tensor(image)[None].to(next(model.parameters()).device)
+    seen: list[Tensor] = []
+    hook = model.backbone.register_forward_hook(lambda _, __, features: seen.append(features.conv6))
     with torch.no_grad():
-        return batch, model.backbone(batch).conv6, model(batch)
+        output = model(batch)
+    hook.remove()
+    return batch, seen[0], output
 
 
 def maps_by_scale(

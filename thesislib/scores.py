@@ -6,6 +6,7 @@ here corresponds to published code.
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64, Shaped
@@ -157,7 +158,7 @@ def object_share(run: Run) -> float:
     return 100 * float(objects[:, 1:].sum() / objects.sum()) if objects.any() else NAN
 
 
-def object_precision(counts: Int64[np.ndarray, "*t n n"]) -> np.ndarray:
+def object_precision(counts: Int64[np.ndarray, "*t n n"]) -> np.ndarray | np.float64:
     """Share of the pixels called an object that are called the right one; NaN where none is."""
     with np.errstate(invalid="ignore"):
         return _right(counts) / counts[..., 1:].sum(axis=(-2, -1))
@@ -198,7 +199,7 @@ def spatial_entropy(folder: Path, images: VocDataset) -> float:
     return 100 * float(np.mean(found)) if found else NAN
 
 
-def _right(counts: np.ndarray) -> np.ndarray:
+def _right(counts: Int64[np.ndarray, "*t n n"]) -> Any:
     return np.diagonal(counts, axis1=-2, axis2=-1)[..., 1:].sum(axis=-1)
 
 

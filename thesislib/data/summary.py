@@ -103,4 +103,4 @@ def of_each_subtype(images: VocDataset, c: int) -> list[int]:
 
 
 def _bits(p: Float64[np.ndarray, "..."]) -> Any:
-    return -(p * np.log2(np.where(p > 0, p, 1))).sum(axis=0)
+    return (p * np.log2(1 / np.where(p > 0, p, 1))).sum(axis=0)
