@@ -28,8 +28,9 @@ lab: .venv/ready  ## open the notebooks in JupyterLab
 browser: .venv/ready  ## open the reports in headless Chromium without a network and take screenshots
 	$(BIN)/python -m pytest tests/browser
 
-constraints:  ## write constraints.txt anew from .venv
-	$(BIN)/pip freeze --exclude-editable --exclude thesislib | grep -v '@ file' > constraints.txt
+constraints: .venv/ready  ## write constraints.txt anew from .venv
+	$(BIN)/pip freeze --exclude-editable > .venv/freeze.txt
+	grep -v '@ file' .venv/freeze.txt > constraints.txt
 
 clean:  ## delete the environment, the results and the reports
 	rm -rf .venv runs reports
@@ -44,5 +45,5 @@ clean:  ## delete the environment, the results and the reports
 	  $$python -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[reports,dev]'
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[crf]' \
-	  || echo "note: no dense CRF (pydensecrf2 needs a C++ compiler); its rows will be shown as not run"
+	  || echo "note: no dense CRF (pydensecrf2 needs a C++ compiler and the headers of Python); its rows will be shown as not run"
 	@touch $@

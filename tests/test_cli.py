@@ -51,15 +51,17 @@ def test_bad_input_ends_with_one_clear_line_before_any_work(
 def test_status_and_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = Store(tmp_path / "runs")
     engine.run(experiments.data(load("smoke"), range(1), Machine(device="cpu")), store)
-    (tmp_path / "runs" / "classifier" / "abc.part").mkdir(parents=True)
+    unfinished = tmp_path / "runs" / "classifier" / "0123456789abcdef.part"
+    unfinished.mkdir(parents=True)
+    (unfinished / "config.json").write_text("{}")
     common = ["--preset", "smoke", "--seeds", "1", "--runs-dir", str(tmp_path / "runs")]
     assert cli.main(["status", *common]) == 0
     shown = capsys.readouterr().out
     assert re.search(r"01_data +1 of +1 stages", shown)
     assert "1 unfinished" in shown
-    assert cli.main(["clean", *common]) == 0
+    assert cli.main(["clean", *common[-2:]]) == 0
     assert "deleted 1 artefacts" in capsys.readouterr().out
-    assert cli.main(["clean", "--all", *common]) == 0
+    assert cli.main(["clean", "--all", *common[-2:]]) == 0
     assert not list((tmp_path / "runs").glob("data/*/"))
 
 

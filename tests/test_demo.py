@@ -1,7 +1,6 @@
 """Generated data: reproducible, in VOC layout, and consistent between annotations, masks, parts and sub-types."""
 
 import hashlib
-import time
 from xml.etree import ElementTree
 
 import numpy as np
@@ -188,10 +187,3 @@ def test_nothing_is_overwritten(tmp_path):
     (tmp_path / "mine.txt").write_text("")
     with pytest.raises(ValueError, match="new or empty folder"):
         write_demo(tmp_path, DATA, progress=False)
-
-
-def test_rate(tmp_path, capsys):
-    start = time.process_time()
-    write_demo(tmp_path, DemoData(trainaug=50, train=1, val=1, test=0), progress=False)
-    with capsys.disabled():
-        print(f"\ndemo data: {51 / (time.process_time() - start):.0f} images/s with shape checks")

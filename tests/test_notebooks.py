@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -16,7 +17,7 @@ from thesislib.store import Store
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 CHECKED = "# NBVAL_CHECK_OUTPUT"
-SEEDS = {"21_response_maps": 3}  # verdicts need three; the others show one
+SEEDS = {"21_response_maps": 3, "22_sensitivity": 3}  # verdicts need three; the others show one
 
 
 def read(name: str) -> nbformat.NotebookNode:
@@ -71,6 +72,28 @@ def test_runs_on_what_was_planned_and_agrees_with_its_committed_cells(name, tmp_
         "pytest", "--nbval-lax", "-p", "no:cacheprovider", "-p", "no:xdist", f"{name}.ipynb", cwd=tmp_path
     )
     assert compared.returncode == 0, compared.stdout[-5000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["21_response_maps", "23_segmentation"])
+def test_without_the_crf_library_the_rest_runs_and_says_so(name, tmp_path, monkeypatch):
+    (tmp_path / "hidden" / "pydensecrf").mkdir(parents=True)
+    (tmp_path / "hidden" / "pydensecrf" / "__init__.py").write_text("raise ImportError('hidden by this test')\n")
+    paths = [tmp_path / "hidden", NOTEBOOKS.parent]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, paths)))
+    executed = papermill(name, tmp_path, seeds=1)
+    assert executed.returncode == 0, executed.stderr[-3000:]
+    assert {folder.name for folder in (tmp_path / "runs").iterdir()} <= {
+        "data",
+        "backbone",
+        "classifier",
+        "response_maps",
+    }
+    results = tmp_path / "reports" / "smoke" / name
+    notes = json.loads((results / "results.json").read_text())["notes"]
+    assert any("not run" in note["text"] and "pip install pydensecrf2" in note["text"] for note in notes)
+    table = {"21_response_maps": "table_2_1_refined", "23_segmentation": "chain"}[name]
+    assert "not run" in (results / f"{table}.csv").read_text()
 
 
 @pytest.mark.slow
@@ -150,3 +173,21 @@ def test_rows_of_the_parameters_cell_are_those_of_the_plan():
     chosen = settings.load("smoke")
     own = {name: declared[name].value for name in ("alpha", "lambda_ent", "lambda_con")}
     assert experiments.table_2_1(chosen, declared["extra_rows"].value, **own) == experiments.table_2_1(chosen)
+
+
+def test_grids_of_the_parameters_cell_are_those_of_the_plan():
+    declared = parameters.read_cell(code(read("22_sensitivity"))[0].source)
+    names = ("alphas", "lambda_ents", "lambda_cons", "alpha", "lambda_ent", "lambda_con", "lambda_ent_of_c")
+    own = {name: declared[name].value for name in names}
+    chosen = settings.load("smoke")
+    assert experiments.figure_2_5(chosen, **own) == experiments.figure_2_5(chosen)
+
+
+@pytest.mark.parametrize("path", sorted((NOTEBOOKS.parent / "batches").glob("*.toml")), ids=lambda path: path.stem)
+def test_batches_name_parameters_of_their_notebook(path):
+    batch = tomllib.loads(path.read_text())
+    assert set(batch) <= {"notebook", "preset", "seeds", "fixed", "grid"}
+    declared = parameters.read_cell(code(read(batch["notebook"]))[0].source)
+    assert {*batch.get("fixed", {}), *batch["grid"]} <= set(declared)
+    assert all(isinstance(values, list) for values in batch["grid"].values())
+    assert batch["preset"] in settings.PRESETS

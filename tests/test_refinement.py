@@ -284,11 +284,11 @@ def test_labels_of_a_crop_agree_with_a_loop_over_cells(geometry):
 
 
 def test_scores_of_another_size_than_the_image_are_refused():
-    scores = torch.zeros(2, 40, 50)
+    scores = torch.zeros(2, 40, 51)
     with pytest.raises(ValueError, match=r"scores of \(40, 51\) pixels do not belong to an image of \(40, 50\)"):
-        affinity_labels_of_crop(scores, torch.zeros(2, 40, 51), Geometry(40, 50, False, 0, 0, 16), 4)
+        affinity_labels_of_crop(scores, scores, Geometry(40, 50, False, 0, 0, 16), 4)
     with pytest.raises(ValueError, match="do not divide into cells"):
-        affinity_labels_of_crop(scores, scores, Geometry(40, 50, False, 0, 0, 18), 4)
+        affinity_labels_of_crop(scores, scores, Geometry(40, 51, False, 0, 0, 18), 4)
 
 
 # --- Random walk ------------------------------------------------------------------------------------------------------

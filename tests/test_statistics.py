@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from thesislib.statistics import Interval, mean_interval, paired_difference, verdict
+from thesislib.statistics import Interval, equivalence, mean_interval, paired_difference, verdict
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 30])
@@ -58,6 +58,23 @@ def test_verdict_follows_the_interval(low, high, n, claimed_sign, expected):
     assert verdict(Interval((low + high) / 2, 1.0, low, high, n), claimed_sign) == expected
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "n", "expected"),
+    [
+        (-0.9, 0.5, 3, "holds"),
+        (-1.0, 1.0, 3, "holds"),
+        (-0.5, 1.1, 3, "undecided"),
+        (1.1, 2.0, 3, "opposite"),
+        (-2.0, -1.1, 3, "opposite"),
+        (-2.0, 2.0, 9, "undecided"),
+        (0.0, 0.0, 2, "undecided"),
+        (float("nan"), float("nan"), 1, "undecided"),
+    ],
+)
+def test_equivalence_follows_the_interval_and_the_margin(low, high, n, expected):
+    assert equivalence(Interval((low + high) / 2, 1.0, low, high, n), margin=1) == expected
+
+
 def test_what_cannot_be_compared_is_refused():
     with pytest.raises(ValueError, match="same seeds, got 2 and 3 values"):
         paired_difference([1.0, 2.0], [1.0, 2.0, 3.0])
@@ -67,3 +84,5 @@ def test_what_cannot_be_compared_is_refused():
         mean_interval([1.0, float("nan")])
     with pytest.raises(ValueError, match=r"must be \+1 or -1, got 0"):
         verdict(Interval(1.0, 0.1, 0.8, 1.2, 3), 0)
+    with pytest.raises(ValueError, match="margin must be positive, got 0"):
+        equivalence(Interval(1.0, 0.1, 0.8, 1.2, 3), 0)

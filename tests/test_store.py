@@ -95,10 +95,14 @@ def test_store_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
 def test_clean_spares_finished_artefacts_and_those_being_computed(tmp_path: Path) -> None:
     store = Store(tmp_path)
     finished = store.compute(make(functions.number, value=1, log=str(tmp_path / "log")))
-    (tmp_path / "number" / "dead.part").mkdir()
-    (tmp_path / "number" / "busy.part").mkdir()
-    with FileLock(tmp_path / "number" / "busy.lock"):
+    dead, busy = "0" * 16, "1" * 16
+    for key in (dead, busy):
+        (tmp_path / "number" / f"{key}.part").mkdir()
+        (tmp_path / "number" / f"{key}.part" / "config.json").write_text("{}")
+    (tmp_path / "photos" / "holiday").mkdir(parents=True)
+    with FileLock(tmp_path / "number" / f"{busy}.lock"):
         assert store.clean() == 1
     assert finished.is_dir()
-    assert (tmp_path / "number" / "busy.part").is_dir()
+    assert (tmp_path / "number" / f"{busy}.part").is_dir()
     assert store.clean(everything=True) == 2
+    assert (tmp_path / "photos" / "holiday").is_dir()

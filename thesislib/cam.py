@@ -27,7 +27,7 @@ MAXIMUM_EPS = 1e-5
 def response_maps(
     model: nn.Module,
     image: UInt8[np.ndarray, "height width 3"],
-    labels: Shaped[Tensor, "c"],
+    labels: Shaped[Tensor, " c"],
     *,
     scales: Sequence[float] = SCALES,
     flip: bool = True,

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from thesislib import doctor, engine, experiments, settings
 from thesislib.settings import Machine, Preset, Settings, SettingsError
+from thesislib.stages import data
 from thesislib.store import StageFailed, Store
 
 ROOT = Path(__file__).parent.parent
@@ -58,8 +59,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("notebook", help="its name, e.g. 21_response_maps")
     sub.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="parameters")
     add("status", status, "what is computed, unfinished or failed")
-    sub = add("clean", clean, "delete unfinished artefacts and nothing else")
-    sub.add_argument("--all", action="store_true", help="delete finished artefacts too")
+    text = "delete unfinished artefacts and nothing else"
+    sub = commands.add_parser("clean", help=text, description=text)
+    sub.set_defaults(command=clean)
+    sub.add_argument("--runs-dir", type=Path, default=Path("runs"), help="the store of computed artefacts")
+    sub.add_argument("--all", action="store_true", help="delete finished artefacts too, of every preset")
     add("doctor", examine, "what this machine lacks for the preset and how to get it")
     return parser
 
@@ -87,9 +91,13 @@ def run(options: argparse.Namespace) -> int:
     """Execute one notebook; it computes what it needs and finds missing in the store."""
     from thesislib import reports
 
-    _context(options)
+    chosen, machine, _ = _context(options)
     notebook = reports.find_notebook(options.notebook, NOTEBOOKS)
     given = {name: _value(text) for name, text in options.parameters}
+    if "reports_dir" in given:
+        raise SettingsError("give reports_dir as --reports-dir")
+    if not given.keys() & {"preset", "data_root"}:
+        data.stage(chosen, machine)  # bad data are found before a kernel starts
     outcomes = reports.run_all(
         [notebook.stem],
         _parameters(options) | given,

@@ -102,13 +102,27 @@ def dense_crf(
     return as_tensor(refined, device=probabilities.device) if isinstance(probabilities, Tensor) else refined
 
 
+def crf_missing() -> str:
+    """Why the dense CRF cannot run on this machine, and what to do; empty where it can."""
+    try:
+        _pydensecrf()
+    except CrfMissing as error:
+        return str(error)
+    return ""
+
+
+def crf_available() -> bool:
+    """Whether the library behind the dense CRF is installed."""
+    return not crf_missing()
+
+
 def _pydensecrf() -> tuple[ModuleType, ModuleType]:
     try:
         from pydensecrf import densecrf, utils
     except ImportError as error:
         raise CrfMissing(
             f"the dense CRF needs pydensecrf ({error}). Install it with: pip install pydensecrf2 "
-            "(it is compiled on installation, which needs a C++ compiler)"
+            "(it is compiled on installation, which needs a C++ compiler and the headers of Python)"
         ) from error
     return densecrf, utils
 

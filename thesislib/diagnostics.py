@@ -13,7 +13,7 @@ from torch import Tensor
 Array = np.ndarray | Tensor
 
 
-def average_precision(labels: Shaped[Array, "n c"], scores: Float[Array, "n c"]) -> Float64[np.ndarray, "c"]:
+def average_precision(labels: Shaped[Array, "n c"], scores: Float[Array, "n c"]) -> Float64[np.ndarray, " c"]:
     """Area under the precision-recall curve of each class over `N` images (scikit-learn); NaN without a positive.
 
     Args:

@@ -35,7 +35,11 @@ def examine(settings: Settings, machine: Machine, runs_dir: Path) -> Iterator[Fi
     version = platform.python_version()
     yield Finding("Python", (3, 11) <= sys.version_info[:2] <= (3, 12), version, "install Python 3.11 or 3.12")
     yield _packages("notebooks", ("papermill", "nbconvert", "ipykernel", "distributed"), "pip install '.[reports]'")
-    yield _packages("dense CRF", ("pydensecrf",), "install a C++ compiler, then: pip install '.[crf]'")
+    yield _packages(
+        "dense CRF",
+        ("pydensecrf",),
+        "apt install g++ python3-dev; pip install '.[crf]'",
+    )
     yield _gpu(settings)
     yield _disk(settings.preset, runs_dir)
     if settings.data.source == "folder" or machine.data_root:
@@ -78,7 +82,7 @@ def _data(root: str) -> str:
     counts = []
     for split in SPLITS:
         dataset = VocDataset(root, split)
-        check(dataset, masks=False)
+        check(dataset, masks=False, full=True, progress=True)
         counts.append(f"{split} {len(dataset)}")
     return ", ".join(counts)
 

@@ -7,7 +7,6 @@ log, and everything that does not depend on it still finishes.
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -87,7 +86,7 @@ def run(
 def _run_here(todo: list[Stage], store: Store) -> dict[str, str]:
     failures: dict[str, str] = {}
     torch.set_num_threads(1)  # as on every worker: a sum over threads depends on their number
-    with tqdm(todo, unit="stage", disable=None if sys.stderr.isatty() else False, mininterval=0.5) as bar:
+    with tqdm(todo, unit="stage", mininterval=0.5) as bar:
         for stage in bar:
             bar.set_description(f"{stage.name} {stage.label}".strip())
             if all(store.has(upstream) for upstream in stage.inputs.values()):
@@ -116,8 +115,17 @@ def _caught(stage: Stage, failures: dict[str, str]) -> Iterator[None]:
 
 
 def _compute_on_worker(stage: Stage, store: Store, *upstream: str) -> str:
+    from distributed import get_worker
+
     torch.set_num_threads(1)
+    if torch.cuda.device_count() > 1 and isinstance(get_worker().name, int):
+        torch.cuda.set_device(get_worker().name % torch.cuda.device_count())  # local workers are numbered
     return _compute(stage, store)
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _run_on_dask(todo: list[Stage], store: Store, scheduler: str, workers: int | None) -> dict[str, str]:
@@ -139,8 +147,7 @@ def _run_on_dask(todo: list[Stage], store: Store, scheduler: str, workers: int |
             bar.update()
             if future.status == "error":
                 reason = future.exception()
-                own_failure = isinstance(reason, StageFailed) and str(reason).startswith(str(stage))
-                if own_failure or not isinstance(reason, StageFailed):
+                if all(store.has(upstream) for upstream in stage.inputs.values()):
                     failures[stage.key] = str(reason)
     return failures
 
@@ -154,7 +161,7 @@ def connect(scheduler: str, workers: int | None = None) -> Iterator[Any]:
     # A daemonic worker may not start the processes that load training images.
     with dask.config.set({"distributed.worker.daemon": False}):
         if scheduler == LOCAL:
-            count = workers or torch.cuda.device_count() or os.cpu_count()
+            count = workers or torch.cuda.device_count() or cores()
             with (
                 LocalCluster(
                     n_workers=count, threads_per_worker=1, dashboard_address=None, memory_limit=0, silence_logs=40

@@ -1,131 +1,66 @@
 """Each table and figure of the thesis as the stages it needs.
 
-A row of a table is a name and the settings in which it differs from the preset. To add one, add a line here, or give
-it to a notebook as its `extra_rows` parameter.
+Their rows are in `rows`, whose public names can be had from here. Stages that need the dense CRF are left out on a
+machine without its library, so that the rest still runs.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from operator import attrgetter
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
-from thesislib.settings import Machine, Settings, SettingsError
-from thesislib.stages import classifier, response_maps
+from thesislib.crf import crf_available
+from thesislib.data.voc import VocDataset
+from thesislib.rows import (
+    ALPHA,
+    ALPHAS,
+    LAMBDA_CON,
+    LAMBDA_CONS,
+    LAMBDA_ENT,
+    LAMBDA_ENTS,
+    MIXUP_CAM,
+    PLAIN_CAM,
+    SUPERVISED,
+    Claim,
+    Row,
+    Sweep,
+    claims_of_table_2_1,
+    figure_2_5,
+    quickstart_rows,
+    regularisers,
+    segmentation_rows,
+    table_2_1,
+)
+from thesislib.settings import Machine, Settings
+from thesislib.stages import classifier, pseudo_masks, response_maps, segmentation
 from thesislib.stages import data as data_stage
 from thesislib.store import Stage
 
-
-@dataclass(frozen=True)
-class Row:
-    """One row of a table: a way to train, and which printed row it answers.
-
-    Args:
-        name: as shown.
-        overrides: dotted settings on top of the preset.
-        printed: name of the row in the thesis' table, None where it has no such row.
-        control: a row the thesis does not have, which tells what a gain comes from.
-    """
-
-    name: str
-    overrides: dict[str, Any] = field(default_factory=dict)
-    printed: str | None = None
-    control: bool = False
-
-
-ALPHA, LAMBDA_ENT, LAMBDA_CON = 0.2, 0.02, 2e-4  # thesis 2.4.1
-
-
-def regularisers(alpha: float = 0, lambda_ent: float = 0, lambda_con: float = 0) -> dict[str, Any]:
-    """The three regularisers of chapter 2 as settings; 0 leaves one out."""
-    return {
-        "classifier.mixup_alpha": alpha,
-        "classifier.lambda_ent": lambda_ent,
-        "classifier.lambda_con": lambda_con,
-    }
-
-
-PLAIN_CAM = Row("CAM", regularisers(), "AffinityNet (plain CAM)")
-MIXUP_CAM = Row("Mixup-CAM", regularisers(ALPHA, LAMBDA_ENT, LAMBDA_CON), "Mixup L_cls + L_ent + L_con")
-
-
-def table_2_1(
-    settings: Settings,
-    extra_rows: Mapping[str, dict[str, Any]] | None = None,
-    *,
-    alpha: float = ALPHA,
-    lambda_ent: float = LAMBDA_ENT,
-    lambda_con: float = LAMBDA_CON,
-) -> list[Row]:
-    """The five rows of Table 2.1, two control rows, and the user's own, which start from the plain classifier.
-
-    Raises:
-        SettingsError: a row's name is taken, `classifier.weights` names a file where the rows must be trained, or the
-            settings already have a regulariser.
-    """
-    _check_plain(settings)
-    if settings.classifier.weights:
-        raise SettingsError("Table 2.1 trains each of its rows: leave classifier.weights empty")
-    other = _other_form(settings)
-    full = regularisers(alpha, lambda_ent, lambda_con)
-    rows = [
-        PLAIN_CAM,
-        Row("mixup", regularisers(alpha), "Mixup L_cls"),
-        Row("mixup + entropy", regularisers(alpha, lambda_ent), "Mixup L_cls + L_ent"),
-        Row("mixup + concentration", regularisers(alpha, lambda_con=lambda_con), "Mixup L_cls + L_con"),
-        Row("Mixup-CAM", full, MIXUP_CAM.printed),
-        Row("both terms, no mixup", regularisers(0, lambda_ent, lambda_con), control=True),
-        Row(f"Mixup-CAM, {other} form", full | {"classifier.concentration_form": other}, control=True),
-    ]
-    for name, overrides in (extra_rows or {}).items():
-        if name in {row.name for row in rows}:
-            raise SettingsError(f"extra_rows: the name {name!r} is taken by a row of Table 2.1; choose another")
-        if not isinstance(overrides, Mapping):
-            raise SettingsError(
-                f"extra_rows: row {name!r} needs its settings, such as {{'classifier.mixup_alpha': 0.4}}, "
-                f"got {overrides!r}"
-            )
-        rows.append(Row(name, PLAIN_CAM.overrides | dict(overrides), control=True))
-    return rows
-
-
-@dataclass(frozen=True)
-class Claim:
-    """That one row scores above another: said by the thesis, or asked by a control row."""
-
-    text: str
-    row: Row
-    reference: Row
-    control: bool = False
-
-
-def claims_of_table_2_1(rows: Sequence[Row]) -> list[Claim]:
-    """What the thesis claims with Table 2.1, then what the control rows ask; `rows` as `table_2_1` gives them."""
-    plain, mixup, entropy, concentration, full, without_mixup, other_form, *extra = rows
-    form = other_form.overrides["classifier.concentration_form"]
-    return [
-        Claim("Mixup alone improves the response maps", mixup, plain),
-        Claim("The entropy term adds to mixup", entropy, mixup),
-        Claim("The concentration term adds to mixup", concentration, mixup),
-        Claim("All three together improve the response maps", full, plain),
-        Claim("Both terms together add to mixup", full, mixup),
-        Claim("Mixup adds to both terms together", full, without_mixup, control=True),
-        Claim(f"The concentration term does better than in its {form} form", full, other_form, control=True),
-        *(Claim(f"{row.name} improves on Mixup-CAM", row, full, control=True) for row in extra),
-    ]
-
-
-def _check_plain(settings: Settings) -> None:
-    """Rows state all three regularisers, so one that is set beside them would silently have no effect."""
-    for name in regularisers():
-        if attrgetter(name)(settings):
-            raise SettingsError(
-                f"{name} is what the rows of Table 2.1 differ in: leave it at 0 and give the notebook's own parameter "
-                "(alpha, lambda_ent, lambda_con), or a row of your own in extra_rows"
-            )
-
-
-def _other_form(settings: Settings) -> str:
-    return {"written": "floored", "floored": "written"}[settings.classifier.concentration_form]
+__all__ = [
+    "ALPHA",
+    "ALPHAS",
+    "LAMBDA_CON",
+    "LAMBDA_CONS",
+    "LAMBDA_ENT",
+    "LAMBDA_ENTS",
+    "MIXUP_CAM",
+    "NOTEBOOKS",
+    "PLAIN_CAM",
+    "SUPERVISED",
+    "Claim",
+    "Row",
+    "Sweep",
+    "claims_of_table_2_1",
+    "classifier_stages",
+    "figure_2_5",
+    "mask_stages",
+    "quickstart_rows",
+    "refined_stages",
+    "regularisers",
+    "response_map_stages",
+    "segmentation_rows",
+    "segmentation_stages",
+    "stages_of",
+    "table_2_1",
+    "upper_bound",
+]
 
 
 def classifier_stages(
@@ -161,26 +96,81 @@ def quickstart(settings: Settings, seeds: Sequence[int], machine: Machine) -> li
     return list(classifier_stages(settings, quickstart_rows(settings), seeds[:1], machine).values())
 
 
-def quickstart_rows(settings: Settings) -> list[Row]:
-    """Plain CAM and Mixup-CAM; plain CAM alone where a trained classifier is given."""
-    _check_plain(settings)
-    return [PLAIN_CAM] if settings.classifier.weights else [PLAIN_CAM, MIXUP_CAM]
-
-
 def data(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
     """What `01_data` shows: the data alone."""
     return [data_stage.stage(settings, machine)]
 
 
 def chapter_2_response_maps(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
-    """What `21_response_maps` needs: every row of Table 2.1."""
-    return list(response_map_stages(settings, table_2_1(settings), seeds, machine).values())
+    """What `21_response_maps` needs: the response maps of every row of Table 2.1, as they are and refined."""
+    rows = table_2_1(settings)
+    maps = response_map_stages(settings, rows, seeds, machine)
+    return [*maps.values(), *refined_stages(settings, rows, seeds, machine).values()]
+
+
+def upper_bound(machine: Machine) -> list[Row]:
+    """The fully supervised row, where every image of trainaug has a true mask; else nothing."""
+    if machine.data_root:
+        images = VocDataset(machine.data_root, "trainaug")
+        if not all(images.mask_path(i).is_file() for i in range(len(images))):
+            return []
+    return [SUPERVISED]
+
+
+def refined_stages(
+    settings: Settings, rows: Iterable[Row], seeds: Sequence[int], machine: Machine
+) -> dict[tuple[str, int], Stage]:
+    """The random walk of every row and seed on the splits with response maps; none without the CRF library."""
+
+    def step(chosen: Settings, machine: Machine, label: str) -> Stage:
+        return pseudo_masks.refined_stage(chosen, machine, chosen.cam.splits, label)
+
+    return _of_each(step, settings, rows, seeds, machine) if crf_available() else {}
+
+
+def mask_stages(
+    settings: Settings, rows: Iterable[Row], seeds: Sequence[int], machine: Machine, split: str
+) -> dict[tuple[str, int], Stage]:
+    """The pseudo-masks of every row and seed on one split; none without the CRF library."""
+
+    def step(chosen: Settings, machine: Machine, label: str) -> Stage:
+        return pseudo_masks.masks_stage(chosen, machine, split, label)
+
+    return _of_each(step, settings, rows, seeds, machine) if crf_available() else {}
+
+
+def segmentation_stages(
+    settings: Settings, rows: Iterable[Row], seeds: Sequence[int], machine: Machine
+) -> dict[tuple[str, int], Stage]:
+    """The segmentation of every row and seed; none without the CRF library."""
+    return _of_each(segmentation.stage, settings, rows, seeds, machine) if crf_available() else {}
+
+
+def chapter_2_sensitivity(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
+    """What `22_sensitivity` needs: plain CAM and every row of Fig. 2.5."""
+    rows = [PLAIN_CAM, *(row for sweep in figure_2_5(settings) for row in sweep.rows.values())]
+    return list(response_map_stages(settings, rows, seeds, machine).values())
+
+
+def chapter_2_segmentation(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
+    """What `23_segmentation` needs: all steps of plain CAM and Mixup-CAM, and the upper bound."""
+    rows = segmentation_rows(settings)
+    wanted = [
+        response_map_stages(settings, rows, seeds, machine),
+        refined_stages(settings, rows, seeds, machine),
+        mask_stages(settings, rows, seeds, machine, "trainaug"),
+        mask_stages(settings, rows, seeds, machine, "val"),
+        segmentation_stages(settings, [*rows, *upper_bound(machine)], seeds, machine),
+    ]
+    return [stage for stages in wanted for stage in stages.values()]
 
 
 NOTEBOOKS = {
     "00_quickstart": quickstart,
     "01_data": data,
     "21_response_maps": chapter_2_response_maps,
+    "22_sensitivity": chapter_2_sensitivity,
+    "23_segmentation": chapter_2_segmentation,
 }
 """The notebooks and what each needs computed, so that `thesis reproduce` can do it beforehand and in parallel."""
 

@@ -57,7 +57,7 @@ def threshold_curves(panels: Sequence[Mapping[str, Float[np.ndarray, "s t"]]], f
     shade = colours(method for panel in panels for method in panel)
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axis, panel in zip(axes, panels, strict=True):
-        _plain(axis)
+        plain(axis)
         axis.axvline(fixed, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
         for method, curves in panel.items():
             _draw_curve(axis, method, np.asarray(curves), shade[method])
@@ -82,12 +82,12 @@ def _draw_curve(axis: Axes, method: str, curves: Float[np.ndarray, "s t"], shade
     axis.plot(best, curves.max(axis=1).mean(), "^", color=shade, markersize=7, markeredgecolor="white")
 
 
-def class_chart(names: Sequence[str], images: Int[np.ndarray, "c"], together: Int[np.ndarray, "c c"]) -> Figure:
+def class_chart(names: Sequence[str], images: Int[np.ndarray, " c"], together: Int[np.ndarray, "c c"]) -> Figure:
     """Images that contain each class, and how many contain both of two classes."""
     side = max(2.6, 0.28 * len(names))
     figure = Figure(figsize=(WIDTH, side + 0.9), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.3))
-    _plain(left)
+    plain(left)
     left.barh(names, images, color="#4a6a8a")
     left.bar_label(left.containers[0], fontsize=8, padding=2)
     left.invert_yaxis()
@@ -192,7 +192,7 @@ def _picture(
     canvas.set(xlim=(0, 100), ylim=(0, 50))
 
 
-def _plain(axis: Axes) -> None:
+def plain(axis: Axes) -> None:
     """Only the lines that carry something."""
     axis.spines[["top", "right"]].set_visible(False)
     axis.tick_params(labelsize=9)

@@ -16,7 +16,7 @@ from torch import Tensor
 Array = np.ndarray | Tensor
 Numbers = np.ndarray | np.number
 
-THRESHOLDS: Float64[np.ndarray, "t"] = np.arange(61) / 100
+THRESHOLDS: Float64[np.ndarray, " t"] = np.arange(61) / 100
 """Background thresholds of the curve, 0.00 to 0.60 (A16)."""
 PARTS = ("head", "body", "thin")
 """Object parts of the generated data, in the order of their values 1, 2, 3 in a part map."""
@@ -58,7 +58,7 @@ class ConfusionMatrix:
             )
         self.counts += _count((truth, prediction), (self.num_classes, self.num_classes))
 
-    def iou(self) -> Float64[np.ndarray, "n"]:
+    def iou(self) -> Float64[np.ndarray, " n"]:
         """See `class_iou`."""
         return class_iou(self.counts)
 
@@ -125,7 +125,7 @@ def _mean_over_true_classes(values: np.ndarray, counts: np.ndarray) -> Any:
 def threshold_confusions(
     truth: Integer[Array, "..."],
     normalized_maps: Float[Array, "c height width"],
-    thresholds: Float[np.ndarray, "t"] = THRESHOLDS,
+    thresholds: Float[np.ndarray, " t"] = THRESHOLDS,
 ) -> Int64[np.ndarray, "t c+1 c+1"]:
     """Confusion counts of one image at every background threshold; add them up over a split.
 
@@ -158,7 +158,7 @@ class PartCoverage(NamedTuple):
     """Pixels of each part that the label map gives their right class, and all pixels of it; add both over a split."""
 
     covered: Int64[np.ndarray, "t p"]
-    total: Int64[np.ndarray, "p"]
+    total: Int64[np.ndarray, " p"]
 
     def share(self) -> Float64[np.ndarray, "t p"]:
         """Share of each part that is covered, at each threshold; NaN for a part without pixels."""
@@ -169,7 +169,7 @@ def part_coverage(
     truth: Integer[Array, "..."],
     parts: Integer[Array, "..."],
     normalized_maps: Float[Array, "c height width"],
-    thresholds: Float[np.ndarray, "t"] = THRESHOLDS,
+    thresholds: Float[np.ndarray, " t"] = THRESHOLDS,
 ) -> PartCoverage:
     """Coverage of the object parts of one image by its class, at every background threshold.
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 
 def mixup(
-    images: Float[Tensor, "b *image"], labels: Real[Tensor, "b c"], alpha: float, rng: np.random.Generator
-) -> tuple[Float[Tensor, "b *image"], Float[Tensor, "b c"], float]:
+    images: Float[Tensor, "b ..."], labels: Real[Tensor, "b c"], alpha: float, rng: np.random.Generator
+) -> tuple[Float[Tensor, "b ..."], Float[Tensor, "b c"], float]:
     """Mix every example of a batch with a random partner of the same batch (2.2).
 
     The labels become soft: with probability 0.58 at `alpha = 0.2` the weaker example weighs less than 0.05.

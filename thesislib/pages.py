@@ -223,8 +223,6 @@ def _command(record: dict[str, Any], declared: list[dict[str, Any]]) -> str:
         name, value = parameter["name"], parameter["value"]
         if value is None or (value == parameter["default"] and name != "preset") or name == "reports_dir":
             continue
-        if isinstance(value, dict):
-            value = [f"{key}={json.dumps(item)}" for key, item in value.items()]
         words += ["-p", name, value if isinstance(value, str) else json.dumps(value)]
     return shlex.join(words)
 

@@ -44,3 +44,19 @@ def classes() -> list[str]:
 def table_2_1() -> pd.DataFrame:
     """Table 2.1: mIoU of the response maps (`cam`) and of the refined ones (`cam_refined`) on VOC train, by method."""
     return table("table_2_1").set_index("method")[["cam", "cam_refined"]]
+
+
+def figure_2_5(panel: str) -> dict[float, float]:
+    """The points of one panel of Fig. 2.5 whose values are known: mIoU on VOC train by the hyper-parameter.
+
+    The figure prints no numbers; these are the rows of Table 2.1 read as points of it.
+    """
+    return {
+        point["x"]: point["y"]
+        for point in results()["figures_with_numbers"]["fig_2_5"]["panels"][panel]["known_points"]
+    }
+
+
+def baselines() -> pd.DataFrame:
+    """The two published results of AffinityNet (S8), mIoU of response maps and of refined maps on VOC train and val."""
+    return pd.DataFrame(results()["affinitynet_baselines"]["rows"]).set_index("source")

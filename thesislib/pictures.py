@@ -72,7 +72,7 @@ class Example:
 
     title: str
     image: UInt8[np.ndarray, "h w 3"]
-    labels: UInt8[np.ndarray, "c"]
+    labels: UInt8[np.ndarray, " c"]
     truth: UInt8[np.ndarray, "h w"] | None = None
     maps: Mapping[str, Float[Tensor, "c h w"]] = field(default_factory=dict)
 
@@ -125,7 +125,7 @@ def compare(shown: Sequence[Example], background: float, *, across: int = 1, lab
             line.append(Panel(overlay(example.image, strongest), title, shade[method], strongest, background))
             line += [Panel(colorize(labels), frame=shade[method])] if label_maps else []
         lines.append(line)
-    return grid(_side_by_side(lines, across), headings * across, per_group=len(headings), colour_bar=True)
+    return grid(side_by_side(lines, across), headings * across, per_group=len(headings), colour_bar=True)
 
 
 def scales(
@@ -175,9 +175,9 @@ def contact_sheet(shown: Sequence[Example], classes: Sequence[str], *, across: i
     for example in shown:
         truth = None if example.truth is None else Panel(colorize(example.truth))
         lines.append([Panel(example.image, example.title), truth])
-    figure = grid(_side_by_side(lines, across), per_group=2)
+    figure = grid(side_by_side(lines, across), per_group=2)
     present = np.flatnonzero(np.sum([example.labels for example in shown], axis=0)).tolist()
-    _add_legend(figure, {classes[c]: palette()[c + 1] for c in present} | {"not scored": palette()[IGNORE]})
+    add_legend(figure, {classes[c]: palette()[c + 1] for c in present} | {"not scored": palette()[IGNORE]})
     return figure
 
 
@@ -187,12 +187,12 @@ def part_sheet(shown: Sequence[Example], parts: Sequence[UInt8[np.ndarray, "h w"
         [Panel(example.image, example.title), Panel(PART_COLOURS[part])]
         for example, part in zip(shown, parts, strict=True)
     ]
-    figure = grid(_side_by_side(lines, across), per_group=2)
-    _add_legend(figure, dict(zip(metrics.PARTS, PART_COLOURS[1:], strict=True)))
+    figure = grid(side_by_side(lines, across), per_group=2)
+    add_legend(figure, dict(zip(metrics.PARTS, PART_COLOURS[1:], strict=True)))
     return figure
 
 
-def _add_legend(figure: Figure, entries: Mapping[str, UInt8[np.ndarray, "3"]]) -> None:
+def add_legend(figure: Figure, entries: Mapping[str, UInt8[np.ndarray, "3"]]) -> None:
     """What colours mean, below a grid."""
     patches = [
         Patch(facecolor="#{:02x}{:02x}{:02x}".format(*rgb), edgecolor=INK, linewidth=0.4, label=name)
@@ -269,7 +269,7 @@ def _draw(canvas: Axes, panel: Panel, x: float, y: float, side: float, height: f
         canvas.contour(across, down, panel.contour, levels=[panel.level], colors="white", linewidths=0.8)
 
 
-def _side_by_side(lines: list[list[Panel | None]], across: int) -> list[list[Panel | None]]:
+def side_by_side(lines: list[list[Panel | None]], across: int) -> list[list[Panel | None]]:
     """`across` consecutive lines become one."""
     starts = range(0, len(lines), across)
     return [list(itertools.chain.from_iterable(lines[at : at + across])) for at in starts]

@@ -22,7 +22,8 @@ from thesislib.settings import CamSettings, Machine, Settings, SettingsError, ne
 from thesislib.stages import backbone, classifier
 from thesislib.store import Job, Progress
 
-OWN_SIDES = 32, 1024  # pixels; at scale 2 an image takes four times the memory
+SMALLEST_SIDE = 32  # pixels
+LONGEST_SIDE = 500  # pixels, that of VOC; a larger picture is made smaller
 
 
 def load_classifier(settings: Settings, folder: Path, num_classes: int, machine: Machine) -> CamClassifier:
@@ -91,7 +92,7 @@ def _forward(model: CamClassifier, image: UInt8[np.ndarray, "h w 3"]) -> tuple[T
 
 
 def maps_by_scale(
-    model: CamClassifier, image: UInt8[np.ndarray, "h w 3"], labels: UInt8[np.ndarray, "c"], settings: CamSettings
+    model: CamClassifier, image: UInt8[np.ndarray, "h w 3"], labels: UInt8[np.ndarray, " c"], settings: CamSettings
 ) -> dict[float, Float[Tensor, "c h w"]]:
     """The response maps of one image at each scale of the settings; their sum is the fused map (2.1)."""
     present = torch.from_numpy(labels)
@@ -108,7 +109,7 @@ def fuse(maps: Mapping[float, Float[Tensor, "c h w"]]) -> Float[Tensor, "c h w"]
 
 def own_picture(
     path: str | Path, labels: Sequence[str], classes: Sequence[str]
-) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "c"]]:
+) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, " c"]]:
     """An image file of the user's and the classes that are said to be in it, as a label vector.
 
     Raises:
@@ -121,9 +122,12 @@ def own_picture(
         if name not in classes:
             raise SettingsError(f"image_labels: unknown class {name!r}{nearest(str(name), list(classes))}")
     picture = read_image(Path(path).expanduser())
-    if not OWN_SIDES[0] <= min(picture.shape[:2]) <= max(picture.shape[:2]) <= OWN_SIDES[1]:
+    if min(picture.shape[:2]) < SMALLEST_SIDE:
         raise DataError(
-            f"{path} has {picture.shape[1]} x {picture.shape[0]} pixels; expected sides of {OWN_SIDES[0]} to "
-            f"{OWN_SIDES[1]} pixels (those of VOC have at most 500): resize it"
+            f"{path} has {picture.shape[1]} x {picture.shape[0]} pixels; expected sides of at least {SMALLEST_SIDE}"
         )
+    if max(picture.shape[:2]) > LONGEST_SIDE:
+        smaller = Image.fromarray(picture)
+        smaller.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+        picture = np.asarray(smaller)
     return picture, np.isin(classes, list(labels)).astype(np.uint8)

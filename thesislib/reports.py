@@ -6,7 +6,6 @@ the machine's core count. A notebook that fails leaves its report too: what it h
 """
 
 import multiprocessing
-import os
 import sys
 import time
 import traceback
@@ -24,6 +23,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from thesislib import parameters as checks
 from thesislib import records
+from thesislib.engine import cores
 from thesislib.pages import duration, to_html, write_index
 from thesislib.parameters import project_root
 from thesislib.settings import SettingsError, nearest
@@ -129,7 +129,7 @@ def run_all(
     for path in paths:
         _check_parameters(path, dict(parameters))
     outcomes: dict[str, Outcome] = {}
-    for outcome in _outcomes(paths, (parameters, reports_dir, preset), jobs or os.cpu_count() or 1):
+    for outcome in _outcomes(paths, (parameters, reports_dir, preset), jobs or cores()):
         outcomes[outcome.name] = outcome
         print(f"{outcome.state:7} {outcome.name} ({duration(outcome.seconds)})", flush=True)
         write_index(reports_dir / preset)

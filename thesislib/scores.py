@@ -56,7 +56,7 @@ def fixed_miou(run: Run) -> float:
     return 100 * float(metrics.mean_iou(fixed_counts(run)))
 
 
-def miou_curve(run: Run) -> Float64[np.ndarray, "t"]:
+def miou_curve(run: Run) -> Float64[np.ndarray, " t"]:
     """mIoU at each of `metrics.THRESHOLDS`."""
     return 100 * metrics.mean_iou(run["confusion"])
 
@@ -102,7 +102,7 @@ def mean_f1(run: Run) -> float:
     return 100 * float(metrics.macro_f1(fixed_counts(run)))
 
 
-def image_iou(run: Run) -> Float64[np.ndarray, "n"]:
+def image_iou(run: Run) -> Float64[np.ndarray, " n"]:
     """IoU of each image at the fixed threshold, mean over the object classes in it; NaN without an object."""
     counts = run["image_confusion"]
     occurs = counts.sum(axis=2)[:, 1:] > 0
@@ -111,7 +111,7 @@ def image_iou(run: Run) -> Float64[np.ndarray, "n"]:
         return 100 * iou.sum(axis=1) / occurs.sum(axis=1)
 
 
-def nearest_to_quantiles(values: Float[np.ndarray, "n"], quantiles: Sequence[float]) -> list[int]:
+def nearest_to_quantiles(values: Float[np.ndarray, " n"], quantiles: Sequence[float]) -> list[int]:
     """Positions of the values nearest to the quantiles, each position once; values that are NaN are left out.
 
     >>> nearest_to_quantiles(np.array([50.0, 10.0, np.nan, 30.0]), [0.0, 0.5, 1.0])

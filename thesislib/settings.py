@@ -2,19 +2,24 @@
 
 Values without another source are those of the published code (THESIS sections 2.4.1 and 3.4.1, jiwoon-ahn/psa and
 Juliachang/SC-CAM). A preset chooses data and scale, a profile chooses between what the code does (`released`) and
-what the thesis prints (`text`). Register numbers (A1-A26, S1-S24) refer to the README's list of readings.
+what the thesis prints (`text`). Register numbers (A1-A26, S1-S24) are those of docs/readings.md.
 """
 
 import difflib
+import os
 import tomllib
 from collections.abc import Mapping
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 Preset = Literal["smoke", "demo", "voc2012"]
+Split = Literal["trainaug", "train", "val", "test"]
+Share = Annotated[float, Field(ge=0, le=1)]
+Factor = Annotated[float, Field(gt=0, le=8)]
+Count = Annotated[int, Field(ge=1, le=64)]
 Profile = Literal["released", "text"]
 
 
@@ -58,17 +63,31 @@ class OptimiserSettings(_Frozen):
     update_interval: int = Field(1, ge=1, description="steps between changes of the learning rate")
     epochs: int = Field(15, ge=1, description="S6")
 
+    @model_validator(mode="after")
+    def _parts_are_equal(self) -> Self:
+        if self.batch_size % self.accumulate:
+            raise ValueError(f"accumulate ({self.accumulate}) must divide batch_size ({self.batch_size})")
+        return self
+
 
 class AugmentationSettings(_Frozen):
     """Random resizing, mirroring, colour jitter and cropping of training images (psa voc12/data.py)."""
 
     long_side: tuple[int, int] | None = Field((256, 512), description="range of the resized long side, pixels")
-    scales: tuple[float, ...] = Field((), description="factors to resize by instead; the long side must then be None")
+    scales: tuple[Factor, ...] = Field((), description="factors to resize by instead; the long side must then be None")
     crop: int = Field(448, ge=16, description="side of the square crop, pixels")
     mirror: float = Field(0.5, ge=0, le=1)
-    jitter: tuple[float, float, float, float] = Field(
+    jitter: tuple[Share, Share, Share, Annotated[float, Field(ge=0, le=0.5)]] = Field(
         (0.3, 0.3, 0.3, 0.1), description="brightness, contrast, saturation, hue"
     )
+
+    @model_validator(mode="after")
+    def _one_way_to_resize(self) -> Self:
+        if self.long_side is not None and not 1 <= self.long_side[0] <= self.long_side[1]:
+            raise ValueError(f"long_side must be (low, high) with 1 <= low <= high, got {self.long_side}")
+        if self.long_side is not None and self.scales:
+            raise ValueError("give long_side or scales, not both")
+        return self
 
 
 class BackboneSettings(_Frozen):
@@ -76,7 +95,7 @@ class BackboneSettings(_Frozen):
 
     width: float = Field(1.0, gt=0, le=1, description="factor on all channel counts")
     stride: Literal[4, 8] = Field(8, description="pixels per cell of the response map")
-    dilations: tuple[int, int] = Field((2, 4), description="of stage 5 and of stages 6 and 7")
+    dilations: tuple[Count, Count] = Field((2, 4), description="of stage 5 and of stages 6 and 7")
     dropout: float = Field(1.0, ge=0, le=1, description="factor on the published dropout rates")
     weights: str = Field("", description="file with pre-trained weights; empty: train on the pretext task")
 
@@ -93,7 +112,7 @@ class ClassifierSettings(OptimiserSettings):
     """The multi-label classifier and the regularisers of chapter 2."""
 
     weights: str = Field("", description="file of a trained classifier; empty: train it")
-    frozen: bool = Field(True, description="freeze stem, stage 2 and every BatchNorm, as published")
+    frozen: StrictBool = Field(True, description="freeze stem, stage 2 and every BatchNorm, as published")
     dropout: float = Field(0.5, ge=0, lt=1, description="channel dropout before pooling")
     augmentation: AugmentationSettings = AugmentationSettings()
     mixup_alpha: float = Field(0, ge=0, le=8, description="Beta(alpha, alpha) of eq. 2.2; 0: no mixup")
@@ -105,7 +124,8 @@ class ClassifierSettings(OptimiserSettings):
     concentration_map: int = Field(
         28,
         ge=2,
-        description="A4: side of the map on which lambda_con holds; other maps keep the unit-equivalent weight",
+        description="A4: side of the map on which lambda_con holds, 28 for SC-CAM's crop of 224, 56 for psa's of 448; "
+        "other maps keep the unit-equivalent weight",
     )
     extra_term: str = Field("", description="a regulariser of your own, as module:function")
     lambda_extra: float = Field(0, ge=0)
@@ -114,10 +134,10 @@ class ClassifierSettings(OptimiserSettings):
 class CamSettings(_Frozen):
     """Multi-scale response maps and their scoring."""
 
-    scales: tuple[float, ...] = (1, 0.5, 1.5, 2)
-    flip: bool = True
+    scales: tuple[Factor, ...] = Field((1, 0.5, 1.5, 2), min_length=1)
+    flip: StrictBool = True
     background: float = Field(0.15, ge=0, le=1, description="A16: fixed background threshold")
-    splits: tuple[str, ...] = Field(("train", "val"), description="where maps are computed and scored")
+    splits: tuple[Split, ...] = Field(("train", "val"), min_length=1, description="where maps are computed and scored")
     batch_size: int = Field(1, ge=1, description="images of one size per forward pass")
 
 
@@ -126,7 +146,7 @@ class AffinitySettings(OptimiserSettings):
 
     batch_size: int = Field(8, ge=1)
     epochs: int = Field(8, ge=1)
-    split: str = Field("trainaug", description="images whose response maps teach the affinity")
+    split: Split = Field("trainaug", description="images whose response maps teach the affinity")
     low_alpha: float = Field(4, gt=0, description="A21: power of the background score, large background")
     high_alpha: float = Field(32, gt=0, description="A21: small background")
     walk_alpha: float = Field(16, gt=0, description="A21: background score of the random walk")
@@ -154,16 +174,16 @@ class SegmentationSettings(OptimiserSettings):
     pseudo_mask: Literal["rw_crf", "rw"] = Field("rw_crf", description="S24, A19: random walk with or without CRF")
     weights: str = Field("", description="A22: file with initial ResNet-101 weights; empty: random")
     layout: Literal["torchvision", "caffe"] = Field("torchvision", description="where a bottleneck has its stride")
-    blocks: tuple[int, int, int, int] = (3, 4, 23, 3)
+    blocks: tuple[Count, Count, Count, Count] = (3, 4, 23, 3)
     width: float = Field(1.0, gt=0, le=1)
     stride: Literal[4, 8] = 8
-    dilations: tuple[int, int] = (2, 4)
-    rates: tuple[int, ...] = Field((6, 12, 18, 24), description="dilations of the summed 3x3 convolutions")
-    frozen: bool = Field(True, description="BatchNorm with fixed statistics, as published")
+    dilations: tuple[Count, Count] = (2, 4)
+    rates: tuple[Count, ...] = Field((6, 12, 18, 24), min_length=1, description="dilations of the summed convolutions")
+    frozen: StrictBool = Field(True, description="BatchNorm with fixed statistics, as published")
     augmentation: AugmentationSettings = AugmentationSettings(
         long_side=None, scales=(0.5, 0.75, 1, 1.25, 1.5), crop=321, jitter=(0, 0, 0, 0)
     )
-    splits: tuple[str, ...] = Field(("val",), description="where masks are predicted")
+    splits: tuple[Split, ...] = Field(("val",), min_length=1, description="where masks are predicted")
 
 
 class Settings(_Frozen):
@@ -196,13 +216,24 @@ class Settings(_Frozen):
         return _validate(tree)
 
 
-class Machine(_Frozen):
-    """Where and how a stage runs; never decides a number's meaning and is not part of any key."""
+def _from_environment(name: str, default: Any) -> Any:
+    return Field(default_factory=lambda: os.environ.get(name, default))
 
-    data_root: str = Field("", description="folder in VOC layout; empty: the generated demo data")
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    data_workers: int = Field(0, ge=0, description="processes that load training images")
-    checkpoint_seconds: float = Field(10, ge=0, description="least time between checkpoints of a training")
+
+class Machine(_Frozen):
+    """Where and how a stage runs; never decides a number's meaning and is not part of any key.
+
+    Attributes:
+        data_root: folder in VOC layout; empty: the generated demo data.
+        device: `auto`, `cpu` or `cuda`; default the environment variable THESIS_DEVICE.
+        data_workers: processes that load training images or run the CRF; default THESIS_DATA_WORKERS.
+        checkpoint_seconds: least time between checkpoints of a training; default THESIS_CHECKPOINT_SECONDS.
+    """
+
+    data_root: str = ""
+    device: Literal["auto", "cpu", "cuda"] = _from_environment("THESIS_DEVICE", "auto")
+    data_workers: Annotated[int, Field(ge=0)] = _from_environment("THESIS_DATA_WORKERS", 0)
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = _from_environment("THESIS_CHECKPOINT_SECONDS", 10)
 
     @property
     def torch_device(self) -> str:
@@ -349,6 +380,8 @@ def _place(tree: dict[str, Any], name: str, value: Any) -> None:
     valid = names()
     if name not in valid:
         raise SettingsError(f"unknown setting {name!r}{nearest(name, list(valid))}")
+    if name in ("preset", "profile"):
+        raise SettingsError(f"{name} is chosen by the parameter of that name, not by an override")
     *path, last = name.split(".")
     for part in path:
         tree = tree[part]

@@ -25,7 +25,7 @@ class Interval(NamedTuple):
     n: int
 
 
-def mean_interval(values: Sequence[float] | Float[np.ndarray, "n"], confidence: float = 0.95) -> Interval:
+def mean_interval(values: Sequence[float] | Float[np.ndarray, " n"], confidence: float = 0.95) -> Interval:
     """Mean of one value per seed and its Student t interval; of a single value, deviation and bounds are NaN.
 
     Raises:
@@ -48,7 +48,7 @@ def mean_interval(values: Sequence[float] | Float[np.ndarray, "n"], confidence: 
 
 
 def paired_difference(
-    a: Sequence[float] | Float[np.ndarray, "n"], b: Sequence[float] | Float[np.ndarray, "n"], confidence: float = 0.95
+    a: Sequence[float] | Float[np.ndarray, " n"], b: Sequence[float] | Float[np.ndarray, " n"], confidence: float = 0.95
 ) -> Interval:
     """Interval of the differences a - b, seed by seed.
 
@@ -81,3 +81,26 @@ def verdict(difference: Interval, claimed_sign: int = 1) -> str:
     if difference.n < MIN_SEEDS or not (difference.low > 0 or difference.high < 0):
         return "undecided"
     return "holds" if difference.mean * claimed_sign > 0 else "opposite"
+
+
+def equivalence(difference: Interval, margin: float) -> str:
+    """What seeds say about "no difference beyond the margin": `holds`, `opposite` or `undecided`.
+
+    It holds where the whole interval lies within the margin of 0, the opposite holds where all of it lies beyond the
+    margin on one side. A small difference that seeds cannot tell from a large one is undecided: not to find a
+    difference is not to find that there is none.
+
+    Args:
+        difference: from `paired_difference`.
+        margin: the largest difference that counts as none, in the unit of the difference; positive.
+
+    >>> equivalence(paired_difference([50.1, 50.4, 49.9], [50.0, 50.5, 49.9]), margin=1)
+    'holds'
+    """
+    if not margin > 0:
+        raise ValueError(f"the margin must be positive, got {margin}")
+    if difference.n < MIN_SEEDS:
+        return "undecided"
+    if -margin <= difference.low and difference.high <= margin:
+        return "holds"
+    return "opposite" if difference.low > margin or difference.high < -margin else "undecided"

@@ -15,6 +15,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import time
@@ -31,6 +32,7 @@ from pydantic import BaseModel
 from thesislib.settings import Machine
 
 KEY_LENGTH = 16
+CHECKPOINT = "checkpoint.safetensors"
 FAILURE_LOG = "failure.txt"
 
 
@@ -53,6 +55,7 @@ class Job:
     inputs: Mapping[str, Path]
     machine: Machine
     progress: Progress
+    file: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +69,7 @@ class Stage:
         settings: what decides the result: JSON values and settings models.
         inputs: stages it builds on, by the name under which `compute` finds them in `job.inputs`.
         machine: what does not decide the result: paths, device, worker counts.
+        file: path of a file that the stage reads; its checksum belongs to the settings, its place decides nothing.
         label: words for progress displays.
     """
 
@@ -76,6 +80,7 @@ class Stage:
     inputs: Mapping[str, "Stage"] = field(default_factory=dict)
     machine: Machine = field(default_factory=Machine)
     label: str = ""
+    file: str = ""
 
     @functools.cached_property
     def key(self) -> str:
@@ -141,7 +146,7 @@ class Store:
         inputs = {name: self.folder(upstream) for name, upstream in stage.inputs.items()}
         started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
         try:
-            stage.compute(Job(part, inputs, stage.machine, progress), **stage.settings)
+            stage.compute(Job(part, inputs, stage.machine, progress, stage.file), **stage.settings)
         except Exception as error:
             with contextlib.suppress(OSError):
                 (part / FAILURE_LOG).write_text(f"{stage}\n{traceback.format_exc()}")
@@ -154,6 +159,7 @@ class Store:
             "resumed": resumed,
         }
         _write_json(part / "provenance.json", record)
+        (part / CHECKPOINT).unlink(missing_ok=True)
         _flush(part)
         part.rename(final)
 
@@ -165,13 +171,18 @@ class Store:
         """Delete unfinished folders (all artefacts with `everything`) that nobody is computing; returns how many."""
         deleted = 0
         for folder in sorted(self.root.glob("*/*")):
-            if not folder.is_dir() or not (everything or folder.suffix == ".part"):
+            if not _is_artefact(folder) or not (everything or folder.suffix == ".part"):
                 continue
             lock = FileLock(folder.with_name(folder.name.removesuffix(".part") + ".lock"))
             with contextlib.suppress(TimeoutError), lock.acquire(timeout=0):
                 shutil.rmtree(folder)
                 deleted += 1
         return deleted
+
+
+def without_file(settings: Any) -> Any:
+    """Settings without the path of their weight file, which a checksum stands for in keys."""
+    return settings.model_copy(update={"weights": ""})
 
 
 def provenance() -> dict[str, Any]:
@@ -190,6 +201,12 @@ def commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def _is_artefact(folder: Path) -> bool:
+    """Whether a folder is one of the store's, so that nothing else is ever deleted."""
+    is_key = re.fullmatch(rf"[0-9a-f]{{{KEY_LENGTH}}}(\.part)?", folder.name)
+    return bool(is_key) and folder.is_dir() and (folder / "config.json").is_file()
 
 
 def _part(folder: Path) -> Path:

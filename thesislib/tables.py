@@ -146,6 +146,11 @@ def classifier_behaviour(scores: Scores) -> pd.DataFrame:
     )
 
 
+def difference(scores: Scores, row: str, reference: str, measure: Measure = score.fixed_miou) -> Interval:
+    """By how much one row is above another, in mIoU points, seed by seed; by default at the fixed threshold."""
+    return paired_difference([measure(run) for run in scores[row]], [measure(run) for run in scores[reference]])
+
+
 # --- Claims -----------------------------------------------------------------------------------------------------------
 
 

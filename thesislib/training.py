@@ -19,16 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from thesislib.settings import OptimiserSettings
-from thesislib.store import Progress
+from thesislib.store import CHECKPOINT, Progress
 
-CHECKPOINT = "checkpoint.safetensors"
 POLY_POWER = 0.9
 ONE_CYCLE_WARMUP = 0.3
 
@@ -157,7 +156,7 @@ def train(
     Args:
         groups: parameter groups for the optimiser.
         objective: `objective(model, batch, rng)` returns the weighted loss terms; their sum is minimised.
-        folder: where the checkpoint is written, and looked for.
+        folder: where the checkpoint is written, and looked for; the last one, of the end, stays there.
         checkpoint_seconds: least time between checkpoints.
 
     Raises:
@@ -185,7 +184,7 @@ def train(
             values = ", ".join(f"{name} {term:g}" for name, term in terms.items())
             raise NonFiniteLoss(
                 f"loss is not finite at step {step} of {batches.total} ({values}); lower the learning rate or the "
-                f"weight of the term; the last good checkpoint is kept in {folder}"
+                f"weight of the term; {_kept(folder)}"
             )
         optimiser.step()
         step += 1
@@ -193,12 +192,16 @@ def train(
             history.setdefault(name, []).append(term)
         if progress:
             progress(step, batches.total, f"loss {loss:.3f}")
-        if time.monotonic() - saved >= checkpoint_seconds and step < batches.total:
+        if time.monotonic() - saved >= checkpoint_seconds or step == batches.total:
             _save(folder / CHECKPOINT, model, optimiser, step, history)
             saved = time.monotonic()
     model.eval()
-    (folder / CHECKPOINT).unlink(missing_ok=True)
     return history
+
+
+def _kept(folder: Path) -> str:
+    there = (folder / CHECKPOINT).is_file()
+    return f"the last good checkpoint is kept in {folder}" if there else "there was no checkpoint yet"
 
 
 def _split(batch: Sequence[Tensor], parts: int, device: str) -> Iterator[list[Tensor]]:
@@ -226,8 +229,10 @@ def _save(
                 tensors[f"optimiser.{index}.{name}"] = torch.as_tensor(value)
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     unfinished = path.with_suffix(".writing")
-    save_file(contiguous, unfinished, {"step": str(step), "history": json.dumps(history)})
-    with unfinished.open("rb") as file:
+    # Written by Python, so that the file gets the rights of any other: others may share the store.
+    with unfinished.open("wb") as file:
+        file.write(safetensors.torch.save(contiguous, {"step": str(step), "history": json.dumps(history)}))
+        file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
 

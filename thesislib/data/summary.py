@@ -36,7 +36,7 @@ def class_summary(datasets: Mapping[str, VocDataset]) -> pd.DataFrame:
     return pd.DataFrame(counts, index=list(next(iter(datasets.values())).classes)).rename_axis("class")
 
 
-def label_bits(labels: Shaped[np.ndarray, "n c"]) -> Float64[np.ndarray, "c"]:
+def label_bits(labels: Shaped[np.ndarray, "n c"]) -> Float64[np.ndarray, " c"]:
     """Entropy in bits of each class's image label: how much an image-level label says, at most 1.
 
     >>> label_bits(np.array([[1, 1], [0, 1]])).tolist()

@@ -111,7 +111,8 @@ def save_weights(model: nn.Module, path: str | Path) -> None:
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    safetensors.torch.save_file(tensors, partial)
+    # Written by Python, so that the file gets the rights of any other: others may share the store.
+    partial.write_bytes(safetensors.torch.save(tensors))
     partial.replace(path)
 
 

@@ -29,7 +29,7 @@ from thesislib.settings import AffinitySettings, BackboneSettings, CrfSettings, 
 from thesislib.stages import backbone as backbone_stage
 from thesislib.stages import data as data_stage
 from thesislib.stages import response_maps
-from thesislib.store import Job, Progress, Stage
+from thesislib.store import Job, Progress, Stage, without_file
 
 VERSION = 1
 SCORES = "scores"
@@ -52,7 +52,7 @@ def labels_stage(settings: Settings, machine: Machine, label: str = "") -> Stage
 def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
     """The AffinityNet taught by the response maps of `settings`."""
     labels = labels_stage(settings, machine, label)
-    chosen = {"backbone": settings.backbone, "affinity": settings.affinity, "seed": settings.seed}
+    chosen = {"backbone": without_file(settings.backbone), "affinity": settings.affinity, "seed": settings.seed}
     inputs = {
         "data": labels.inputs["data"],
         "backbone": backbone_stage.stage(settings, machine),
@@ -85,7 +85,7 @@ def _write_scores(images: VocDataset, maps: Path, folder: Path, alphas: list[flo
 
 def compute(job: Job, backbone: BackboneSettings, affinity: AffinitySettings, seed: int) -> None:
     """Train AffinityNet and keep its weights and the loss of every step."""
-    images = data_stage.open_split(job, affinity.split, cache=True)
+    images = data_stage.open_split(job, affinity.split, cache=not job.machine.data_root)
     model = build(backbone, seed)
     load_weights(model.backbone, job.inputs["backbone"] / backbone_stage.WEIGHTS)
     dataset = _LabelledCrops(images, job.inputs["labels"] / SCORES, affinity, model.stride, seed)

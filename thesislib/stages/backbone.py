@@ -23,7 +23,7 @@ from thesislib.models.classifier import parameter_groups
 from thesislib.models.resnet38 import BasicBlock, BottleneckBlock, ResNet38
 from thesislib.models.weights import load_weights, save_weights
 from thesislib.settings import BackboneSettings, Machine, PretextSettings, Settings, SettingsError
-from thesislib.store import Job, Stage
+from thesislib.store import Job, Stage, without_file
 
 VERSION = 1
 WEIGHTS = "backbone.safetensors"
@@ -39,8 +39,8 @@ def stage(settings: Settings, machine: Machine) -> Stage:
     """
     backbone = settings.backbone
     if backbone.weights:
-        chosen = {"backbone": backbone, "checksum": file_checksum(backbone.weights)}
-        return Stage("backbone", VERSION, compute_converted, chosen, machine=machine)
+        chosen = {"backbone": without_file(backbone), "checksum": file_checksum(backbone.weights)}
+        return Stage("backbone", VERSION, compute_converted, chosen, machine=machine, file=backbone.weights)
     if settings.data.source == "folder":
         raise SettingsError(
             "backbone.weights is empty: give the file of ImageNet weights of ResNet-38 "
@@ -66,7 +66,7 @@ def file_checksum(path: str) -> str:
 def compute_converted(job: Job, backbone: BackboneSettings, checksum: str) -> None:
     """Convert a published weight file; every tensor of the network must be in it."""
     model = build(backbone)
-    load_weights(model, backbone.weights, heads=False)
+    load_weights(model, job.file, heads=False)
     save_weights(model, job.folder / WEIGHTS)
 
 

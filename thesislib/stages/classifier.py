@@ -25,7 +25,7 @@ from thesislib.models.weights import load_weights, save_weights
 from thesislib.settings import BackboneSettings, ClassifierSettings, Machine, Settings, SettingsError
 from thesislib.stages import backbone as backbone_stage
 from thesislib.stages import data as data_stage
-from thesislib.store import Job, Stage
+from thesislib.store import Job, Stage, without_file
 
 VERSION = 1
 WEIGHTS = "classifier.safetensors"
@@ -36,11 +36,15 @@ ExtraTerm = Callable[[ClassifierOutput, Tensor], Tensor]
 
 def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
     """The trained classifier of `settings` and its seed; `classifier.weights` takes a file instead of training."""
-    chosen: dict[str, Any] = {"backbone": settings.backbone, "classifier": settings.classifier}
+    chosen: dict[str, Any] = {
+        "backbone": without_file(settings.backbone),
+        "classifier": without_file(settings.classifier),
+    }
     data = data_stage.stage(settings, machine)
     if settings.classifier.weights:
         chosen["checksum"] = backbone_stage.file_checksum(settings.classifier.weights)
-        return Stage("classifier", VERSION, compute_converted, chosen, {"data": data}, machine, label)
+        file = settings.classifier.weights
+        return Stage("classifier", VERSION, compute_converted, chosen, {"data": data}, machine, label, file)
     inputs = {"data": data, "backbone": backbone_stage.stage(settings, machine)}
     chosen |= {"seed": settings.seed, "extra_source": _source_hash(settings.classifier.extra_term)}
     return Stage("classifier", VERSION, compute, chosen, inputs, machine, label)
@@ -48,7 +52,7 @@ def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
 
 def compute(job: Job, backbone: BackboneSettings, classifier: ClassifierSettings, seed: int, extra_source: str) -> None:
     """Train on `trainaug` and keep the weights and the loss terms of every step."""
-    images = data_stage.open_split(job, "trainaug", cache=True)
+    images = data_stage.open_split(job, "trainaug", cache=not job.machine.data_root)
     model = _build(backbone, classifier, len(images.classes), seed)
     load_weights(model.backbone, job.inputs["backbone"] / backbone_stage.WEIGHTS)
     dataset = TrainingImages(images, classifier, seed)
@@ -79,7 +83,7 @@ def compute_converted(job: Job, backbone: BackboneSettings, classifier: Classifi
     """Convert a trained classifier's weight file; backbone and heads must be in it."""
     classes = data_stage.open_split(job, "trainaug").classes
     model = _build(backbone, classifier, len(classes), seed=0)
-    load_weights(model, classifier.weights)
+    load_weights(model, job.file)
     save_weights(model, job.folder / WEIGHTS)
 
 

@@ -51,7 +51,7 @@ def compute_folder(job: Job, fingerprint: str) -> None:
     root = job.machine.data_root
     datasets = {split: VocDataset(root, split) for split in SPLITS}
     for dataset in datasets.values():
-        check(dataset, masks=False)
+        check(dataset, masks=False, full=True)  # the masks that exist are checked as well
     content = {
         "classes": datasets["trainaug"].classes,
         "images": {split: len(dataset) for split, dataset in datasets.items()},

@@ -23,7 +23,7 @@ from thesislib.settings import AffinitySettings, BackboneSettings, CrfSettings, 
 from thesislib.stages import affinity as affinity_stage
 from thesislib.stages import data as data_stage
 from thesislib.stages import response_maps
-from thesislib.store import Job, Stage
+from thesislib.store import Job, Stage, without_file
 
 VERSION = 1
 REFINED = "refined"
@@ -34,7 +34,7 @@ SCORES = "scores.npz"
 def refined_stage(settings: Settings, machine: Machine, splits: tuple[str, ...], label: str = "") -> Stage:
     """Random-walk scores of the response maps of `splits`."""
     trained = affinity_stage.stage(settings, machine, label)
-    chosen = {"backbone": settings.backbone, "affinity": settings.affinity, "splits": list(splits)}
+    chosen = {"backbone": without_file(settings.backbone), "affinity": settings.affinity, "splits": list(splits)}
     inputs = {"data": trained.inputs["data"], "affinity": trained}
     for split in splits:
         inputs[f"maps of {split}"] = response_maps.stage_with(settings, machine, split, label)

@@ -17,7 +17,7 @@ from thesislib.models.classifier import CamClassifier
 from thesislib.settings import BackboneSettings, CamSettings, ClassifierSettings, Machine, Settings
 from thesislib.stages import classifier as classifier_stage
 from thesislib.stages import data as data_stage
-from thesislib.store import Job, Progress, Stage
+from thesislib.store import Job, Progress, Stage, without_file
 from thesislib.training import memory_advice
 
 VERSION = 1
@@ -28,7 +28,11 @@ SCORES = "scores.npz"
 def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
     """Response maps and scores of the classifier of `settings`."""
     trained = classifier_stage.stage(settings, machine, label)
-    chosen = {"backbone": settings.backbone, "classifier": settings.classifier, "cam": settings.cam}
+    chosen = {
+        "backbone": without_file(settings.backbone),
+        "classifier": without_file(settings.classifier),
+        "cam": settings.cam,
+    }
     inputs = {"data": trained.inputs["data"], "classifier": trained}
     return Stage("response_maps", VERSION, compute, chosen, inputs, machine, label)
 

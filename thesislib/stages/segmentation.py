@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
@@ -26,7 +27,7 @@ from thesislib.stages import affinity as affinity_stage
 from thesislib.stages import backbone as backbone_stage
 from thesislib.stages import data as data_stage
 from thesislib.stages import pseudo_masks
-from thesislib.store import Job, Stage
+from thesislib.store import Job, Stage, without_file
 
 VERSION = 1
 WEIGHTS = "segmenter.safetensors"
@@ -38,20 +39,20 @@ def segmenter_stage(settings: Settings, machine: Machine, label: str = "") -> St
     """The segmentation network trained on the pseudo-masks of `settings`, or on the truth (upper bound)."""
     segmentation = settings.segmentation
     chosen = {
-        "segmentation": segmentation,
+        "segmentation": without_file(segmentation),
         "seed": settings.seed,
         "checksum": backbone_stage.file_checksum(segmentation.weights) if segmentation.weights else "",
     }
     inputs = {"data": data_stage.stage(settings, machine)}
     if segmentation.supervision == "pseudo":
         inputs["masks"] = pseudo_masks.masks_stage(settings, machine, label=label)
-    return Stage("segmenter", VERSION, compute_segmenter, chosen, inputs, machine, label)
+    return Stage("segmenter", VERSION, compute_segmenter, chosen, inputs, machine, label, segmentation.weights)
 
 
 def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
     """Predictions of that network with and without the dense CRF."""
     trained = segmenter_stage(settings, machine, label)
-    chosen = {"segmentation": settings.segmentation, "crf": settings.crf}
+    chosen = {"segmentation": without_file(settings.segmentation), "crf": settings.crf}
     inputs = {"data": trained.inputs["data"], "segmenter": trained}
     return Stage("segmentation", VERSION, compute, chosen, inputs, machine, label)
 
@@ -68,11 +69,11 @@ def build(settings: SegmentationSettings, num_classes: int, generator: torch.Gen
 
 def compute_segmenter(job: Job, segmentation: SegmentationSettings, seed: int, checksum: str) -> None:
     """Train on `trainaug` and keep the weights and the loss of every step."""
-    images = data_stage.open_split(job, "trainaug", cache=True)
+    images = data_stage.open_split(job, "trainaug", cache=not job.machine.data_root)
     torch.manual_seed(seed)
     model = build(segmentation, len(images.classes) + 1, training.torch_generator(seed, training.INITIALISATION))
-    if segmentation.weights:
-        load_weights(model, segmentation.weights, heads=False)
+    if job.file:
+        load_weights(model, job.file, heads=False)
     masks = job.inputs["masks"] / pseudo_masks.MASKS if "masks" in job.inputs else None
     dataset = _MaskedImages(images, masks, model, segmentation, seed)
     batches = training.Batches(
@@ -115,6 +116,13 @@ class _MaskedImages(Dataset):
                 f"{len(missing)} of {len(paths)} masks are missing in {paths[0].parent}, such as {missing[0]}; compute "
                 "the pseudo-masks again, or for the upper bound use data with true masks of trainaug"
             )
+        for i, path in enumerate(paths):
+            with Image.open(path) as mask:  # reads the header alone
+                if mask.size[::-1] != images.size(i):
+                    raise DataError(
+                        f"mask {path} has {mask.size[1]} x {mask.size[0]} pixels, its image "
+                        f"{' x '.join(map(str, images.size(i)))}; compute the masks again from the images as they are"
+                    )
         self.paths = paths
 
     def __getitem__(self, address: tuple[int, int]) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,352 @@
+"""Tables of the chain, of single images and of sensitivity against loops over counts that are made up."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from scipy.stats import linregress, pearsonr
+from sklearn.metrics import jaccard_score
+from voc_folder import make_voc
+
+from thesislib import (
+    chain,
+    charts,
+    experiments,
+    failures,
+    metrics,
+    paper,
+    predictions,
+    refined_images,
+    scores,
+    sensitivity,
+    settings,
+)
+from thesislib.data.voc import VocDataset, write_mask
+from thesislib.settings import Machine, SettingsError
+from thesislib.stages import pseudo_masks, response_maps
+
+CLASSES = ("heron", "fox", "snail")
+SEEDS = range(3)
+ROWS = ("CAM", "Mixup-CAM", "fully supervised")
+HERE = Machine(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    return VocDataset(make_voc(tmp_path_factory.mktemp("data"), n=9, classes=CLASSES, size=(24, 32)), "val")
+
+
+def predict(truth, rng, right):
+    """The truth with a share of its pixels replaced by any class."""
+    return np.where(rng.random(truth.shape) < right, truth % 255, rng.integers(0, 4, truth.shape)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def segmented(images, tmp_path_factory):
+    """What stage `segmentation` leaves, the better the later the row, and better with CRF."""
+    found = {}
+    for r, row in enumerate(ROWS):
+        for seed in SEEDS:
+            folder, stored = tmp_path_factory.mktemp("segmentation"), {}
+            for k, kind in enumerate(("plain", "crf")):
+                (folder / kind).mkdir()
+                rng = np.random.default_rng((r, seed, k))
+                for i, name in enumerate(images.ids):
+                    write_mask(folder / kind / f"{name}.png", predict(images.mask(i), rng, 0.4 + 0.2 * r + 0.1 * k))
+                counts = pseudo_masks.score_labels(images, lambda i, at=folder / kind: predictions.read(at, images, i))
+                stored[f"val/{kind}/image_confusion"] = counts["image_confusion"]
+            np.savez(folder / pseudo_masks.SCORES, **stored)
+            found[row, seed] = folder
+    return found
+
+
+@pytest.fixture(scope="module")
+def val(segmented):
+    crf = chain.read_counts(segmented, "val/crf")
+    maps = {row: [{"image_confusion": run["image_confusion"][::-1]} for run in runs] for row, runs in crf.items()}
+    return chain.read_chain(maps, {}, {}, segmented, "val")
+
+
+def miou(images, folder):
+    truth = np.concatenate([images.mask(i).ravel() for i in range(len(images))])
+    mask = np.concatenate([predictions.read(folder, images, i).ravel() for i in range(len(images))])
+    return 100 * jaccard_score(truth[truth != 255], mask[truth != 255], average="macro")
+
+
+# --- The chain --------------------------------------------------------------------------------------------------------
+
+
+def test_steps_are_scored_over_all_pixels(images, segmented, val):
+    frame = chain.table({"val": val}, ["Mixup-CAM"])
+    for kind, step in (("plain", "DeepLab"), ("crf", "DeepLab + CRF")):
+        expected = np.mean([miou(images, segmented["Mixup-CAM", seed] / kind) for seed in SEEDS])
+        assert frame.loc[step, "Mixup-CAM, val"].mean == pytest.approx(expected)
+
+
+def test_steps_without_results_are_not_run_and_unscored_splits_are_empty(val):
+    frame = chain.table({"train": {"CAM": val["CAM"]}, "val": val}, ["CAM"])
+    assert list(frame.loc["+ random walk"]) == [chain.NOT_RUN] * 2
+    assert frame.loc["DeepLab", "CAM, train"] is None and frame.loc["DeepLab", "CAM, val"].n == 3
+
+
+def test_effects_are_paired_by_seed(images, segmented, val):
+    frame = chain.effects({"val": val}, ["CAM"])
+    pairs = [[miou(images, segmented["CAM", seed] / kind) for kind in ("crf", "plain")] for seed in SEEDS]
+    found = frame.loc["CAM: DeepLab + CRF", "val"]
+    assert found.mean == pytest.approx(np.mean([a - b for a, b in pairs]))
+    assert found.std == pytest.approx(np.std([a - b for a, b in pairs], ddof=1))
+    assert frame.loc["CAM: DeepLab + CRF", "val, helps"] == "✓"
+    assert frame.loc["CAM: + CRF", "val"] is None and frame.loc["CAM: + CRF", "val, helps"] == ""
+    gained = chain.gains({"val": val}).loc["DeepLab"]
+    assert gained["val, above"] == "✓" and gained["Mixup-CAM minus CAM, val"].mean > 0
+
+
+def test_shares_are_of_the_supervised_network(val):
+    frame = chain.miou_table(val)
+    assert frame.loc["fully supervised", "mIoU, of supervised"].mean == pytest.approx(100)
+    ratios = [a / b for a, b in zip(*(chain.values(val, "DeepLab", row) for row in (ROWS[0], ROWS[2])), strict=True)]
+    assert frame.loc["CAM", "mIoU, of supervised"].mean == pytest.approx(100 * np.mean(ratios))
+    without = {step: {row: runs for row, runs in of.items() if row != ROWS[2]} for step, of in val.items()}
+    assert list(chain.miou_table(without)) == ["mIoU", "mIoU, CRF"]
+    assert chain.class_table(without, CLASSES)["of supervised"].isna().all()
+
+
+def test_classes_and_what_the_crf_changes_in_them(images, segmented, val):
+    frame = chain.class_table(val, CLASSES).set_index(["trained on masks of", "CRF"])
+    change = chain.crf_by_class(val, CLASSES)
+    for c, name in enumerate(("background", *CLASSES)):
+        runs = {kind: [] for kind in ("plain", "crf")}
+        for kind, seed in ((kind, seed) for kind in runs for seed in SEEDS):
+            truth = np.stack([images.mask(i) for i in range(len(images))])
+            mask = np.stack([predictions.read(segmented["CAM", seed] / kind, images, i) for i in range(len(images))])
+            valid = truth != 255
+            hit, either = ((truth == c) & (mask == c) & valid).sum(), (((truth == c) | (mask == c)) & valid).sum()
+            runs[kind].append(100 * hit / either)
+        assert frame.loc[("CAM", "no"), name] == pytest.approx(np.mean(runs["plain"]))
+        assert frame.loc[("CAM", "yes"), name] == pytest.approx(np.mean(runs["crf"]))
+        assert change.loc[name, "CAM"].mean == pytest.approx(np.mean(np.subtract(runs["crf"], runs["plain"])))
+
+
+def test_lowered_classes_are_named():
+    frame = chain.crf_by_class(
+        {step: {"CAM": [{"image_confusion": np.array([counts])}] * 3} for step, counts in STEPS_OF_TWO_CLASSES.items()},
+        ["heron"],
+    )
+    text = chain.lowered(frame)
+    assert "CAM: 1 of 2 classes (heron), 1 with their whole interval" in text
+
+
+STEPS_OF_TWO_CLASSES = {"DeepLab": [[50, 10], [0, 10]], "DeepLab + CRF": [[60, 0], [8, 2]]}
+
+
+def test_unscored_parts_are_named(segmented):
+    with pytest.raises(ValueError, match="'train/plain' is not scored in"):
+        chain.read_counts(segmented, "train/plain")
+
+
+def test_printed_gains_are_those_of_the_text():
+    claims = experiments.claims_of_table_2_1(experiments.table_2_1(settings.load("smoke")))
+    assert [chain.printed_gain(claim) for claim in claims[:4]] == [
+        "Thesis +2.4.", "Thesis +1.1.", "Thesis +1.2.", "Thesis +3.8."
+    ]  # fmt: skip
+    assert chain.printed_difference(claims[-1]) is None
+
+
+# --- Predictions and their errors -------------------------------------------------------------------------------------
+
+
+def test_errors_of_a_split_add_up_to_its_wrong_pixels(images, segmented):
+    folders = {key: folder / "plain" for key, folder in segmented.items()}
+    counts = predictions.errors(folders, images, 0.05)
+    table, rates = predictions.error_table(counts), predictions.mean_rates(counts)
+    for row in ROWS:
+        wrong, scored = [], 0
+        for seed in SEEDS:
+            pairs = [(images.mask(i), predictions.read(folders[row, seed], images, i)) for i in range(len(images))]
+            wrong.append(sum(((t != p) & (t != 255)).sum() for t, p in pairs))
+            scored = sum((t != 255).sum() for t, _ in pairs)
+        assert table.loc[row, "all"].mean == pytest.approx(100 * np.mean(wrong) / scored)
+        assert sum(rates[row][kind] for kind in failures.KINDS) == pytest.approx(rates[row]["all"])
+    assert isinstance(charts.error_kinds(rates), Figure)
+
+
+def test_pictures_show_truth_prediction_and_errors(images, segmented):
+    shown = {row: segmented[row, 0] / "crf" for row in ROWS[:2]}
+    figure = predictions.compare(images, [0, 1, 2], shown, across=2)
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    truth, mask = images.mask(1), predictions.read(shown["CAM"], images, 1)
+    assert f"IoU {predictions.object_iou(truth, mask, images):.0f}" in texts
+    assert {"image", "truth", *shown} <= set(texts)
+    sheet = predictions.failure_sheet(images, {"boundary": [0], "thin wrong": [1]}, shown["CAM"], 0.05)
+    assert len(sheet.axes[0].images) == 8
+
+
+def test_picture_of_errors_leaves_right_pixels_grey(images):
+    truth, image = images.mask(0), images.image(0)
+    where = failures.regions(truth, 4, 1.0)
+    right = predictions.error_picture(image, truth, truth, where)
+    assert (np.ptp(right, axis=2) == 0).all()
+    wrong = predictions.error_picture(image, truth, np.zeros_like(truth), where)
+    assert (wrong[(truth > 0) & (truth < 255)] != right[(truth > 0) & (truth < 255)]).any(axis=1).all()
+    assert (wrong[truth == 0] == right[truth == 0]).all()
+
+
+def test_missing_prediction_names_the_image(images, tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"no predicted mask of image {images.ids[2]}"):
+        predictions.read(tmp_path, images, 2)
+
+
+# --- Single images ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def before_and_after(val):
+    rng = np.random.default_rng(1)
+
+    def with_evenness(runs):
+        return [run | {"uniformity": rng.random(len(run["image_confusion"]))} for run in runs]
+
+    maps = {row: with_evenness(val["DeepLab"][row]) for row in ROWS[:2]}
+    return maps, {row: val["DeepLab + CRF"][row] for row in ROWS[:2]}
+
+
+def test_slope_and_correlation_are_scipys_and_leave_missing_images_out():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 20))
+    with_gaps = np.append(x, [np.nan, 1]), np.append(y, [0, np.nan])
+    assert refined_images.slope(*with_gaps) == pytest.approx(linregress(x, y).slope)
+    assert refined_images.correlation(*with_gaps) == pytest.approx(pearsonr(x, y)[0])
+    assert np.isnan(refined_images.slope(np.ones(4), np.arange(4.0)))
+    assert np.isnan(refined_images.correlation(np.arange(4.0), np.ones(4)))
+
+
+def test_changes_are_differences_image_by_image(before_and_after):
+    maps, refined = before_and_after
+    for seed, found in enumerate(refined_images.changes(maps, refined)):
+        for change, runs in ((found.iou, maps), (found.refined, refined)):
+            own, plain = (scores.image_iou(runs[row][seed]) for row in ("Mixup-CAM", "CAM"))
+            np.testing.assert_allclose(change, own - plain)
+    numbers = refined_images.figure_2_4(maps, refined)
+    assert all(value is None or value.n == 3 for value in numbers.values())
+    pairs = [(each.iou, each.refined) for each in refined_images.changes(maps, refined)]
+    assert len(charts.changes(pairs, ("before", "after")).axes[0].lines) == 2 + 2 * len(pairs)
+
+
+def test_thirds_hold_every_image_once(before_and_after):
+    maps, refined = before_and_after
+    responses = [np.random.default_rng(seed).random(9) for seed in SEEDS]
+    frame = refined_images.by_background(maps["CAM"], refined["CAM"], responses)
+    assert list(frame.index) == list(refined_images.THIRDS)
+    levels = [value.mean for value in frame["background response"]]
+    assert levels == sorted(levels) and np.mean(levels) == pytest.approx(100 * np.mean(responses))
+    weakest = np.argsort(responses[0])[:3]
+    counts = refined["CAM"][0]["image_confusion"][weakest].sum(axis=0)
+    alone = refined_images.by_background(maps["CAM"][:1], refined["CAM"][:1], responses[:1]).iloc[0]
+    assert alone["mIoU, refined"].mean == pytest.approx(100 * metrics.mean_iou(counts))
+    assert alone["background kept, refined"].mean == pytest.approx(100 * counts[0, 0] / counts[0].sum())
+
+
+def test_background_response_is_the_mean_over_the_true_background(images, tmp_path):
+    (tmp_path / response_maps.MAPS).mkdir()
+    rng = np.random.default_rng(0)
+    expected = []
+    for i, name in enumerate(images.ids):
+        classes = np.flatnonzero(images.labels[i]).astype(np.uint8)
+        maps = rng.random((len(classes), 24, 32)).astype(np.float32)
+        np.savez(tmp_path / response_maps.MAPS / f"{name}.npz", classes=classes, maps=maps)
+        relative = maps / maps.max(axis=(1, 2), keepdims=True)
+        expected.append(relative.max(axis=0)[images.mask(i) == 0].mean())
+    np.testing.assert_allclose(refined_images.background_response(tmp_path, images), expected, rtol=1e-3)
+
+
+def test_an_even_region_flips_where_both_scores_are_equal():
+    for alpha in (4, 16, 32):
+        m = refined_images.flip_response(alpha)
+        assert m == pytest.approx((1 - m) ** alpha)
+    assert refined_images.share_of_sources(16, 16) == pytest.approx(12 * 8 / 256)
+
+
+def test_refined_column_stands_beside_both_printed_baselines(before_and_after):
+    maps, refined = before_and_after
+    both = {"train": refined, "val": refined}
+    frame = refined_images.table_2_1(maps, both, {"CAM": 58.1, "Mixup-CAM": 61.9})
+    for row in ROWS[:2]:
+        line = frame.loc[row]
+        assert line["refinement adds"].mean == pytest.approx(line["refined train"].mean - line["CAM train"].mean)
+    published = refined_images.baselines(paper.baselines(), 61.9, maps, both)
+    assert published["Mixup-CAM refined above it"].iloc[:2].tolist() == pytest.approx([3.8, 0.9])
+    assert published.iloc[2]["refined train"].mean == pytest.approx(frame.loc["CAM", "refined train"].mean)
+    assert (refined_images.table_2_1(maps, {}, {"CAM": 58.1, "Mixup-CAM": 61.9})["refined val"] == "not run").all()
+    assert refined_images.baselines(paper.baselines(), 61.9, maps, {}).iloc[2]["refined train"] == "not run"
+
+
+# --- Sensitivity ------------------------------------------------------------------------------------------------------
+
+
+def keys(rows):
+    stages = experiments.response_map_stages(settings.load("demo"), rows, SEEDS, HERE)
+    return {name: stage.key for (name, seed), stage in stages.items() if seed == 0}
+
+
+def test_ends_and_defaults_of_the_sweeps_are_rows_of_table_2_1():
+    chosen = settings.load("demo")
+    table = keys(experiments.table_2_1(chosen))
+    a, b, c = ({value: keys([row])[row.name] for value, row in s.rows.items()} for s in experiments.figure_2_5(chosen))
+    assert a[0] == table["CAM"] and a[0.2] == table["mixup"]
+    assert b[0] == table["mixup + concentration"] and b[0.02] == table["Mixup-CAM"]
+    assert c[0] == table["mixup + entropy"] and c[2e-4] == table["Mixup-CAM"]
+    assert len({*a.values(), *b.values(), *c.values()}) == 14
+
+
+def test_second_series_of_panel_c_and_added_defaults():
+    *_, c = experiments.figure_2_5(settings.load("demo"), lambda_cons=[0], lambda_ent_of_c=0.2)
+    assert list(c.rows) == [0, 2e-4]
+    assert {row.overrides["classifier.lambda_ent"] for row in c.rows.values()} == {0.2}
+    with pytest.raises(SettingsError, match=r"trains each of its rows: leave classifier\.weights empty"):
+        experiments.figure_2_5(settings.load("demo", {"classifier.weights": "given.pth"}))
+
+
+@pytest.fixture(scope="module")
+def sweep_scores():
+    """Threshold counts whose mIoU rises with the value and hardly varies with the seed."""
+    sweep = experiments.figure_2_5(settings.load("demo"))[0]
+    found = {}
+    for r, name in enumerate(["CAM", *(row.name for row in sweep.rows.values())]):
+        runs = []
+        for seed in SEEDS:
+            right = 1000 + 100 * max(r - 1, 0) + seed
+            counts = np.array([[right, 3000 - right], [3000 - right, right]])
+            runs.append({"confusion": np.stack([counts] * 61), "image_confusion": counts[None]})
+        found[name] = runs
+    return sweep, found
+
+
+def test_sweep_table_compares_with_default_and_plain_cam(sweep_scores):
+    sweep, found = sweep_scores
+    frame = sensitivity.table(sweep, found)
+    assert list(frame.index) == ["0", "0.1", "0.2 (default)", "0.4", "0.8"]
+    assert frame["thesis, VOC train"].dropna().to_dict() == {"0.2 (default)": 49.3}
+    default = [scores.fixed_miou(run) for run in found["alpha 0.2"]]
+    other = [scores.fixed_miou(run) for run in found["alpha 0.4"]]
+    assert frame.loc["0.4", "fixed, minus default"].mean == pytest.approx(np.mean(np.subtract(other, default)))
+    assert frame.loc["0.2 (default)", "fixed, minus default"] is None
+    assert list(frame["above CAM"]) == ["", "✓", "✓", "✓", "✓"]
+
+
+def test_insensitive_only_where_both_neighbours_are_within_the_margin(sweep_scores):
+    sweep, found = sweep_scores
+    near = sensitivity.neighbours(sweep, found)
+    assert [each.value for each in near] == [0.1, 0.4]
+    steps = [abs(each.difference.mean) for each in near]
+    assert sensitivity.insensitive(near, max(steps) + 0.5) == "holds"
+    assert sensitivity.insensitive(near, min(steps) - 0.5) == "opposite"
+    assert sensitivity.insensitive(near, (steps[0] + steps[1]) / 2) == "opposite"
+    assert sensitivity.widest(near).value == near[int(np.argmax(steps))].value
+
+
+def test_sweep_figure_has_a_panel_a_sweep_and_no_printed_point(sweep_scores):
+    sweep, found = sweep_scores
+    figure = charts.sensitivity([sweep], found)
+    (axis,) = figure.axes
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["0", "0.1", "0.2", "0.4", "0.8"]
+    shown = np.concatenate([np.asarray(line.get_ydata(), float) for line in axis.lines])
+    assert not np.isclose(shown, 49.3).any()

@@ -1,0 +1,128 @@
+"""Where a segmentation is wrong: along boundaries, in thin parts, in objects that are missed, in the background.
+
+Thesis Fig. 2.8 and 3.8 show failures and name their causes; this module counts them. Nothing here corresponds to
+published code. Every wrong pixel counts as exactly one kind of error, so the kinds add up to all of them.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int64, Integer
+from scipy.ndimage import distance_transform_edt
+
+KINDS = ("boundary", "missed", "background response", "confused")
+"""Wrong in the band along a boundary; elsewhere an object called background, the reverse, or another object."""
+COUNTS = (*KINDS, "band", "interior", "thin", "thin wrong", "thick", "thick wrong")
+"""What `count_errors` counts: `band` and `interior` are all scored pixels, `thin` and `thick` all objects."""
+
+
+class Regions(NamedTuple):
+    """What the truth of one image says about its pixels.
+
+    Attributes:
+        scored: neither ignored nor outside the classes.
+        band: within a distance of a pixel with another label.
+        thin: of an object, and in a part of it that is narrow.
+    """
+
+    scored: Bool[np.ndarray, "h w"]
+    band: Bool[np.ndarray, "h w"]
+    thin: Bool[np.ndarray, "h w"]
+
+
+def regions(truth: Integer[np.ndarray, "h w"], num_classes: int, width: float) -> Regions:
+    """Boundary band and thin parts of one truth.
+
+    A part of an object is thin where no disc of radius `width` that lies within the object reaches (morphological
+    opening). Ignored pixels are a label of their own, as VOC draws them along boundaries.
+
+    Args:
+        truth: label map; labels from `num_classes` up are ignored.
+        num_classes: with background.
+        width: pixels, positive.
+
+    Raises:
+        ValueError: the width is not positive.
+    """
+    if not width > 0:
+        raise ValueError(f"the width of the boundary band must be positive, got {width} pixels")
+    band, thin = np.zeros(truth.shape, bool), np.zeros(truth.shape, bool)
+    for label in np.unique(truth):
+        inside = truth == label
+        if not inside.all():
+            depth = distance_transform_edt(inside)
+            band |= inside & (depth <= width)
+            if 0 < label < num_classes:
+                thin |= inside & ~_within(depth > width, width)
+    scored = (truth >= 0) & (truth < num_classes)
+    return Regions(scored, band & scored, thin)
+
+
+def _within(core: Bool[np.ndarray, "h w"], width: float) -> Bool[np.ndarray, "h w"]:
+    """Pixels within `width` of the core."""
+    return distance_transform_edt(~core) <= width if core.any() else core
+
+
+def count_errors(
+    truth: Integer[np.ndarray, "h w"], prediction: Integer[np.ndarray, "h w"], where: Regions
+) -> Int64[np.ndarray, " k"]:
+    """Pixels of one image in the order of `COUNTS`; add them up over a split.
+
+    Raises:
+        ValueError: sizes differ.
+
+    >>> truth, prediction = np.array([[0, 0, 0, 1, 1, 1]]), np.array([[1, 0, 0, 0, 1, 0]])
+    >>> count_errors(truth, prediction, regions(truth, 2, width=1))[:4].tolist()
+    [1, 1, 1, 0]
+    """
+    if truth.shape != prediction.shape:
+        raise ValueError(f"prediction of size {prediction.shape} cannot be compared with a truth of size {truth.shape}")
+    wrong = where.scored & (truth != prediction)
+    inside, objects = wrong & ~where.band, where.scored & (truth > 0)
+    thick = objects & ~where.thin
+    found = [
+        wrong & where.band,
+        inside & (truth > 0) & (prediction == 0),
+        inside & (truth == 0),
+        inside & (truth > 0) & (prediction > 0),
+        where.band,
+        where.scored & ~where.band,
+        where.thin,
+        wrong & where.thin,
+        thick,
+        wrong & thick,
+    ]
+    return np.array([pixels.sum() for pixels in found], np.int64)
+
+
+def rates(counts: Int64[np.ndarray, " k"]) -> dict[str, float]:
+    """Shares in per cent from counts over a split; NaN where there are no such pixels.
+
+    The kinds and `all` are of all scored pixels, the rest is wrong pixels of their own kind of place.
+    """
+    of = dict(zip(COUNTS, counts.astype(float), strict=True))
+    total, wrong = of["band"] + of["interior"], sum(of[kind] for kind in KINDS)
+    pairs = {"all": (wrong, total)} | {kind: (of[kind], total) for kind in KINDS}
+    pairs |= {
+        "in the band": (of["boundary"], of["band"]),
+        "inside": (wrong - of["boundary"], of["interior"]),
+        "thin parts": (of["thin wrong"], of["thin"]),
+        "other parts": (of["thick wrong"], of["thick"]),
+    }
+    return {name: 100 * part / whole if whole else float("nan") for name, (part, whole) in pairs.items()}
+
+
+def worst(counts: Iterable[Int64[np.ndarray, " k"]], kind: str, number: int) -> list[int]:
+    """Positions of the images with the largest share of pixels wrong in one way, those with most first.
+
+    Args:
+        counts: one of `count_errors` an image.
+        kind: one of `KINDS`, or `thin wrong`.
+        number: of images at most; images without such a pixel are left out.
+    """
+    table = np.stack(list(counts))
+    scored = table[:, [COUNTS.index("band"), COUNTS.index("interior")]].sum(axis=1)
+    share = table[:, COUNTS.index(kind)] / np.maximum(scored, 1)
+    order = np.argsort(-share, kind="stable")[:number]
+    return [int(i) for i in order if share[i] > 0]

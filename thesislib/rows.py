@@ -1,0 +1,251 @@
+"""The rows of each table and figure: the settings in which they differ, and what is claimed of them.
+
+A row is a name and the settings in which it differs from the preset. To add one, add a line here, or give it to a
+notebook as its `extra_rows` parameter. Thesis chapter 2; nothing here corresponds to published code.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
+
+from thesislib import paper
+from thesislib.settings import Settings, SettingsError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table: a way to train, and which printed row it answers.
+
+    Args:
+        name: as shown.
+        overrides: dotted settings on top of the preset.
+        printed: name of the row in the thesis' table, None where it has no such row.
+        control: a row the thesis does not have, which tells what a gain comes from.
+    """
+
+    name: str
+    overrides: dict[str, Any] = field(default_factory=dict)
+    printed: str | None = None
+    control: bool = False
+
+
+ALPHA, LAMBDA_ENT, LAMBDA_CON = 0.2, 0.02, 2e-4  # thesis 2.4.1
+
+
+def regularisers(alpha: float = 0, lambda_ent: float = 0, lambda_con: float = 0) -> dict[str, Any]:
+    """The three regularisers of chapter 2 as settings; 0 leaves one out."""
+    return {
+        "classifier.mixup_alpha": alpha,
+        "classifier.lambda_ent": lambda_ent,
+        "classifier.lambda_con": lambda_con,
+    }
+
+
+PLAIN_CAM = Row("CAM", regularisers(), "AffinityNet (plain CAM)")
+MIXUP_CAM = Row("Mixup-CAM", regularisers(ALPHA, LAMBDA_ENT, LAMBDA_CON), "Mixup L_cls + L_ent + L_con")
+
+
+def table_2_1(
+    settings: Settings,
+    extra_rows: Mapping[str, dict[str, Any]] | None = None,
+    *,
+    alpha: float = ALPHA,
+    lambda_ent: float = LAMBDA_ENT,
+    lambda_con: float = LAMBDA_CON,
+) -> list[Row]:
+    """The five rows of Table 2.1, two control rows, and the user's own, which start from the plain classifier.
+
+    Raises:
+        SettingsError: a row's name is taken, `classifier.weights` names a file where the rows must be trained, or the
+            settings already have a regulariser.
+    """
+    _check_plain(settings)
+    _check_trained(settings, "Table 2.1")
+    other = _other_form(settings)
+    full = regularisers(alpha, lambda_ent, lambda_con)
+    rows = [
+        PLAIN_CAM,
+        Row("mixup", regularisers(alpha), "Mixup L_cls"),
+        Row("mixup + entropy", regularisers(alpha, lambda_ent), "Mixup L_cls + L_ent"),
+        Row("mixup + concentration", regularisers(alpha, lambda_con=lambda_con), "Mixup L_cls + L_con"),
+        Row("Mixup-CAM", full, MIXUP_CAM.printed),
+        Row("both terms, no mixup", regularisers(0, lambda_ent, lambda_con), control=True),
+        Row(f"Mixup-CAM, {other} form", full | {"classifier.concentration_form": other}, control=True),
+    ]
+    return rows + _rows_of_the_user(extra_rows, rows)
+
+
+def _rows_of_the_user(extra_rows: Mapping[str, dict[str, Any]] | None, rows: Sequence[Row]) -> list[Row]:
+    """Rows beside `rows`, each the plain classifier with the given settings."""
+    found = []
+    for name, overrides in (extra_rows or {}).items():
+        if name in {row.name for row in rows}:
+            raise SettingsError(f"extra_rows: the name {name!r} is taken by a row of the table; choose another")
+        if not isinstance(overrides, Mapping):
+            raise SettingsError(
+                f"extra_rows: row {name!r} needs its settings, such as {{'classifier.mixup_alpha': 0.4}}, "
+                f"got {overrides!r}"
+            )
+        found.append(Row(name, PLAIN_CAM.overrides | dict(overrides), control=True))
+    return found
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That one row scores above another: said by the thesis, or asked by a control row."""
+
+    text: str
+    row: Row
+    reference: Row
+    control: bool = False
+
+
+def claims_of_table_2_1(rows: Sequence[Row]) -> list[Claim]:
+    """What the thesis claims with Table 2.1, then what the control rows ask; `rows` as `table_2_1` gives them."""
+    plain, mixup, entropy, concentration, full, without_mixup, other_form, *extra = rows
+    form = other_form.overrides["classifier.concentration_form"]
+    return [
+        Claim("Mixup alone improves the response maps", mixup, plain),
+        Claim("The entropy term adds to mixup", entropy, mixup),
+        Claim("The concentration term adds to mixup", concentration, mixup),
+        Claim("All three together improve the response maps", full, plain),
+        Claim("Both terms together add to mixup", full, mixup),
+        Claim("Mixup adds to both terms together", full, without_mixup, control=True),
+        Claim(f"The concentration term does better than in its {form} form", full, other_form, control=True),
+        *(Claim(f"{row.name} improves on Mixup-CAM", row, full, control=True) for row in extra),
+    ]
+
+
+def _check_plain(settings: Settings) -> None:
+    """Rows state all three regularisers, so one that is set beside them would silently have no effect."""
+    for name in regularisers():
+        if attrgetter(name)(settings):
+            raise SettingsError(
+                f"{name} is what the rows of the tables differ in: leave it at 0 and give the notebook's own parameter "
+                "(alpha, lambda_ent, lambda_con), or a row of your own in extra_rows"
+            )
+
+
+def _check_trained(settings: Settings, what: str) -> None:
+    if settings.classifier.weights:
+        raise SettingsError(f"{what} trains each of its rows: leave classifier.weights empty")
+
+
+def _other_form(settings: Settings) -> str:
+    return {"written": "floored", "floored": "written"}[settings.classifier.concentration_form]
+
+
+def quickstart_rows(settings: Settings) -> list[Row]:
+    """Plain CAM and Mixup-CAM; plain CAM alone where a trained classifier is given."""
+    _check_plain(settings)
+    return [PLAIN_CAM] if settings.classifier.weights else [PLAIN_CAM, MIXUP_CAM]
+
+
+# --- Sensitivity (Fig. 2.5) -------------------------------------------------------------------------------------------
+
+ALPHAS = (0, 0.1, 0.2, 0.4, 0.8)
+LAMBDA_ENTS = (0, 0.005, 0.02, 0.05, 0.2)
+LAMBDA_CONS = (0, 5e-5, 2e-4, 5e-4, 2e-3)
+"""Grids of Fig. 2.5; the thesis does not print its own."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One panel of Fig. 2.5: rows that differ in one hyper-parameter alone.
+
+    Args:
+        name: of the hyper-parameter.
+        text: what is fixed beside it.
+        rows: by its value, ascending.
+        default: the value that the thesis settles on.
+        printed: mIoU on VOC train at the values where the thesis' numbers are known.
+    """
+
+    name: str
+    text: str
+    rows: dict[float, Row]
+    default: float
+    printed: dict[float, float]
+
+
+def figure_2_5(
+    settings: Settings,
+    *,
+    alphas: Sequence[float] = ALPHAS,
+    lambda_ents: Sequence[float] = LAMBDA_ENTS,
+    lambda_cons: Sequence[float] = LAMBDA_CONS,
+    alpha: float = ALPHA,
+    lambda_ent: float = LAMBDA_ENT,
+    lambda_con: float = LAMBDA_CON,
+    lambda_ent_of_c: float = LAMBDA_ENT,
+) -> list[Sweep]:
+    """The three panels; a default that its grid lacks is added.
+
+    Args:
+        settings: of the preset, without a regulariser.
+        alphas, lambda_ents, lambda_cons: the grids.
+        alpha, lambda_ent, lambda_con: the defaults.
+        lambda_ent_of_c: weight of the entropy term in panel c, where the thesis' text says 0.2 (S2).
+
+    Raises:
+        SettingsError: the settings already have a regulariser, or train no classifier.
+    """
+    _check_plain(settings)
+    _check_trained(settings, "Fig. 2.5")
+
+    def of_alpha(value: float) -> dict[str, Any]:
+        return regularisers(value)
+
+    def of_lambda_ent(value: float) -> dict[str, Any]:
+        return regularisers(alpha, value, lambda_con)
+
+    def of_lambda_con(value: float) -> dict[str, Any]:
+        return regularisers(alpha, lambda_ent_of_c, value)
+
+    return [
+        _sweep("a", "alpha", "classification loss alone", of_alpha, alphas, alpha),
+        _sweep(
+            "b", "lambda_ent", f"alpha {alpha:g}, lambda_con {lambda_con:g}", of_lambda_ent, lambda_ents, lambda_ent
+        ),
+        _sweep(
+            "c",
+            "lambda_con",
+            f"alpha {alpha:g}, lambda_ent {lambda_ent_of_c:g}",
+            of_lambda_con,
+            lambda_cons,
+            lambda_con,
+        ),
+    ]
+
+
+def _sweep(
+    panel: str,
+    name: str,
+    text: str,
+    overrides: Callable[[float], dict[str, Any]],
+    grid: Sequence[float],
+    default: float,
+) -> Sweep:
+    rows = {value: Row(f"{name} {value:g}", overrides(value)) for value in sorted({*grid, default})}
+    return Sweep(name, text, rows, default, paper.figure_2_5(panel))
+
+
+# --- Refinement and segmentation (Tables 2.1 refined, 2.2, 2.3) -------------------------------------------------------
+
+SUPERVISED = Row("fully supervised", {"segmentation.supervision": "truth"}, control=True)
+
+
+def segmentation_rows(settings: Settings, extra_rows: Mapping[str, dict[str, Any]] | None = None) -> list[Row]:
+    """Plain CAM, Mixup-CAM, the latter with pseudo-masks of the random walk alone (S24), and the user's own.
+
+    Raises:
+        SettingsError: as `table_2_1`.
+    """
+    _check_plain(settings)
+    _check_trained(settings, "The tables of segmentation")
+    without_crf = Row(
+        "Mixup-CAM, masks without CRF", MIXUP_CAM.overrides | {"segmentation.pseudo_mask": "rw"}, control=True
+    )
+    rows = [PLAIN_CAM, MIXUP_CAM, without_crf]
+    return rows + _rows_of_the_user(extra_rows, [*rows, SUPERVISED])
