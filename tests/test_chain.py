@@ -238,6 +238,9 @@ def test_thirds_hold_every_image_once(before_and_after):
     assert list(frame.index) == list(refined_images.THIRDS)
     levels = [value.mean for value in frame["background response"]]
     assert levels == sorted(levels) and np.mean(levels) == pytest.approx(100 * np.mean(responses))
+    adds = frame["walk adds"]
+    apart = refined_images.weakest_above_strongest(maps["CAM"], refined["CAM"], responses)
+    assert apart.mean == pytest.approx(adds.iloc[0].mean - adds.iloc[-1].mean)
     weakest = np.argsort(responses[0])[:3]
     counts = refined["CAM"][0]["image_confusion"][weakest].sum(axis=0)
     alone = refined_images.by_background(maps["CAM"][:1], refined["CAM"][:1], responses[:1]).iloc[0]

@@ -30,13 +30,16 @@ def sensitivity(sweeps: Sequence[Sweep], train: Scores) -> Figure:
     figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
     axes = figure.subplots(1, len(sweeps), sharey=True, squeeze=False)[0]
     shade = colours([PLAIN_CAM.name, MIXUP_CAM.name])
-    readings = (("fixed threshold", score.fixed_miou, "-", "o"), ("oracle", score.oracle_miou, (0, (3, 2)), "^"))
+    readings = (
+        ("fixed threshold", score.fixed_miou, "-", "o", -0.07),
+        ("oracle", score.oracle_miou, (0, (3, 2)), "^", 0.07),  # side by side, so that bars do not cover each other
+    )
     for axis, sweep in zip(axes, sweeps, strict=True):
         plain(axis)
-        for name, measure, dashes, marker in readings:
+        for name, measure, dashes, marker, shift in readings:
             _level(axis, train[PLAIN_CAM.name], measure, shade[PLAIN_CAM.name], dashes)
             found = [mean_interval([measure(run) for run in train[row.name]]) for row in sweep.rows.values()]
-            _with_bars(axis, found, shade[MIXUP_CAM.name], dashes, marker, name)
+            _with_bars(axis, found, shade[MIXUP_CAM.name], dashes, marker, name, shift)
         at = list(sweep.rows).index(sweep.default)
         axis.axvspan(at - 0.3, at + 0.3, color=shade[MIXUP_CAM.name], alpha=0.08, linewidth=0)
         axis.set_xticks(range(len(sweep.rows)), [f"{value:g}" for value in sweep.rows], fontsize=8)
@@ -56,10 +59,12 @@ def _level(axis: Axes, runs: Sequence[Mapping[str, np.ndarray]], measure: Measur
         axis.axhspan(level.low, level.high, color=shade, alpha=0.1, linewidth=0)
 
 
-def _with_bars(axis: Axes, found: Sequence[Interval], shade: str, dashes: object, marker: str, name: str) -> None:
+def _with_bars(
+    axis: Axes, found: Sequence[Interval], shade: str, dashes: object, marker: str, name: str, shift: float
+) -> None:
     half = [0 if each.n == 1 else each.high - each.mean for each in found]
     axis.errorbar(
-        range(len(found)), [each.mean for each in found], yerr=half, color=shade, linestyle=dashes,
+        np.arange(len(found)) + shift, [each.mean for each in found], yerr=half, color=shade, linestyle=dashes,
         marker=marker, markersize=5, capsize=2, linewidth=1.4, elinewidth=0.9, label=name,
     )  # fmt: skip
 

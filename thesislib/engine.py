@@ -21,6 +21,15 @@ TRIES = 2
 HOPELESS = (ValueError, ArithmeticError, MemoryError)  # the same input would fail again
 
 
+WORKER_CONFIG = {
+    "distributed.worker.daemon": False,  # a daemonic worker may not start the processes that load training images
+    # Dask lets glibc give freed memory back at once, which doubles the time of a training step (measured: 8.3 instead
+    # of 3.8 s); kept memory makes it 3.1 s.
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**30,
+    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**25,
+}
+
+
 class RunFailed(RuntimeError):
     """Some stages failed; the message lists them, `failures` maps stage to reason."""
 
@@ -158,8 +167,7 @@ def connect(scheduler: str, workers: int | None = None) -> Iterator[Any]:
     import dask
     from distributed import Client, LocalCluster
 
-    # A daemonic worker may not start the processes that load training images.
-    with dask.config.set({"distributed.worker.daemon": False}):
+    with dask.config.set(WORKER_CONFIG):
         if scheduler == LOCAL:
             count = workers or torch.cuda.device_count() or cores()
             with (

@@ -92,8 +92,14 @@ def _of_each(
 
 
 def quickstart(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
-    """What `00_quickstart` shows: the classifiers of its rows with the first seed; it maps a few images itself."""
-    return list(classifier_stages(settings, quickstart_rows(settings), seeds[:1], machine).values())
+    """What `00_quickstart` shows, with the first seed: classifiers, then the later steps of the last of its rows."""
+    rows = quickstart_rows(settings)
+    wanted = [
+        classifier_stages(settings, rows, seeds[:1], machine),
+        mask_stages(settings, rows[-1:], seeds[:1], machine, "val"),
+        segmentation_stages(settings, rows[-1:], seeds[:1], machine),
+    ]
+    return [stage for stages in wanted for stage in stages.values()]
 
 
 def data(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:

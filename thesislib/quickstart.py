@@ -1,6 +1,6 @@
-"""One trained classifier and a few images, step by step: what `00_quickstart` and the diagram of Fig. 2.2 show.
+"""A few images step by step: what `00_quickstart` and the diagram of Fig. 2.2 show.
 
-Thesis section 2.3.1, equation 2.1. Nothing here is trained or stored; the published counterpart is `infer_cls.py` of
+Thesis section 2.3, equation 2.1. Nothing here is trained or stored; the published counterpart is `infer_cls.py` of
 jiwoon-ahn/psa.
 """
 

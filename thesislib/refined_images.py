@@ -19,7 +19,7 @@ from thesislib.experiments import MIXUP_CAM, PLAIN_CAM
 from thesislib.pairs import source_shape
 from thesislib.scores import Run, Scores
 from thesislib.stages import response_maps
-from thesislib.statistics import Interval
+from thesislib.statistics import Interval, paired_difference
 from thesislib.tables import over_seeds
 
 THIRDS = ("weakest third", "middle third", "strongest third")
@@ -121,21 +121,44 @@ def by_background(
         "background response": lambda run, walked, response: 100 * float(np.nanmean(response)),
         "mIoU, map": lambda run, walked, response: score.fixed_miou(run),
         "mIoU, refined": lambda run, walked, response: score.fixed_miou(walked),
+        "walk adds": lambda run, walked, response: score.fixed_miou(walked) - score.fixed_miou(run),
         "background kept, map": lambda run, walked, response: background_kept(run),
         "background kept, refined": lambda run, walked, response: background_kept(walked),
         "objects found, map": lambda run, walked, response: objects_found(run),
         "objects found, refined": lambda run, walked, response: objects_found(walked),
     }
-    cells: dict[str, list[Interval | None]] = {}
-    thirds = [np.array_split(np.argsort(response, kind="stable"), len(THIRDS)) for response in responses]
-    for at, name in enumerate(THIRDS):
-        parts = [
-            (_part(run, chosen[at]), _part(walked, chosen[at]), response[chosen[at]])
-            for run, walked, response, chosen in zip(maps, refined, responses, thirds, strict=True)
-        ]
-        cells[name] = [over_seeds([measure(*part) for part in parts]) for measure in columns.values()]
+    cells = {
+        name: [over_seeds([measure(*part) for part in parts]) for measure in columns.values()]
+        for name, parts in _in_thirds(maps, refined, responses).items()
+    }
     frame = pd.DataFrame.from_dict(cells, orient="index", columns=list(columns), dtype=object)
     return frame.rename_axis("images by background response")
+
+
+def weakest_above_strongest(
+    maps: Sequence[Run], refined: Sequence[Run], responses: Sequence[Float[np.ndarray, " n"]]
+) -> Interval:
+    """By how many mIoU points the walk adds more to the weakest third than to the strongest, seed by seed."""
+    thirds = _in_thirds(maps, refined, responses)
+    adds = [
+        [score.fixed_miou(walked) - score.fixed_miou(run) for run, walked, _ in thirds[name]]
+        for name in (THIRDS[0], THIRDS[-1])
+    ]
+    return paired_difference(adds[0], adds[1])
+
+
+_Part = tuple[Run, Run, Float[np.ndarray, " n"]]
+
+
+def _in_thirds(
+    maps: Sequence[Run], refined: Sequence[Run], responses: Sequence[Float[np.ndarray, " n"]]
+) -> dict[str, list[_Part]]:
+    """Map, refined map and response of a third of the images, one a seed."""
+    parts: dict[str, list[_Part]] = {name: [] for name in THIRDS}
+    for run, walked, response in zip(maps, refined, responses, strict=True):
+        for name, chosen in zip(THIRDS, np.array_split(np.argsort(response, kind="stable"), len(THIRDS)), strict=True):
+            parts[name].append((_part(run, chosen), _part(walked, chosen), response[chosen]))
+    return parts
 
 
 def _part(run: Run, chosen: np.ndarray) -> Run:
