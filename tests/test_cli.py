@@ -97,4 +97,5 @@ def test_reproduce_twice_computes_nothing_the_second_time(tmp_path: Path) -> Non
     second = _thesis(*arguments, folder=tmp_path)
     assert second.returncode == 0
     assert "0 stages to compute" in second.stdout
+    assert "2 reports are up to date, 0 to make" in second.stdout
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*")} == before

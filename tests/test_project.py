@@ -39,3 +39,10 @@ def test_published_repositories_are_credited() -> None:
     readme = (ROOT / "README.md").read_text()
     for name in ("SC-CAM", "psa", "CC BY 4.0", "escholarship.org"):
         assert name in readme
+
+
+def test_readme_has_no_gaps_and_its_files_exist() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert not re.findall(r"@[A-Z]+@", readme)
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", readme):
+        assert (ROOT / target).exists(), target

@@ -83,7 +83,17 @@ def reproduce(options: argparse.Namespace) -> int:
     except engine.RunFailed as error:
         failure = error
         print(f"thesis: {error}", file=sys.stderr)
-    outcomes = reports.run_all(names, _parameters(options), options.reports_dir, options.preset, NOTEBOOKS)
+    folder = options.reports_dir / options.preset
+    parameters = _parameters(options)
+    questions = {name: reports.question(NOTEBOOKS / f"{name}.ipynb", parameters, stages) for name in names}
+    stale = [name for name in names if not reports.is_answer(folder / name, questions[name])]
+    print(f"{len(names) - len(stale)} reports are up to date, {len(stale)} to make")
+    outcomes = reports.run_all(stale, parameters, options.reports_dir, options.preset, NOTEBOOKS) if stale else []
+    for outcome in outcomes:
+        if not outcome.error:
+            reports.remember(folder / outcome.name, questions[outcome.name])
+    if not stale:
+        print((folder / "index.html").resolve())
     return 1 if failure or any(outcome.error for outcome in outcomes) else 0
 
 

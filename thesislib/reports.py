@@ -5,11 +5,13 @@ the machine's core count. A notebook that fails leaves its report too: what it h
 `failed`.
 """
 
+import hashlib
+import json
 import multiprocessing
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,7 @@ from thesislib.engine import cores
 from thesislib.pages import duration, to_html, write_index
 from thesislib.parameters import project_root
 from thesislib.settings import SettingsError, nearest
+from thesislib.store import Stage
 
 __all__ = ["NotebookFailed", "Outcome", "execute", "find_notebook", "run_all", "to_html", "write_index"]
 
@@ -137,6 +140,29 @@ def run_all(
     _print_summary(ordered)
     print(f"\n{(reports_dir / preset / 'index.html').resolve()}")
     return ordered
+
+
+def question(notebook_path: Path, parameters: Mapping[str, Any], stages: Iterable[Stage]) -> str:
+    """Hash of all that a report depends on: notebook, parameters, artefacts and this package's own source."""
+    digest = hashlib.sha256(notebook_path.read_bytes())
+    digest.update(json.dumps(parameters, sort_keys=True, default=str).encode())
+    digest.update("".join(sorted(stage.key for stage in stages)).encode())
+    for path in sorted(path for path in Path(__file__).parent.rglob("*") if path.suffix != ".pyc" and path.is_file()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def is_answer(folder: Path, asked: str) -> bool:
+    """Whether the report of this folder of exports is the finished answer to a `question`."""
+    if not (folder / records.FILE).is_file() or not folder.with_suffix(".html").is_file():
+        return False
+    record = records.read(folder / records.FILE)
+    return record["state"] == "done" and record.get("question") == asked
+
+
+def remember(folder: Path, asked: str) -> None:
+    """Note which `question` the finished report of this folder answers."""
+    records.write(folder / records.FILE, records.read(folder / records.FILE) | {"question": asked})
 
 
 def find_notebook(name: str, notebooks_dir: Path) -> Path:
