@@ -256,5 +256,12 @@ def test_a_picture_that_cannot_be_used_is_refused(own_file):
     with pytest.raises(DataError, match=r"own\.png"):
         quickstart.own_picture(own_file, ["fox"], CLASSES)
     Image.new("RGB", (5000, 40)).save(own_file)
-    with pytest.raises(DataError, match=r"5000 x 40 pixels.*resize"):
+    with pytest.raises(DataError, match=r"500 x 4 pixels"):
         quickstart.own_picture(own_file, ["fox"], CLASSES)
+
+
+def test_a_large_picture_is_made_smaller(own_file):
+    Image.new("RGB", (2000, 1000)).save(own_file)
+    picture, labels = quickstart.own_picture(own_file, ["fox"], CLASSES)
+    assert picture.shape == (250, 500, 3)
+    assert labels.sum() == 1

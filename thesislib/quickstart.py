@@ -122,12 +122,13 @@ def own_picture(
         if name not in classes:
             raise SettingsError(f"image_labels: unknown class {name!r}{nearest(str(name), list(classes))}")
     picture = read_image(Path(path).expanduser())
-    if min(picture.shape[:2]) < SMALLEST_SIDE:
-        raise DataError(
-            f"{path} has {picture.shape[1]} x {picture.shape[0]} pixels; expected sides of at least {SMALLEST_SIDE}"
-        )
     if max(picture.shape[:2]) > LONGEST_SIDE:
         smaller = Image.fromarray(picture)
         smaller.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
         picture = np.asarray(smaller)
+    if min(picture.shape[:2]) < SMALLEST_SIDE:
+        raise DataError(
+            f"{path} has {picture.shape[1]} x {picture.shape[0]} pixels, {LONGEST_SIDE} at most being used; expected "
+            f"sides of at least {SMALLEST_SIDE}"
+        )
     return picture, np.isin(classes, list(labels)).astype(np.uint8)
