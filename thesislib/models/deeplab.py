@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from thesislib.data.transforms import CAFFE, IMAGENET, Preprocessing
+from thesislib.models.freezing import FreezableNorms
 
 MIN_CHANNELS = 8
 
@@ -60,7 +61,7 @@ class Bottleneck(nn.Module):
         return (shortcut + self.increase(out)).relu()
 
 
-class ResNet101(nn.Module):
+class ResNet101(FreezableNorms):
     """ResNet-101 with dilated last stages, without a classification head.
 
     Args:
@@ -106,25 +107,14 @@ class ResNet101(nn.Module):
         self.layer3 = _stage(blocks[1], 4 * mids[0], mids[1], stride // 4, (1, 1), layout)
         self.layer4 = _stage(blocks[2], 4 * mids[1], mids[2], 1, (1, dilations[0]), layout)
         self.layer5 = _stage(blocks[3], 4 * mids[2], mids[3], 1, dilations, layout)
-        self.frozen = False
 
     def freeze(self) -> "ResNet101":
         """Fix every BatchNorm with its statistics, as published; the convolutions are trained."""
         self.frozen = True
         for norm in self._norms():
             norm.requires_grad_(False)
-        return self.train(self.training)
-
-    def train(self, mode: bool = True) -> "ResNet101":
-        """As `nn.Module.train`, but BatchNorm of a frozen network stays in evaluation mode."""
-        super().train(mode)
-        if self.frozen:
-            for norm in self._norms():
-                norm.eval()
+        self.train(self.training)
         return self
-
-    def _norms(self) -> list[nn.BatchNorm2d]:
-        return [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
 
     def forward(self, images: Float[Tensor, "b 3 height width"]) -> Float[Tensor, "b c h w"]:
         """Compute the last feature map."""

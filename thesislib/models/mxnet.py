@@ -91,6 +91,7 @@ class _ParamsFile:
         return shape
 
     def array(self) -> np.ndarray | None:
+        """The next array of the file; None for one without data."""
         magic = self.number("<u4")
         if magic in (_V2, _V3) and (storage := self.number("<i4")) not in (_DENSE, _UNDEFINED):
             raise self.error(f"the array before byte {self.offset} is sparse (storage type {storage}), not dense")

@@ -13,6 +13,8 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from thesislib.models.freezing import FreezableNorms
+
 BATCH_NORM_EPS = 1e-5
 MIN_CHANNELS = 8
 
@@ -105,7 +107,7 @@ class BottleneckBlock(nn.Module):
         return self.conv_branch1(activated) + out
 
 
-class ResNet38(nn.Module):
+class ResNet38(FreezableNorms):
     """ResNet-38 without a classification head.
 
     Args:
@@ -155,7 +157,6 @@ class ResNet38(nn.Module):
         self.b6 = BottleneckBlock(n(1024), (n(512), n(1024)), n(2048), dilation=d6, dropout=0.3 * dropout)
         self.b7 = BottleneckBlock(n(2048), (n(1024), n(2048)), n(4096), dilation=d6, dropout=0.5 * dropout)
         self.bn7 = _norm(n(4096))
-        self.frozen = False
 
     def freeze(self) -> "ResNet38":
         """Fix what the published training kept: the stem, stage 2, and every BatchNorm with its statistics.
@@ -165,18 +166,8 @@ class ResNet38(nn.Module):
         self.frozen = True
         for layer in (self.conv1a, self.b2, self.b2_1, self.b2_2, *self._norms()):
             layer.requires_grad_(False)
-        return self.train(self.training)
-
-    def train(self, mode: bool = True) -> "ResNet38":
-        """As `nn.Module.train`, but BatchNorm of a frozen network stays in evaluation mode."""
-        super().train(mode)
-        if self.frozen:
-            for norm in self._norms():
-                norm.eval()
+        self.train(self.training)
         return self
-
-    def _norms(self) -> list[nn.BatchNorm2d]:
-        return [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
 
     def forward(self, images: Float[Tensor, "b 3 height width"]) -> Features:
         """Compute the three feature levels."""
