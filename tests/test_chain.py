@@ -14,13 +14,16 @@ from thesislib import (
     failures,
     metrics,
     paper,
+    parameters,
+    pictures,
     predictions,
     refined_images,
     scores,
     sensitivity,
     settings,
+    tables,
 )
-from thesislib.data.voc import VocDataset, write_mask
+from thesislib.data.voc import VocDataset, colorize, write_mask
 from thesislib.settings import Machine, SettingsError
 from thesislib.stages import pseudo_masks, response_maps
 
@@ -96,7 +99,7 @@ def test_effects_are_paired_by_seed(images, segmented, val):
     assert found.std == pytest.approx(np.std([a - b for a, b in pairs], ddof=1))
     assert frame.loc["CAM: DeepLab + CRF", "val, helps"] == "✓"
     assert frame.loc["CAM: + CRF", "val"] is None and frame.loc["CAM: + CRF", "val, helps"] == ""
-    gained = chain.gains({"val": val}).loc["DeepLab"]
+    gained = chain.gains({"val": val}, "Mixup-CAM").loc["DeepLab"]
     assert gained["val, above"] == "✓" and gained["Mixup-CAM minus CAM, val"].mean > 0
 
 
@@ -138,17 +141,49 @@ def test_lowered_classes_are_named():
 STEPS_OF_TWO_CLASSES = {"DeepLab": [[50, 10], [0, 10]], "DeepLab + CRF": [[60, 0], [8, 2]]}
 
 
+def test_row_from_coco_weights_is_named_and_not_ranked():
+    chosen = settings.load("voc2012", {"segmentation.weights": "resnet101.pth"})
+    rows = experiments.segmentation_rows(chosen, coco_weights="coco.pth")
+    plain, mixup, _, coco = rows
+    assert coco.control and [row.name for row in rows[:3]] == [r.name for r in experiments.segmentation_rows(chosen)]
+    started = chosen.override(coco.overrides)
+    differing = parameters.differences(started, chosen.override(mixup.overrides))
+    assert differing == {
+        "segmentation.init": ("coco", "imagenet"),
+        "segmentation.weights": ("coco.pth", "resnet101.pth"),
+        "segmentation.layout": ("caffe", "torchvision"),
+    }
+    names = [plain.name, coco.name, "fully supervised", mixup.name]
+    assert chain.groups(names, [*rows, experiments.SUPERVISED]) == ["weak", None, None, "weak"]
+    assert chain.initial_weights(chosen, rows) == (
+        "DeepLab starts from ImageNet weights (A22); in the row “Mixup-CAM, from COCO weights”, from MS-COCO weights, "
+        "trained with pixel labels."
+    )
+    with pytest.raises(SettingsError, match="taken by a row"):
+        experiments.segmentation_rows(chosen, {coco.name: {}}, coco_weights="coco.pth")
+
+
 def test_unscored_parts_are_named(segmented):
     with pytest.raises(ValueError, match="'train/plain' is not scored in"):
         chain.read_counts(segmented, "train/plain")
 
 
-def test_printed_gains_are_those_of_the_text():
-    claims = experiments.claims_of_table_2_1(experiments.table_2_1(settings.load("smoke")))
-    assert [chain.printed_gain(claim) for claim in claims[:4]] == [
-        "Thesis +2.4.", "Thesis +1.1.", "Thesis +1.2.", "Thesis +3.8."
-    ]  # fmt: skip
-    assert chain.printed_difference(claims[-1]) is None
+def test_claims_stand_beside_the_printed_differences_of_their_step(val):
+    claim = experiments.Claim("better", experiments.MIXUP_CAM, experiments.PLAIN_CAM)
+    printed = tables.printed_values([experiments.PLAIN_CAM, experiments.MIXUP_CAM], paper.table_2_1()["cam_refined"])
+    frame = chain.claims([claim], {"map": val["DeepLab"], "refined": val["DeepLab + CRF"]}, {"refined": printed})
+    assert list(frame) == ["map", "map, verdict", "thesis, refined", "refined", "refined, verdict"]
+    line = frame.loc["Mixup-CAM > CAM"]
+    assert line["thesis, refined"] == pytest.approx(3.8)
+    pairs = zip(chain.values(val, "DeepLab", "Mixup-CAM"), chain.values(val, "DeepLab", "CAM"), strict=True)
+    assert line["map"].mean == pytest.approx(np.mean([a - b for a, b in pairs]))
+
+
+def test_a_lead_grows_by_the_difference_of_two_differences(val):
+    grown = chain.grown(val["DeepLab + CRF"], val["DeepLab"], "Mixup-CAM")
+    leads = [chain.gain(val, step, "Mixup-CAM") for step in ("DeepLab + CRF", "DeepLab")]
+    assert grown.mean == pytest.approx(leads[0].mean - leads[1].mean)
+    assert chain.grown(val["DeepLab"], val["DeepLab"], "Mixup-CAM").mean == 0
 
 
 # --- Predictions and their errors -------------------------------------------------------------------------------------
@@ -166,6 +201,8 @@ def test_errors_of_a_split_add_up_to_its_wrong_pixels(images, segmented):
             scored = sum((t != 255).sum() for t, _ in pairs)
         assert table.loc[row, "all"].mean == pytest.approx(100 * np.mean(wrong) / scored)
         assert sum(rates[row][kind] for kind in failures.KINDS) == pytest.approx(rates[row]["all"])
+        apart = predictions.rate_difference(counts, row, "in the band", "inside")
+        assert apart.mean == pytest.approx(table.loc[row, "in the band"].mean - table.loc[row, "inside"].mean)
     assert isinstance(charts.error_kinds(rates), Figure)
 
 
@@ -174,10 +211,27 @@ def test_pictures_show_truth_prediction_and_errors(images, segmented):
     figure = predictions.compare(images, [0, 1, 2], shown, across=2)
     texts = [text.get_text() for text in figure.axes[0].texts]
     truth, mask = images.mask(1), predictions.read(shown["CAM"], images, 1)
-    assert f"IoU {predictions.object_iou(truth, mask, images):.0f}" in texts
+    assert f"IoU {predictions.object_iou(truth, mask, len(CLASSES)):.0f}" in texts
     assert {"image", "truth", *shown} <= set(texts)
     sheet = predictions.failure_sheet(images, {"boundary": [0], "thin wrong": [1]}, shown["CAM"], 0.05)
     assert len(sheet.axes[0].images) == 8
+
+
+def test_maps_stand_beside_the_masks_of_their_method(images, segmented, tmp_path):
+    (tmp_path / response_maps.MAPS).mkdir()
+    rng = np.random.default_rng(0)
+    for i, name in enumerate(images.ids):
+        classes = np.flatnonzero(images.labels[i]).astype(np.uint8)
+        maps = rng.random((len(classes), 24, 32)).astype(np.float32)
+        np.savez(tmp_path / response_maps.MAPS / f"{name}.npz", classes=classes, maps=maps)
+    masks = {row: segmented[row, 0] / "crf" for row in ROWS[:2]}
+    figure = predictions.maps_and_masks(images, [0, 3], dict.fromkeys(masks, tmp_path), masks, 0.3)
+    shown = [np.asarray(each.get_array()) for each in figure.axes[0].images]
+    assert len(shown) == 2 * 6
+    assert (shown[1] == colorize(images.mask(0))).all()
+    assert (shown[3] == colorize(predictions.read(masks["CAM"], images, 0))).all()
+    (example,) = pictures.examples(images, [0], {"CAM": tmp_path})
+    assert (shown[2] == pictures.overlay(example.image, example.maps["CAM"].amax(dim=0).numpy())).all()
 
 
 def test_picture_of_errors_leaves_right_pixels_grey(images):
@@ -221,13 +275,13 @@ def test_slope_and_correlation_are_scipys_and_leave_missing_images_out():
 
 def test_changes_are_differences_image_by_image(before_and_after):
     maps, refined = before_and_after
-    for seed, found in enumerate(refined_images.changes(maps, refined)):
+    for seed, found in enumerate(refined_images.changes(maps, refined, "Mixup-CAM")):
         for change, runs in ((found.iou, maps), (found.refined, refined)):
             own, plain = (scores.image_iou(runs[row][seed]) for row in ("Mixup-CAM", "CAM"))
             np.testing.assert_allclose(change, own - plain)
-    numbers = refined_images.figure_2_4(maps, refined)
+    numbers = refined_images.figure_2_4(maps, refined, "Mixup-CAM")
     assert all(value is None or value.n == 3 for value in numbers.values())
-    pairs = [(each.iou, each.refined) for each in refined_images.changes(maps, refined)]
+    pairs = [(each.iou, each.refined) for each in refined_images.changes(maps, refined, "Mixup-CAM")]
     assert len(charts.changes(pairs, ("before", "after")).axes[0].lines) == 2 + 2 * len(pairs)
 
 
@@ -271,15 +325,21 @@ def test_an_even_region_flips_where_both_scores_are_equal():
 def test_refined_column_stands_beside_both_printed_baselines(before_and_after):
     maps, refined = before_and_after
     both = {"train": refined, "val": refined}
-    frame = refined_images.table_2_1(maps, both, {"CAM": 58.1, "Mixup-CAM": 61.9})
+    printed = {"train": {"CAM": 58.1, "Mixup-CAM": 61.9}}
+    frame = refined_images.refined_columns(ROWS[:2], {"train": maps, "val": maps}, both, printed)
+    assert frame["thesis, refined, VOC train"].tolist() == [58.1, 61.9]
+    assert list(frame.columns[:3]) == ["CAM train", "refined train", "adds, train"]
     for row in ROWS[:2]:
         line = frame.loc[row]
-        assert line["refinement adds"].mean == pytest.approx(line["refined train"].mean - line["CAM train"].mean)
-    published = refined_images.baselines(paper.baselines(), 61.9, maps, both)
+        assert line["adds, train"].mean == pytest.approx(line["refined train"].mean - line["CAM train"].mean)
+    published = refined_images.baselines(paper.baselines(), "Mixup-CAM", 61.9, maps, both)
     assert published["Mixup-CAM refined above it"].iloc[:2].tolist() == pytest.approx([3.8, 0.9])
     assert published.iloc[2]["refined train"].mean == pytest.approx(frame.loc["CAM", "refined train"].mean)
-    assert (refined_images.table_2_1(maps, {}, {"CAM": 58.1, "Mixup-CAM": 61.9})["refined val"] == "not run").all()
-    assert refined_images.baselines(paper.baselines(), 61.9, maps, {}).iloc[2]["refined train"] == "not run"
+    without = refined_images.refined_columns(ROWS[:2], {"train": maps, "val": maps}, {}, printed)
+    assert (without[["refined val", "adds, train"]] == "not run").all(axis=None)
+    assert (
+        refined_images.baselines(paper.baselines(), "Mixup-CAM", 61.9, maps, {}).iloc[2]["refined train"] == "not run"
+    )
 
 
 # --- Sensitivity ------------------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
+from torchvision.models import resnet
 
 from thesislib import cli, engine, experiments
 from thesislib.settings import Machine, load
@@ -70,8 +72,25 @@ def test_doctor_says_what_is_missing_and_how_to_get_it(tmp_path: Path, capsys: p
     shown = capsys.readouterr().out
     assert re.search(r"MISSING data .*no folder given\n.*--data-root", shown)
     assert re.search(r"MISSING ImageNet weights .*no file given\n.*backbone\.weights", shown)
+    assert re.search(r"MISSING DeepLab weights .*no file given\n.*segmentation\.weights=FILE: .*resnet101-", shown)
     cli.main(["doctor", "--preset", "demo", "--runs-dir", str(tmp_path)])
-    assert "MISSING data" not in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "MISSING data" not in shown and "DeepLab weights" not in shown
+
+
+def test_doctor_loads_the_initial_weights_of_deeplab(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    theirs = resnet.ResNet(resnet.Bottleneck, [1, 1, 1, 1]).state_dict()
+    torch.save(theirs, tmp_path / "resnet.pth")
+    chosen = ["segmentation.init=imagenet", f"segmentation.weights={tmp_path}/resnet.pth"]
+
+    def doctor(*overrides: str) -> str:
+        given = [word for override in (*chosen, *overrides) for word in ("--set", override)]
+        cli.main(["doctor", "--preset", "smoke", "--runs-dir", str(tmp_path), *given])
+        return next(line for line in capsys.readouterr().out.splitlines() if "DeepLab weights" in line)
+
+    tensors = sum("num_batches" not in name and "fc." not in name for name in theirs)
+    assert re.search(rf"^ok .*imagenet, .*resnet\.pth: {tensors} tensors", doctor("segmentation.width=1"))
+    assert re.search(r"^MISSING .*resnet\.pth does not fit", doctor())
 
 
 @pytest.mark.slow

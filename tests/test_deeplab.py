@@ -318,6 +318,15 @@ def test_torchvision_weights_give_torchvisions_features(tmp_path):
         torch.testing.assert_close(model.backbone(images), expected, **TOLERANCE)
 
 
+def test_older_torchvision_files_load(tmp_path):
+    """Not zipped, and of a time when BatchNorm did not count its batches."""
+    theirs = {name: tensor for name, tensor in torchvision_network().state_dict().items() if "num_batches" not in name}
+    torch.save(theirs, tmp_path / "resnet101.pth", _use_new_zipfile_serialization=False)
+    model = ResNet101((1, 2, 2, 1), layout="torchvision")
+    assert load_weights(model, tmp_path / "resnet101.pth", heads=False) == sum("fc." not in name for name in theirs)
+    assert torch.equal(model.layer5.block1.reduce.conv.weight, theirs["layer4.0.conv1.weight"])
+
+
 def test_every_torchvision_tensor_has_a_place():
     with torch.device("meta"):
         theirs = resnet.resnet101().state_dict()

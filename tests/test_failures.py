@@ -51,6 +51,18 @@ def test_thin_is_what_no_disc_within_the_object_reaches(pair):
     assert thin[bar == 1].all() and not thin[4:6, 4:6].any()
 
 
+def test_between_is_what_lies_near_an_object_of_another_class(pair):
+    truth, _ = pair
+    where = failures.regions(truth, CLASSES, WIDTH)
+    objects = (truth > 0) & (truth < CLASSES)
+    for label in range(1, CLASSES):
+        here = truth == label
+        assert (where.between[here] == near(here, objects & ~here, WIDTH)[here]).all()
+    assert not where.between[~objects].any() and where.between.any()
+    alone = np.where(truth == 1, 1, 0).astype(np.uint8)
+    assert not failures.regions(alone, CLASSES, WIDTH).between.any()
+
+
 def test_every_wrong_pixel_is_one_kind(pair):
     truth, prediction = pair
     where = failures.regions(truth, CLASSES, WIDTH)
@@ -64,6 +76,8 @@ def test_every_wrong_pixel_is_one_kind(pair):
     assert {kind: found[kind] for kind in failures.KINDS} == expected
     assert all(expected.values())
     assert found["band"] + found["interior"] == (truth != 255).sum()
+    wrong = (truth != prediction) & where.between
+    assert (found["between"], found["between wrong"]) == (where.between.sum(), wrong.sum())
     assert found["thin"] + found["thick"] == ((truth > 0) & (truth != 255)).sum()
 
 
@@ -73,7 +87,8 @@ def test_rates_of_a_perfect_and_of_an_empty_prediction(pair):
     perfect = failures.rates(failures.count_errors(truth, np.where(truth == 255, 0, truth), where))
     assert set(perfect.values()) == {0.0}
     empty = failures.rates(failures.count_errors(truth, np.zeros_like(truth), where))
-    assert empty["thin parts"] == empty["other parts"] == 100
+    for place in ("thin parts", "other parts", "between objects", "not between"):
+        assert empty[place] == 100
     assert empty["background response"] == empty["confused"] == 0
     assert sum(empty[kind] for kind in failures.KINDS) == pytest.approx(empty["all"])
 

@@ -187,23 +187,6 @@ def test_class_chart_counts_images_and_pairs(images):
     assert [text.get_text() for text in right.texts] == [str(n) for n in counts.together[~np.eye(3, dtype=bool)] if n]
 
 
-def test_diagram_has_the_shapes_of_a_real_pass():
-    smoke = settings.load("smoke")
-    model = quickstart.untrained_classifier(smoke, num_classes=7)
-    rng = np.random.default_rng(0)
-    first, second = (rng.integers(0, 256, (48, 48, 3), np.uint8) for _ in range(2))
-    shapes = quickstart.forward_shapes(model, first)
-    assert shapes["image"] == (3, 48, 48) and shapes["logits"] == (7,) and shapes["response"][0] == 7
-    assert shapes["features"] == (shapes["pooled"][0], *shapes["response"][1:])
-    assert shapes["head"] == (7, shapes["pooled"][0])
-    figure = figures.method_diagram(shapes, first, second, share=0.25, network=quickstart.describe(smoke))
-    shown = "\n".join(texts(figure))
-    for shape in shapes.values():
-        assert " × ".join(map(str, shape)) in shown
-    assert "ResNet-38" in shown and "stride 4" in shown
-    np.testing.assert_allclose(pixels_of(figure)[2], 0.25 * first + 0.75 * second, atol=1)
-
-
 # --- One image, step by step ------------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,8 @@ from thesislib.store import Store
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 CHECKED = "# NBVAL_CHECK_OUTPUT"
-SEEDS = {"21_response_maps": 3, "22_sensitivity": 3}  # verdicts need three; the others show one
+SEEDS = dict.fromkeys(("21_response_maps", "22_sensitivity", "31_response_maps", "33_rounds", "34_clusters"), 3)
+"""Verdicts need three seeds; the others show one."""
 
 
 def read(name: str) -> nbformat.NotebookNode:
@@ -75,7 +76,7 @@ def test_runs_on_what_was_planned_and_agrees_with_its_committed_cells(name, tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["21_response_maps", "23_segmentation"])
+@pytest.mark.parametrize("name", ["21_response_maps", "23_segmentation", "31_response_maps"])
 def test_without_the_crf_library_the_rest_runs_and_says_so(name, tmp_path, monkeypatch):
     (tmp_path / "hidden" / "pydensecrf").mkdir(parents=True)
     (tmp_path / "hidden" / "pydensecrf" / "__init__.py").write_text("raise ImportError('hidden by this test')\n")
@@ -88,11 +89,15 @@ def test_without_the_crf_library_the_rest_runs_and_says_so(name, tmp_path, monke
         "backbone",
         "classifier",
         "response_maps",
+        "features",
+        "subcategories",
     }
     results = tmp_path / "reports" / "smoke" / name
     notes = json.loads((results / "results.json").read_text())["notes"]
     assert any("not run" in note["text"] and "pip install pydensecrf2" in note["text"] for note in notes)
-    table = {"21_response_maps": "table_2_1_refined", "23_segmentation": "chain"}[name]
+    table = {"21_response_maps": "table_2_1_refined_train", "31_response_maps": "table_3_1_refined_train"}.get(
+        name, "chain"
+    )
     assert "not run" in (results / f"{table}.csv").read_text()
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from thesislib import experiments
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 REQUIREMENTS = PROJECT["dependencies"] + [r for extra in PROJECT["optional-dependencies"].values() for r in extra]
@@ -45,4 +47,26 @@ def test_readme_has_no_gaps_and_its_files_exist() -> None:
     readme = (ROOT / "README.md").read_text()
     assert not re.findall(r"@[A-Z]+@", readme)
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", readme):
-        assert (ROOT / target).exists(), target
+        assert target.startswith("reports/demo/") or (ROOT / target).exists(), target
+
+
+def test_readme_lists_every_table_and_figure_with_its_notebook_and_report() -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    for name in experiments.NOTEBOOKS:
+        (line,) = [line for line in lines if f"(notebooks/{name}.ipynb)" in line]
+        assert f"(reports/demo/{name}.html)" in line
+        assert _results(line.split("|")[1]) == set(experiments.RESULTS.get(name, ())), name
+
+
+def _results(text: str) -> set[str]:
+    """`table-2.1` and so on from "Table 2.1, Fig 2.1-2.4"."""
+    found, kind = set(), ""
+    for word in text.replace(",", " ").split():
+        if word[0].isalpha():
+            kind = word.lower().removesuffix("s")
+        elif word != "–":
+            first, _, last = word.partition("-")
+            chapter, start = first.split(".")
+            end = int((last or first).split(".")[1])
+            found |= {f"{kind}-{chapter}.{number}" for number in range(int(start), end + 1)}
+    return found

@@ -1,5 +1,7 @@
 """Refinement and segmentation as stages: what they store, what they refuse, and that a killed training continues."""
 
+import dataclasses
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,11 +15,12 @@ from sklearn.metrics import confusion_matrix
 from thesislib import crf, engine, experiments
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset, palette, write_mask
+from thesislib.models.deeplab import ResNet101
 from thesislib.models.weights import load_weights
 from thesislib.refinement import background_score, pad_to_stride, refine_maps
-from thesislib.settings import Machine, Settings, load
+from thesislib.settings import Machine, Settings, SettingsError, load
 from thesislib.stages import affinity, data, pseudo_masks, response_maps, segmentation
-from thesislib.store import Stage, Store
+from thesislib.store import Job, Progress, Stage, Store
 
 HERE = Machine(device="cpu")
 needs_crf = pytest.mark.skipif(not crf.crf_available(), reason="pydensecrf is not installed")
@@ -40,6 +43,9 @@ class Computed:
 
     def folder(self, stage: Stage, sub: str = "") -> Path:
         return self.store.folder(stage) / sub
+
+    def job(self, stage: Stage, folder: Path) -> Job:
+        return Job(folder, {name: self.folder(each) for name, each in stage.inputs.items()}, HERE, Progress())
 
 
 @pytest.fixture(scope="module")
@@ -70,20 +76,66 @@ def test_masks_of_the_random_walk_are_the_arg_max_of_the_stored_scores(computed:
 
 
 @needs_crf
-def test_refined_scores_are_those_of_the_stored_weights(computed: Computed) -> None:
+def test_refined_scores_are_those_of_the_stored_weights_image_by_image(computed: Computed) -> None:
+    chosen = computed.settings.affinity
+    assert HERE.batch_pixels >= 2 * 64 * 64 and len(set(computed.images.labels.sum(axis=1))) > 1
     maps_stage = computed.refined.inputs["maps of val"]
     model = affinity.build(computed.settings.backbone)
     load_weights(model, computed.folder(computed.refined.inputs["affinity"]) / affinity.WEIGHTS)
     model.eval()
-    name = computed.images.ids[0]
-    _, maps = affinity.present_maps(computed.folder(maps_stage, response_maps.MAPS), name)
-    with torch.no_grad():
-        pairs = model(pad_to_stride(to_tensor(computed.images.image(0))[None], model.stride))[0]
-    chosen = computed.settings.affinity
-    scores = background_score(maps, chosen.walk_alpha)
-    expected = refine_maps(scores, pairs, stride=model.stride, beta=chosen.beta, log2_steps=chosen.log2_steps)
-    _, stored = pseudo_masks.read_refined(computed.folder(computed.refined, pseudo_masks.REFINED), name)
-    torch.testing.assert_close(stored, expected, rtol=1e-4, atol=1e-5)
+    for i, name in enumerate(computed.images.ids):
+        _, maps = affinity.present_maps(computed.folder(maps_stage, response_maps.MAPS), name)
+        with torch.no_grad():
+            pairs = model(pad_to_stride(to_tensor(computed.images.image(i))[None], model.stride))[0]
+        scores = background_score(maps, chosen.walk_alpha)
+        expected = refine_maps(scores, pairs, stride=model.stride, beta=chosen.beta, log2_steps=chosen.log2_steps)
+        _, stored = pseudo_masks.read_refined(computed.folder(computed.refined, pseudo_masks.REFINED), name)
+        torch.testing.assert_close(stored, expected, rtol=1e-4, atol=1e-5)
+        assert torch.equal(stored.argmax(0), expected.argmax(0))
+
+
+def test_images_that_do_not_divide_into_cells_walk_together_as_they_walk_alone() -> None:
+    settings, generator = load("smoke"), torch.Generator().manual_seed(0)
+    model = affinity.build(settings.backbone, seed=1).eval()
+    images = list(np.random.default_rng(0).integers(0, 256, (3, 45, 61, 3), dtype=np.uint8))
+    scores = [torch.rand(rows, 45, 61, generator=generator) for rows in (2, 4, 3)]
+    together = pseudo_masks.refine(model, images, scores, settings.affinity)
+    for image, own, walked in zip(images, scores, together, strict=True):
+        (alone,) = pseudo_masks.refine(model, [image], [own], settings.affinity)
+        assert walked.shape == own.shape
+        torch.testing.assert_close(walked, alone)
+        assert torch.equal(walked.argmax(0), alone.argmax(0))
+
+
+@needs_crf
+def test_a_half_finished_folder_continues_with_another_batch_size(computed: Computed, tmp_path: Path) -> None:
+    stage = pseudo_masks.refined_stage(computed.settings, Machine(device="cpu", batch_pixels=3 * 64 * 64), ("val",))
+    assert [each.key for each in stage.upstream()] == [each.key for each in computed.refined.upstream()]
+    whole, folder = computed.folder(computed.refined, pseudo_masks.REFINED), tmp_path / pseudo_masks.REFINED
+    shutil.copytree(whole, folder)
+    kept, *missing = sorted(folder.iterdir())
+    for path in missing:
+        path.unlink()
+    kept.write_bytes(kept.read_bytes() + b"as it was")
+    stage.compute(dataclasses.replace(computed.job(stage, tmp_path), machine=stage.machine), **stage.settings)
+    assert kept.read_bytes().endswith(b"as it was")
+    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in whole.iterdir())
+    for path in missing:
+        with np.load(path) as continued, np.load(whole / path.name) as stored:
+            np.testing.assert_array_equal(continued["classes"], stored["classes"])
+            np.testing.assert_allclose(continued["scores"], stored["scores"], rtol=1e-4, atol=1e-5)
+
+
+@needs_crf
+def test_full_gpu_memory_names_the_batch_size_of_the_walk(
+    computed: Computed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(pseudo_masks, "refine", full)
+    with pytest.raises(MemoryError, match="lower THESIS_BATCH_PIXELS"):
+        computed.refined.compute(computed.job(computed.refined, tmp_path), **computed.refined.settings)
 
 
 @needs_crf
@@ -121,6 +173,38 @@ def test_upper_bound_needs_no_pseudo_masks() -> None:
     assert {each.name for each in stage.upstream()} == {"data", "segmenter", "segmentation"}
 
 
+def coco_file(folder: Path, seed: int = 0) -> Path:
+    """Random weights as deeplab-pytorch's conversion of `init.caffemodel` names them, for the network of smoke."""
+    chosen, path = load("smoke").segmentation, folder / f"coco-{seed}.pth"
+    torch.manual_seed(seed)
+    backbone = ResNet101(chosen.blocks, chosen.width, stride=chosen.stride, dilations=chosen.dilations)
+    torch.save(backbone.state_dict() | {"fc.weight": torch.zeros(91, 8, 1, 1), "fc.bias": torch.zeros(91)}, path)
+    return path
+
+
+def test_initial_weights_are_where_the_training_starts(tmp_path: Path) -> None:
+    (row,) = (row for row in experiments.segmentation_rows(load("smoke"), coco_weights=str(coco_file(tmp_path)))[3:])
+    still = {"segmentation.supervision": "truth", "segmentation.learning_rate": 1e-12}
+    stage, store = segmentation.segmenter_stage(load("smoke", row.overrides | still), HERE), Store(tmp_path / "runs")
+    engine.run([stage], store)
+    trained = segmentation.build(load("smoke", row.overrides).segmentation, num_classes=9)
+    load_weights(trained, store.folder(stage) / segmentation.WEIGHTS, heads=False)
+    expected = torch.load(coco_file(tmp_path), weights_only=True)
+    for name, weight in trained.backbone.named_parameters():
+        torch.testing.assert_close(weight.detach(), expected[name], rtol=0, atol=1e-7)
+
+
+def test_initial_weights_are_known_by_their_content_and_origin(tmp_path: Path) -> None:
+    def key(path: Path, init: str) -> str:
+        overrides = {"segmentation.init": init, "segmentation.weights": str(path), "segmentation.layout": "caffe"}
+        return segmentation.segmenter_stage(load("smoke", overrides), HERE).key
+
+    first, second = coco_file(tmp_path), coco_file(tmp_path, seed=1)
+    elsewhere = shutil.copy(first, tmp_path / "elsewhere.pth")
+    assert key(first, "coco") == key(elsewhere, "coco")
+    assert len({key(first, "coco"), key(second, "coco"), key(first, "imagenet")}) == 3
+
+
 # --- Bad input --------------------------------------------------------------------------------------------------------
 
 
@@ -135,6 +219,25 @@ def test_an_image_without_a_class_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "blank.npz", classes=np.zeros(0, np.uint8), maps=np.zeros((0, 8, 8), np.float32))
     with pytest.raises(ValueError, match="image blank has no class"):
         affinity.present_maps(tmp_path, "blank")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"init": "imagenet"}, r"segmentation\.weights to .*resnet101-63fe2227\.pth from https.*layout=torchvision"),
+        ({"init": "coco"}, r"segmentation\.weights to .*init\.caffemodel .*layout=caffe"),
+        ({"weights": "some.pth"}, r"init = 'random' reads no file, but segmentation\.weights is some\.pth"),
+        ({"init": "coco", "weights": "some.pth"}, "layout = 'torchvision': expected layout 'caffe'"),
+        ({"init": "imagenet", "weights": "/nowhere.pth"}, "no weight file /nowhere.pth"),
+    ],
+)
+def test_initial_weights_that_cannot_be_had_stop_before_anything_runs(
+    overrides: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiments, "crf_available", lambda: True)
+    settings = load("smoke", {f"segmentation.{name}": value for name, value in overrides.items()})
+    with pytest.raises(SettingsError, match=message):
+        experiments.stages_of(["23_segmentation"], settings, range(1), HERE)
 
 
 @needs_crf
@@ -169,7 +272,9 @@ def test_missing_library_is_reported_with_what_to_do(no_crf: None) -> None:
 def test_stages_that_need_the_library_are_left_out_without_it(no_crf: None) -> None:
     names = list(experiments.NOTEBOOKS)
     planned = engine.in_order(experiments.stages_of(names, load("smoke"), range(1), HERE))
-    assert {stage.name for stage in planned} == {"data", "backbone", "classifier", "response_maps"}
+    assert {stage.name for stage in planned} == {
+        *("data", "backbone", "classifier", "response_maps", "features", "subcategories")
+    }
 
 
 def test_with_the_library_every_step_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from voc_folder import make_voc
 
 from thesislib import cam, engine, experiments, metrics
@@ -151,6 +152,21 @@ def test_changed_data_are_a_new_question(tmp_path: Path) -> None:
     annotation.write_text(annotation.read_text().replace("aeroplane", "boat").replace("person", "boat"))
     data._folder_fingerprint.cache_clear()
     assert data.stage(load("smoke"), machine).key != before
+
+
+def test_batches_hold_every_image_once_beside_images_of_its_size(tmp_path: Path) -> None:
+    root = make_voc(tmp_path, n=9)
+    for i in (1, 2, 6, 8):
+        Image.new("RGB", (20 + i // 4, 30)).save(root / "JPEGImages" / f"2000_{i:06d}.jpg")
+    images = VocDataset(root, "train")
+    wanted = [0, 1, 2, 3, 5, 6, 7, 8]
+    height, width = images.size(0)
+    batches = data.batches_of_one_size(images, wanted, 3 * height * width + 1)
+    assert sorted(i for batch in batches for i in batch) == wanted
+    assert all(len({images.size(i) for i in batch}) == 1 for batch in batches)
+    of_first_size = [len(batch) for batch in batches if images.size(batch[0]) == (height, width)]
+    assert sorted(of_first_size) == [1, 3]
+    assert len(data.batches_of_one_size(images, wanted, 1)) == len(wanted)
 
 
 def test_missing_maps_name_the_image(tmp_path: Path) -> None:

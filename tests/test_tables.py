@@ -6,7 +6,7 @@ from scipy.stats import t as student_t
 from sklearn.metrics import confusion_matrix, jaccard_score
 from voc_folder import make_voc
 
-from thesislib import cam, experiments, metrics, scores, settings, tables
+from thesislib import cam, experiments, exploration, metrics, paper, scores, settings, tables
 from thesislib.data.voc import VocDataset
 from thesislib.stages import response_maps
 
@@ -14,6 +14,7 @@ CLASSES = ("heron", "fox", "snail")
 FIXED = 0.15
 ROWS = experiments.table_2_1(settings.load("smoke"))
 SEEDS = range(3)
+PRINTED = tables.printed_values(ROWS, paper.table_2_1()["cam"])
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +144,7 @@ def test_a_split_without_masks_has_no_scores(tmp_path):
 
 
 def test_cells_are_means_over_seeds_with_students_interval(train):
-    cell = tables.fixed_threshold(train, train, ROWS).loc["mixup", "mIoU train"]
+    cell = tables.fixed_threshold(train, train, {"thesis, VOC train": PRINTED}).loc["mixup", "mIoU train"]
     values = [scores.fixed_miou(run) for run in train["mixup"]]
     half = student_t.ppf(0.975, 2) * np.std(values, ddof=1) / np.sqrt(3)
     assert (cell.mean, cell.low, cell.high) == pytest.approx(
@@ -152,7 +153,7 @@ def test_cells_are_means_over_seeds_with_students_interval(train):
 
 
 def test_rows_keep_their_order_and_only_thesis_rows_have_a_printed_value(train):
-    frame = tables.fixed_threshold(train, train, ROWS)
+    frame = tables.fixed_threshold(train, train, {"thesis, VOC train": PRINTED})
     assert frame.index.tolist() == [row.name for row in ROWS]
     assert frame["thesis, VOC train"].dropna().tolist() == [48.0, 49.3, 49.5, 49.9, 50.1]
 
@@ -211,9 +212,9 @@ def test_classifier_behaviour_is_in_per_cent(train):
 
 def test_one_seed_gives_means_without_an_interval(train):
     one = {row: runs[:1] for row, runs in train.items()}
-    cell = tables.fixed_threshold(one, one, ROWS).loc["CAM", "mIoU train"]
+    cell = tables.fixed_threshold(one, one, {}).loc["CAM", "mIoU train"]
     assert np.isfinite(cell.mean) and np.isnan(cell.low) and cell.n == 1
-    claims = tables.claims(experiments.claims_of_table_2_1(ROWS), one, one)
+    claims = tables.claims(experiments.claims_of_table_2_1(ROWS), one, one, PRINTED)
     assert set(claims["verdicts"]) == {"? ? ?"}
 
 
@@ -231,7 +232,7 @@ def test_claims_hold_fail_or_stay_open():
     levels = dict.fromkeys((row.name for row in ROWS), (0.5, 0.51, 0.52))
     levels |= {"mixup": (0.53, 0.545, 0.55), "mixup + entropy": (0.5, 0.52, 0.52), "Mixup-CAM": (0.56, 0.52, 0.59)}
     runs = {row: [run_with_miou(m) for m in values] for row, values in levels.items()}
-    frame = tables.claims(experiments.claims_of_table_2_1(ROWS), runs, runs)
+    frame = tables.claims(experiments.claims_of_table_2_1(ROWS), runs, runs, PRINTED)
     assert frame.loc["mixup > CAM", "verdicts"] == "✓ ✓ ✓"
     assert frame.loc["mixup + entropy > mixup", "verdicts"] == "✗ ✗ ✗"
     assert frame.loc["Mixup-CAM > mixup", "verdicts"] == "? ? ?"
@@ -240,8 +241,26 @@ def test_claims_hold_fail_or_stay_open():
 
 def test_printed_differences_are_those_of_the_text():
     claims = experiments.claims_of_table_2_1(ROWS)
-    printed = [tables.printed_difference(claim) for claim in claims]
+    printed = [tables.printed_difference(claim, PRINTED) for claim in claims]
     assert printed[:5] == pytest.approx([1.3, 0.2, 0.6, 2.1, 0.8]) and printed[5:] == [None, None]
+
+
+@pytest.mark.parametrize("column", ["train_cam", "train_cam_rw", "val_cam", "val_cam_rw"])
+def test_rows_of_table_3_1_have_the_printed_differences_of_its_text(column):
+    rows = exploration.table_3_1(settings.load("smoke"), {"mine": {}}, generated=True)
+    printed = tables.printed_values(rows, paper.table_3_1()[column])
+    claims = exploration.claims_of_table_3_1(rows)
+    assert [claim.control for claim in claims] == [False] + [True] * (len(claims) - 1)
+    expected = paper.results()["table_3_1"]["text_claims"]["recomputed"][column]
+    assert tables.printed_difference(claims[0], printed) == pytest.approx(expected)
+    assert {tables.printed_difference(claim, printed) for claim in claims[1:]} == {None}
+
+
+def test_settings_that_no_row_changes_are_left_out():
+    smoke = settings.load("smoke")
+    frame = tables.row_settings(exploration.table_3_1(smoke, generated=True), smoke)
+    assert list(frame) == ["round", "labels"]
+    assert frame.loc["CAM", "round"] == 0 and frame.loc["random sub-labels", "labels"] == "random"
 
 
 def test_rows_of_the_users_own_get_a_claim_and_their_settings():

@@ -1,23 +1,24 @@
 """The whole chain from response map to segmentation as tables: every step, its effect, and the classes.
 
-Thesis Tables 2.1 (refined column), 2.2 and 2.3. A step is scored like every other: one confusion matrix over the
-split. Nothing here corresponds to published code.
+Thesis Tables 2.1 and 3.1 (refined columns), 2.2, 2.3, 3.3 and 3.4. A step is scored like every other: one confusion
+matrix over the split. Nothing here corresponds to published code.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from thesislib import metrics, paper
+from thesislib import metrics
 from thesislib import scores as score
-from thesislib.experiments import MIXUP_CAM, PLAIN_CAM, SUPERVISED, Claim
+from thesislib.rows import PLAIN_CAM, SUPERVISED, Claim, Row
 from thesislib.scores import Scores
+from thesislib.settings import Settings
 from thesislib.stages import pseudo_masks
 from thesislib.statistics import Interval, paired_difference, verdict
-from thesislib.tables import SIGNS, difference, over_seeds
+from thesislib.tables import SIGNS, Printed, difference, over_seeds, printed_difference, versus
 
 STEPS = ("CAM", "+ random walk", "+ CRF", "DeepLab", "DeepLab + CRF")
 """Step 1; step 2, whose two parts make the pseudo-mask; step 3 without and with the CRF at test time."""
@@ -85,7 +86,11 @@ def _miou(chain: Chain, step: str, row: str, *, missing: bool) -> Interval | str
 
 def values(chain: Chain, step: str, row: str) -> list[float]:
     """mIoU in per cent, one a seed."""
-    return [score.fixed_miou(run) for run in chain[step][row]]
+    return _mious(chain[step], row)
+
+
+def _mious(scores: Scores, row: str) -> list[float]:
+    return [score.fixed_miou(run) for run in scores[row]]
 
 
 def effect(chain: Chain, row: str, step: str) -> Interval:
@@ -93,41 +98,41 @@ def effect(chain: Chain, row: str, step: str) -> Interval:
     return added(chain[step], chain[STEPS[STEPS.index(step) - 1]], row)
 
 
-def gain(chain: Chain, step: str, row: str = MIXUP_CAM.name, reference: str = PLAIN_CAM.name) -> Interval:
+def gain(chain: Chain, step: str, row: str, reference: str = PLAIN_CAM.name) -> Interval:
     """By how much one row is above another after a step, in mIoU points, seed by seed."""
     return difference(chain[step], row, reference)
 
 
 def added(after: Scores, before: Scores, row: str) -> Interval:
     """What a row scores higher in `after` than in `before`, in mIoU points, seed by seed."""
-    return paired_difference(
-        [score.fixed_miou(run) for run in after[row]], [score.fixed_miou(run) for run in before[row]]
-    )
+    return paired_difference(_mious(after, row), _mious(before, row))
 
 
-def printed_difference(claim: Claim) -> float | None:
-    """The refined difference that Table 2.1 prints for a claim, None where a control row takes part."""
-    printed = paper.table_2_1()["cam_refined"]
-    if claim.row.printed is None or claim.reference.printed is None:
-        return None
-    return float(printed[claim.row.printed] - printed[claim.reference.printed])
+def grown(after: Scores, before: Scores, row: str, reference: str = PLAIN_CAM.name) -> Interval:
+    """By how much the lead of one row over another is larger in `after` than in `before`, seed by seed."""
+    ours, theirs = (np.subtract(_mious(after, name), _mious(before, name)) for name in (row, reference))
+    return paired_difference(ours, theirs)
 
 
-def printed_gain(claim: Claim) -> str:
-    """`printed_difference` in words, empty where there is none."""
-    printed = printed_difference(claim)
-    return "" if printed is None else f"Thesis {printed:+.1f}.".replace("-", "−")
+def claims(
+    questions: Sequence[Claim], steps: Mapping[str, Scores], printed: Mapping[str, Printed] | None = None
+) -> pd.DataFrame:
+    """Each claim as row > row: our difference after every step with its verdict, and the printed one beside it.
 
-
-def claims(questions: Sequence[Claim], maps: Scores, refined: Scores) -> pd.DataFrame:
-    """Each claim as row > row: the printed refined difference, and ours before and after refinement with verdicts."""
+    Args:
+        questions: the claims.
+        steps: scores by the heading of their column, such as maps and refined maps.
+        printed: the thesis' values of a step by its heading.
+    """
     lines = {}
     for claim in questions:
-        line: dict[str, object] = {"thesis, refined": printed_difference(claim)}
-        for name, runs in (("map", maps), ("refined", refined)):
+        line: dict[str, object] = {}
+        for name, runs in steps.items():
+            if printed and name in printed:
+                line[f"thesis, {name}"] = printed_difference(claim, printed[name])
             found = difference(runs, claim.row.name, claim.reference.name)
             line |= {name: found, f"{name}, verdict": SIGNS[verdict(found)]}
-        lines[f"{claim.row.name} > {claim.reference.name}"] = line
+        lines[versus(claim)] = line
     return pd.DataFrame.from_dict(lines, orient="index").astype(object).rename_axis("difference")
 
 
@@ -144,17 +149,47 @@ def effects(chains: Mapping[str, Chain], rows: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(lines, orient="index", dtype=object).rename_axis("step")
 
 
-def gains(chains: Mapping[str, Chain]) -> pd.DataFrame:
-    """By how much Mixup-CAM is above plain CAM after every step, one column a split, with verdicts as `SIGNS`."""
+def gains(chains: Mapping[str, Chain], row: str, reference: str = PLAIN_CAM.name) -> pd.DataFrame:
+    """By how much one row is above another after every step, one column a split, with verdicts as `SIGNS`."""
     frame = pd.DataFrame(index=pd.Index(STEPS, name="after step"))
     for split, chain in chains.items():
-        found = [gain(chain, step) if step in chain else None for step in STEPS]
-        frame[f"Mixup-CAM minus CAM, {split}"] = pd.Series(found, index=frame.index, dtype=object)
+        found = [gain(chain, step, row, reference) if step in chain else None for step in STEPS]
+        frame[f"{row} minus {reference}, {split}"] = pd.Series(found, index=frame.index, dtype=object)
         frame[f"{split}, above"] = ["" if each is None else SIGNS[verdict(each)] for each in found]
     return frame
 
 
-# --- The classes (Table 2.3) ------------------------------------------------------------------------------------------
+# --- What the segmentation starts from, and its classes (Tables 2.3, 3.3) ---------------------------------------------
+
+
+_ORIGINS = {
+    "imagenet": "ImageNet weights",
+    "coco": "MS-COCO weights, trained with pixel labels",
+    "random": "random weights",
+}
+
+
+def initial_weights(settings: Settings, rows: Sequence[Row]) -> str:
+    """A22 in words: what DeepLab starts from, and in which rows from something else.
+
+    >>> from thesislib.settings import load
+    >>> initial_weights(load("demo"), [PLAIN_CAM, SUPERVISED])
+    'DeepLab starts from random weights (A22).'
+    """
+    usual = settings.segmentation.init
+    starts = {row.name: settings.override(row.overrides).segmentation.init for row in rows}
+    others = [f"; in the row “{row}”, from {_ORIGINS[init]}" for row, init in starts.items() if init != usual]
+    return f"DeepLab starts from {_ORIGINS[usual]} (A22){''.join(others)}."
+
+
+def groups(names: Iterable[str], rows: Sequence[Row]) -> list[str | None]:
+    """In which rows scores are ranked: those taught by image labels alone, not those that pixel labels taught too."""
+    with_pixels = {
+        row.name
+        for row in rows
+        if row.overrides.get("segmentation.supervision") == "truth" or row.overrides.get("segmentation.init") == "coco"
+    }
+    return [None if name in with_pixels else "weak" for name in names]
 
 
 def class_table(chain: Chain, names: Sequence[str]) -> pd.DataFrame:

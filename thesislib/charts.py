@@ -1,10 +1,11 @@
-"""Charts of chapter 2 beyond its threshold curves: one hyper-parameter, single images, kinds of error.
+"""Charts beyond threshold curves: one hyper-parameter, rounds and epochs, single images, kinds of error.
 
-Thesis Fig. 2.4, 2.5 and 2.8. Colours are those of `figures`; means over seeds carry their 95 % interval. Nothing here
-corresponds to published code.
+Thesis Fig. 2.4, 2.5, 2.8 and 3.4, and the quantities behind Table 3.2. Colours are those of `figures`; means over
+seeds carry their 95 % interval. Nothing here corresponds to published code.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -12,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from thesislib import scores as score
-from thesislib.experiments import MIXUP_CAM, PLAIN_CAM, Sweep
+from thesislib.experiments import MIXUP_CAM, PLAIN_CAM, Row, Sweep
 from thesislib.failures import KINDS
 from thesislib.figures import INK, WIDTH, colours, plain
 from thesislib.scores import Measure, Scores
@@ -20,6 +21,10 @@ from thesislib.statistics import Interval, mean_interval
 
 KIND_COLOURS = dict(zip(KINDS, ("#56b4e9", "#0072b2", "#e69f00", "#cc79a7"), strict=True))
 HATCHES = ("", "//", "..", "xx")
+READINGS = (
+    ("fixed threshold", score.fixed_miou, "-", "o", -0.07),
+    ("oracle", score.oracle_miou, (0, (3, 2)), "^", 0.07),  # side by side, so that bars do not cover each other
+)
 
 
 def sensitivity(sweeps: Sequence[Sweep], train: Scores) -> Figure:
@@ -30,13 +35,9 @@ def sensitivity(sweeps: Sequence[Sweep], train: Scores) -> Figure:
     figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
     axes = figure.subplots(1, len(sweeps), sharey=True, squeeze=False)[0]
     shade = colours([PLAIN_CAM.name, MIXUP_CAM.name])
-    readings = (
-        ("fixed threshold", score.fixed_miou, "-", "o", -0.07),
-        ("oracle", score.oracle_miou, (0, (3, 2)), "^", 0.07),  # side by side, so that bars do not cover each other
-    )
     for axis, sweep in zip(axes, sweeps, strict=True):
         plain(axis)
-        for name, measure, dashes, marker, shift in readings:
+        for name, measure, dashes, marker, shift in READINGS:
             _level(axis, train[PLAIN_CAM.name], measure, shade[PLAIN_CAM.name], dashes)
             found = [mean_interval([measure(run) for run in train[row.name]]) for row in sweep.rows.values()]
             _with_bars(axis, found, shade[MIXUP_CAM.name], dashes, marker, name, shift)
@@ -47,6 +48,33 @@ def sensitivity(sweeps: Sequence[Sweep], train: Scores) -> Figure:
     axes[0].set_ylabel("mIoU on train, per cent", fontsize=9)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=8, frameon=False)
+    return figure
+
+
+def number_of_subcategories(sweep: Sweep, val: Scores, control: Row) -> Figure:
+    """Fig. 3.4: mIoU on val against K at the fixed and at the oracle threshold; the control row is a mark of its own.
+
+    The values stand at equal distances, as in the thesis; K = 1 is plain CAM.
+    """
+    figure = Figure(figsize=(WIDTH * 0.8, 3.6), layout="constrained")
+    axis = figure.subplots()
+    plain(axis)
+    shade = colours([PLAIN_CAM.name, "SC-CAM", control.name])
+    for name, measure, dashes, marker, shift in READINGS:
+        _level(axis, val[PLAIN_CAM.name], measure, shade[PLAIN_CAM.name], dashes)
+        found = [mean_interval([measure(run) for run in val[row.name]]) for row in sweep.rows.values()]
+        _with_bars(axis, found, shade["SC-CAM"], dashes, marker, f"SC-CAM, {name}", shift)
+        trained = mean_interval([measure(run) for run in val[control.name]])
+        _with_bars(axis, [trained], shade[control.name], "none", marker, f"{control.name}, {name}", shift - 1)
+    at = list(sweep.rows).index(sweep.default)
+    axis.axvspan(at - 0.3, at + 0.3, color=shade["SC-CAM"], alpha=0.08, linewidth=0)
+    axis.axvline(-0.5, color="#bbbbbb", linewidth=0.8)
+    values = [f"{value:g}" for value in sweep.rows]
+    axis.set_xticks(range(-1, len(values)), ["1, trained\n(control)", f"{values[0]}\n(plain CAM)", *values[1:]])
+    axis.set_xlim(-1.5, len(values) - 0.5)
+    axis.set_xlabel(f"K, sub-categories of each class ({sweep.text})", fontsize=9)
+    axis.set_ylabel("mIoU on val, per cent", fontsize=9)
+    figure.legend(loc="outside upper center", ncols=3, fontsize=8, frameon=False)
     return figure
 
 
@@ -67,6 +95,71 @@ def _with_bars(
         np.arange(len(found)) + shift, [each.mean for each in found], yerr=half, color=shade, linestyle=dashes,
         marker=marker, markersize=5, capsize=2, linewidth=1.4, elinewidth=0.9, label=name,
     )  # fmt: skip
+
+
+# --- Rounds and epochs (Table 3.2) ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of `against`.
+
+    Args:
+        name: in the legend.
+        points: value by position; a missing one leaves a gap.
+        colour: of the line.
+        dashes: Matplotlib line style.
+        marker: Matplotlib marker.
+        ringed: a position that is marked with a ring.
+    """
+
+    name: str
+    points: Mapping[int, Interval | None]
+    colour: str
+    dashes: object = "-"
+    marker: str = "o"
+    ringed: int | None = None
+
+
+def against(panels: Mapping[str, Sequence[Line]], across: str) -> Figure:
+    """Lines over rounds or epochs with their intervals as bars, one panel a quantity.
+
+    Args:
+        panels: lines by the label of the vertical axis.
+        across: label of the horizontal axes.
+    """
+    figure = Figure(figsize=(WIDTH * (0.62 if len(panels) == 1 else 1), 3.5), layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axis, (label, lines) in zip(axes, panels.items(), strict=True):
+        plain(axis)
+        for number, line in enumerate(lines):
+            _draw_line(axis, line, 0.08 * (number - (len(lines) - 1) / 2))
+        axis.set_xticks(sorted({at for line in lines for at in line.points}))
+        axis.set_xlabel(across, fontsize=9)
+        axis.set_ylabel(label, fontsize=9)
+        if len(lines) > 1:
+            axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=8, frameon=False)
+    return figure
+
+
+def _draw_line(axis: Axes, line: Line, shift: float) -> None:
+    """One line, `shift` of the least distance of two positions aside, so that bars do not cover each other."""
+    step = min(np.diff(sorted(line.points)), default=1)
+    seen = {at: each for at, each in line.points.items() if each is not None}
+    axis.errorbar(
+        [at + shift * step for at in seen], [each.mean for each in seen.values()],
+        yerr=[0 if each.n == 1 else each.high - each.mean for each in seen.values()],
+        color=line.colour, linestyle=line.dashes, marker=line.marker, markersize=5, capsize=2, linewidth=1.4,
+        elinewidth=0.9, label=line.name,
+    )  # fmt: skip
+    ringed = seen.get(line.ringed) if line.ringed is not None else None
+    if line.ringed is not None and ringed is not None:
+        axis.plot(
+            line.ringed + shift * step, ringed.mean, "o", markersize=9, markerfacecolor="none", markeredgecolor=INK
+        )
+
+
+# --- Single images and kinds of error (Fig. 2.4, 2.8) -----------------------------------------------------------------
 
 
 def changes(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from thesislib import doctor, engine, experiments, settings
+from thesislib import doctor, engine, experiments, parallel, settings
 from thesislib.settings import Machine, Preset, Settings, SettingsError
 from thesislib.stages import data
 from thesislib.store import StageFailed, Store
@@ -52,12 +52,18 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     sub = add("reproduce", reproduce, "compute everything, execute all notebooks, write the report")
-    sub.add_argument("--only", nargs="+", metavar="NOTEBOOK", help="these notebooks alone")
+    sub.add_argument(
+        "--only", nargs="+", metavar="NAME", help="these notebooks alone, or those with a table-3.2 or a fig-3.4"
+    )
     sub.add_argument("--scheduler", default=engine.LOCAL, help="address or scheduler file of a Dask cluster")
     sub.add_argument("--workers", type=int, help="local workers; default one per core")
     sub = add("run", run, "execute one notebook and render its report")
     sub.add_argument("notebook", help="its name, e.g. 21_response_maps")
     sub.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="parameters")
+    text = "compute one trained stage with its --set settings; under torchrun its processes share the training"
+    sub = add("stage", stage, text)
+    sub.add_argument("name", choices=list(experiments.TRAINED))
+    sub.add_argument("--seed", type=int, default=0, help="training seed")
     add("status", status, "what is computed, unfinished or failed")
     text = "delete unfinished artefacts and nothing else"
     sub = commands.add_parser("clean", help=text, description=text)
@@ -73,7 +79,8 @@ def reproduce(options: argparse.Namespace) -> int:
     from thesislib import reports
 
     chosen, machine, store = _context(options)
-    names = [reports.find_notebook(name, NOTEBOOKS).stem for name in options.only or experiments.NOTEBOOKS]
+    chosen_names = [experiments.notebook_of(name) for name in options.only or experiments.NOTEBOOKS]
+    names = list(dict.fromkeys(reports.find_notebook(name, NOTEBOOKS).stem for name in chosen_names))
     stages = experiments.stages_of(names, chosen, range(options.seeds), machine)
     todo = engine.missing(stages, store)
     print(f"{len(names)} notebooks, preset {options.preset}, {options.seeds} seeds: {len(todo)} stages to compute")
@@ -116,6 +123,20 @@ def run(options: argparse.Namespace) -> int:
         NOTEBOOKS,
     )
     return 1 if any(outcome.error for outcome in outcomes) else 0
+
+
+def stage(options: argparse.Namespace) -> int:
+    """Compute what a stage builds on, then the stage itself, with every process that `torchrun` started."""
+    parallel.start()
+    try:
+        chosen, machine, store = _context(options)
+        wanted = experiments.TRAINED[options.name](chosen.override({"seed": options.seed}), machine)
+        folder = parallel.compute(wanted, store, engine.in_order(wanted.inputs.values()))
+    finally:
+        parallel.stop()
+    if parallel.is_first():
+        print(folder)
+    return 0
 
 
 def status(options: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from thesislib.data.voc import DataError, VocDataset
 from thesislib.models.weights import load_weights
 from thesislib.settings import Machine, Settings
 from thesislib.stages import backbone as backbone_stage
+from thesislib.stages import segmentation as segmentation_stage
 from thesislib.stages.data import SPLITS
 
 NEEDED_GB = {"smoke": 1, "demo": 3, "voc2012": 120}
@@ -47,6 +48,9 @@ def examine(settings: Settings, machine: Machine, runs_dir: Path) -> Iterator[Fi
     if settings.data.source == "folder":
         weights = "--set backbone.weights=FILE: ilsvrc-cls_rna-a1_cls1000_ep-0001.params, links in the psa README"
         yield _attempt("ImageNet weights", lambda: _weights(settings), weights)
+    if settings.segmentation.init != "random":
+        advice = f"--set segmentation.weights=FILE: {segmentation_stage.INITIAL_WEIGHTS[settings.segmentation.init]}"
+        yield _attempt("DeepLab weights", lambda: _deeplab_weights(settings), advice)
 
 
 def _packages(what: str, modules: tuple[str, ...], advice: str) -> Finding:
@@ -93,3 +97,12 @@ def _weights(settings: Settings) -> str:
     backbone_stage.file_checksum(settings.backbone.weights)
     tensors = load_weights(backbone_stage.build(settings.backbone), settings.backbone.weights, heads=False)
     return f"{settings.backbone.weights}: {tensors} tensors"
+
+
+def _deeplab_weights(settings: Settings) -> str:
+    chosen = settings.segmentation
+    if not chosen.weights:
+        raise ValueError("no file given")
+    segmentation_stage.initial_checksum(chosen)
+    tensors = load_weights(segmentation_stage.build(chosen, num_classes=2), chosen.weights, heads=False)
+    return f"{chosen.init}, {chosen.weights}: {tensors} tensors"

@@ -6,8 +6,10 @@ machine without its library, so that the rest still runs.
 
 from collections.abc import Callable, Iterable, Sequence
 
+from thesislib import exploration
 from thesislib.crf import crf_available
 from thesislib.data.voc import VocDataset
+from thesislib.exploration import ROUNDS
 from thesislib.rows import (
     ALPHA,
     ALPHAS,
@@ -29,7 +31,7 @@ from thesislib.rows import (
     table_2_1,
 )
 from thesislib.settings import Machine, Settings
-from thesislib.stages import classifier, pseudo_masks, response_maps, segmentation
+from thesislib.stages import affinity, backbone, pseudo_masks, response_maps, segmentation, subcategories
 from thesislib.stages import data as data_stage
 from thesislib.store import Stage
 
@@ -67,7 +69,7 @@ def classifier_stages(
     settings: Settings, rows: Iterable[Row], seeds: Sequence[int], machine: Machine
 ) -> dict[tuple[str, int], Stage]:
     """The classifier of every row and training seed, by row name and seed."""
-    return _of_each(classifier.stage, settings, rows, seeds, machine)
+    return _of_each(subcategories.trained_stage, settings, rows, seeds, machine)
 
 
 def response_map_stages(
@@ -160,7 +162,11 @@ def chapter_2_sensitivity(settings: Settings, seeds: Sequence[int], machine: Mac
 
 def chapter_2_segmentation(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
     """What `23_segmentation` needs: all steps of plain CAM and Mixup-CAM, and the upper bound."""
-    rows = segmentation_rows(settings)
+    return _whole_chain(settings, segmentation_rows(settings), seeds, machine)
+
+
+def _whole_chain(settings: Settings, rows: list[Row], seeds: Sequence[int], machine: Machine) -> list[Stage]:
+    """Maps, refined maps, pseudo-masks and segmentation of every row, and the segmentation of the upper bound."""
     wanted = [
         response_map_stages(settings, rows, seeds, machine),
         refined_stages(settings, rows, seeds, machine),
@@ -171,14 +177,110 @@ def chapter_2_segmentation(settings: Settings, seeds: Sequence[int], machine: Ma
     return [stage for stages in wanted for stage in stages.values()]
 
 
+def cluster_stages(
+    settings: Settings, rounds: Iterable[int], seeds: Sequence[int], machine: Machine
+) -> dict[tuple[int, int], Stage]:
+    """The sub-category labels of every round (1 or later) and seed; those of round r come from the network before."""
+    return _of_rounds(subcategories.stage, settings, rounds, seeds, machine)
+
+
+def feature_stages(
+    settings: Settings, rounds: Iterable[int], seeds: Sequence[int], machine: Machine
+) -> dict[tuple[int, int], Stage]:
+    """The features of all training images under the network of every round (0 or later) and seed."""
+    return _of_rounds(subcategories.features_stage, settings, rounds, seeds, machine)
+
+
+def _of_rounds(
+    step: Callable[[Settings, Machine, str], Stage],
+    settings: Settings,
+    rounds: Iterable[int],
+    seeds: Sequence[int],
+    machine: Machine,
+) -> dict[tuple[int, int], Stage]:
+    rows = [Row(str(number), {"subcategories.round": number}) for number in rounds]
+    return {(int(name), seed): stage for (name, seed), stage in _of_each(step, settings, rows, seeds, machine).items()}
+
+
+def chapter_3_response_maps(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
+    """What `31_response_maps` needs: the maps of every row of Table 3.1, refined too, and the merged ones (A17)."""
+    rows = exploration.table_3_1(settings, generated=not machine.data_root)
+    maps = response_map_stages(settings, [*rows, exploration.merged()], seeds, machine)
+    return [*maps.values(), *refined_stages(settings, rows, seeds, machine).values()]
+
+
+def chapter_3_number(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
+    """What `32_number_of_subcategories` needs: the maps of every K, and of K = 1 with a second head."""
+    rows = [*exploration.figure_3_4(settings).rows.values(), exploration.trained_parent()]
+    return list(response_map_stages(settings, rows, seeds, machine).values())
+
+
+def chapter_3_rounds(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
+    """What `33_rounds` needs: the maps of every round and kept epoch, and what its clusters are measured on."""
+    rows = {row.name: row for row in (PLAIN_CAM, *exploration.checkpoints(settings).values())}
+    wanted = [
+        response_map_stages(settings, rows.values(), seeds, machine).values(),
+        _clusters(settings, seeds, machine),
+    ]
+    return [stage for stages in wanted for stage in stages]
+
+
+def chapter_3_clusters(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
+    """What `34_clusters` needs: clusters, features and the classifier of the last round."""
+    trained = classifier_stages(settings, [exploration.sc_cam()], seeds, machine)
+    return [*trained.values(), *_clusters(settings, seeds, machine)]
+
+
+def _clusters(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
+    """Features of every round, and the clusters found in them."""
+    features = feature_stages(settings, range(ROUNDS + 1), seeds, machine)
+    return [*features.values(), *cluster_stages(settings, range(1, ROUNDS + 2), seeds, machine).values()]
+
+
+def chapter_3_segmentation(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
+    """What `35_segmentation` needs: all steps of plain CAM and SC-CAM, and the upper bound."""
+    return _whole_chain(settings, exploration.segmentation_rows(settings), seeds, machine)
+
+
 NOTEBOOKS = {
     "00_quickstart": quickstart,
     "01_data": data,
     "21_response_maps": chapter_2_response_maps,
     "22_sensitivity": chapter_2_sensitivity,
     "23_segmentation": chapter_2_segmentation,
+    "31_response_maps": chapter_3_response_maps,
+    "32_number_of_subcategories": chapter_3_number,
+    "33_rounds": chapter_3_rounds,
+    "34_clusters": chapter_3_clusters,
+    "35_segmentation": chapter_3_segmentation,
 }
 """The notebooks and what each needs computed, so that `thesis reproduce` can do it beforehand and in parallel."""
+
+RESULTS = {
+    "21_response_maps": ("table-2.1", "fig-2.1", "fig-2.2", "fig-2.3", "fig-2.4", "fig-2.6"),
+    "22_sensitivity": ("fig-2.5",),
+    "23_segmentation": ("table-2.2", "table-2.3", "fig-2.7", "fig-2.8"),
+    "31_response_maps": ("table-3.1", "fig-3.1", "fig-3.2", "fig-3.3"),
+    "32_number_of_subcategories": ("fig-3.4",),
+    "33_rounds": ("table-3.2",),
+    "34_clusters": ("fig-3.5", "fig-3.6", "fig-3.9", "fig-3.10", "fig-3.11"),
+    "35_segmentation": ("table-3.3", "table-3.4", "fig-3.7", "fig-3.8", "fig-3.12", "fig-3.13"),
+}
+"""The tables and figures of the thesis that each notebook holds."""
+
+
+def notebook_of(result: str) -> str:
+    """The notebook that holds a table or figure such as `table-3.2`; other names are returned as they are."""
+    return next((name for name, held in RESULTS.items() if result.lower() in held), result)
+
+
+TRAINED = {
+    "backbone": lambda settings, machine: backbone.stage(settings, machine),
+    "classifier": subcategories.trained_stage,
+    "affinity": affinity.stage,
+    "segmenter": segmentation.segmenter_stage,
+}
+"""The stages that train a network, which several GPUs can share."""
 
 
 def stages_of(names: Iterable[str], settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:

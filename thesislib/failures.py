@@ -1,4 +1,4 @@
-"""Where a segmentation is wrong: along boundaries, in thin parts, in objects that are missed, in the background.
+"""Where a segmentation is wrong: along boundaries, in thin parts, between objects, in objects missed, in background.
 
 Thesis Fig. 2.8 and 3.8 show failures and name their causes; this module counts them. Nothing here corresponds to
 published code. Every wrong pixel counts as exactly one kind of error, so the kinds add up to all of them.
@@ -13,8 +13,10 @@ from scipy.ndimage import distance_transform_edt
 
 KINDS = ("boundary", "missed", "background response", "confused")
 """Wrong in the band along a boundary; elsewhere an object called background, the reverse, or another object."""
-COUNTS = (*KINDS, "band", "interior", "thin", "thin wrong", "thick", "thick wrong")
+COUNTS = (*KINDS, "band", "interior", "thin", "thin wrong", "thick", "thick wrong", "between", "between wrong")
 """What `count_errors` counts: `band` and `interior` are all scored pixels, `thin` and `thick` all objects."""
+PLACES = {"thin wrong": "thin parts", "between wrong": "two objects"}
+"""Counts of wrong pixels in one kind of place, which are also of one of `KINDS`, and what the place is called."""
 
 
 class Regions(NamedTuple):
@@ -24,15 +26,17 @@ class Regions(NamedTuple):
         scored: neither ignored nor outside the classes.
         band: within a distance of a pixel with another label.
         thin: of an object, and in a part of it that is narrow.
+        between: of an object, and within the same distance of an object of another class.
     """
 
     scored: Bool[np.ndarray, "h w"]
     band: Bool[np.ndarray, "h w"]
     thin: Bool[np.ndarray, "h w"]
+    between: Bool[np.ndarray, "h w"]
 
 
 def regions(truth: Integer[np.ndarray, "h w"], num_classes: int, width: float) -> Regions:
-    """Boundary band and thin parts of one truth.
+    """Boundary band, thin parts, and places between two objects of one truth.
 
     A part of an object is thin where no disc of radius `width` that lies within the object reaches (morphological
     opening). Ignored pixels are a label of their own, as VOC draws them along boundaries.
@@ -47,7 +51,8 @@ def regions(truth: Integer[np.ndarray, "h w"], num_classes: int, width: float) -
     """
     if not width > 0:
         raise ValueError(f"the width of the boundary band must be positive, got {width} pixels")
-    band, thin = np.zeros(truth.shape, bool), np.zeros(truth.shape, bool)
+    band, thin, between = (np.zeros(truth.shape, bool) for _ in range(3))
+    objects = (truth > 0) & (truth < num_classes)
     for label in np.unique(truth):
         inside = truth == label
         if not inside.all():
@@ -55,12 +60,13 @@ def regions(truth: Integer[np.ndarray, "h w"], num_classes: int, width: float) -
             band |= inside & (depth <= width)
             if 0 < label < num_classes:
                 thin |= inside & ~_within(depth > width, width)
+                between |= inside & _within(objects & ~inside, width)
     scored = (truth >= 0) & (truth < num_classes)
-    return Regions(scored, band & scored, thin)
+    return Regions(scored, band & scored, thin, between)
 
 
 def _within(core: Bool[np.ndarray, "h w"], width: float) -> Bool[np.ndarray, "h w"]:
-    """Pixels within `width` of the core."""
+    """Pixels within `width` of the core; none without a core."""
     return distance_transform_edt(~core) <= width if core.any() else core
 
 
@@ -92,6 +98,8 @@ def count_errors(
         wrong & where.thin,
         thick,
         wrong & thick,
+        where.between,
+        wrong & where.between,
     ]
     return np.array([pixels.sum() for pixels in found], np.int64)
 
@@ -103,12 +111,15 @@ def rates(counts: Int64[np.ndarray, " k"]) -> dict[str, float]:
     """
     of = dict(zip(COUNTS, counts.astype(float), strict=True))
     total, wrong = of["band"] + of["interior"], sum(of[kind] for kind in KINDS)
+    objects = of["thin"] + of["thick"]
     pairs = {"all": (wrong, total)} | {kind: (of[kind], total) for kind in KINDS}
     pairs |= {
         "in the band": (of["boundary"], of["band"]),
         "inside": (wrong - of["boundary"], of["interior"]),
         "thin parts": (of["thin wrong"], of["thin"]),
         "other parts": (of["thick wrong"], of["thick"]),
+        "between objects": (of["between wrong"], of["between"]),
+        "not between": (of["thin wrong"] + of["thick wrong"] - of["between wrong"], objects - of["between"]),
     }
     return {name: 100 * part / whole if whole else float("nan") for name, (part, whole) in pairs.items()}
 
@@ -118,7 +129,7 @@ def worst(counts: Iterable[Int64[np.ndarray, " k"]], kind: str, number: int) -> 
 
     Args:
         counts: one of `count_errors` an image.
-        kind: one of `KINDS`, or `thin wrong`.
+        kind: one of `KINDS` or `PLACES`.
         number: of images at most; images without such a pixel are left out.
     """
     table = np.stack(list(counts))

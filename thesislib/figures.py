@@ -1,6 +1,6 @@
-"""Charts of results: threshold curves, the method's diagram, class counts; one colour a method everywhere.
+"""Charts of results: threshold curves, class counts; one colour a method everywhere.
 
-Thesis Fig. 2.2 and the quantities behind Table 2.1. Figures are Matplotlib objects without global state. Colours are
+The quantities behind Tables 2.1 and 3.1. Figures are Matplotlib objects without global state. Colours are
 told apart by the colour-blind and, where lines cross, by their dashes. Nothing here corresponds to published code.
 """
 
@@ -8,10 +8,9 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from thesislib import metrics
 from thesislib.statistics import mean_interval
@@ -28,10 +27,15 @@ METHODS = {
     "Mixup-CAM, written form": "#d98fb0",
     "Mixup-CAM, floored form": "#d98fb0",
     "SC-CAM": "#e07b00",
+    "SC-CAM, merged maps": "#a63700",
+    "random sub-labels": "#7830bf",
+    "K = 1, trained": "#401028",
+    "true sub-types": "#9dd962",
+    "CAM, schedule of the rounds": "#bfaca3",
     "Mixup-CAM + SC-CAM": "#009e73",
     "truth": "#000000",
 }
-SOLID = tuple(METHODS)[:5]  # the rows of Table 2.1; control rows are dashed
+SOLID = (*tuple(METHODS)[:5], "SC-CAM")  # the rows of Tables 2.1 and 3.1; control rows are dashed
 OTHERS = ("#a0307a", "#5e3a1a", "#d8c400")  # rows of the user's own
 
 
@@ -108,88 +112,6 @@ def class_chart(names: Sequence[str], images: Int[np.ndarray, " c"], together: I
         ink = "white" if count > dark else INK
         right.text(column, row, str(count), ha="center", va="center", fontsize=8, color=ink)
     return figure
-
-
-# --- The diagram of the method (Fig. 2.2) -----------------------------------------------------------------------------
-
-
-def method_diagram(
-    shapes: Mapping[str, tuple[int, ...]],
-    first: UInt8[np.ndarray, "h w 3"],
-    second: UInt8[np.ndarray, "h w 3"],
-    *,
-    share: float = 0.7,
-    network: str = "ResNet-38",
-) -> Figure:
-    """Fig. 2.2 with the tensor shapes of a real forward pass and two real images, mixed.
-
-    Args:
-        shapes: of `image`, `features`, `pooled`, `head`, `logits` and `response` for one image.
-        first: an image.
-        second: the one it is mixed with, of the same size.
-        share: of the first image, lambda of eq. 2.2.
-        network: name of the backbone, in the box of E.
-    """
-    figure = Figure(figsize=(WIDTH, WIDTH / 2))
-    canvas = figure.add_axes((0, 0, 1, 1), xlim=(0, 100), ylim=(0, 50))
-    canvas.set_axis_off()
-    size = {name: " × ".join(map(str, shape)) for name, shape in shapes.items()}
-    mixed = (share * first.astype(float) + (1 - share) * second).astype(np.uint8)
-    _picture(canvas, first, (7, 38), "$x_a$")
-    _picture(canvas, second, (7, 15), "$x_b$")
-    _picture(canvas, mixed, (21, 26.5), "$x'$ (2.2)", f"$\\lambda$ = {share:g}\n{size['image']}")
-    boxes = {
-        "E": ((36, 26.5), (12, 13), f"$E$\n{network}", "network"),
-        "f": ((53.5, 26.5), (17, 8), f"$f$\n{size['features']}", "tensor"),
-        "pooled": ((53.5, 42), (17, 8), f"$\\bar{{f}}$ = GAP($f$)\n{size['pooled']}", "tensor"),
-        "head": ((72.5, 26.5), (13, 8), f"$\\Theta^p$\n{size['head']}", "network"),
-        "z": ((72.5, 42), (13, 8), f"$z$\n{size['logits']}", "tensor"),
-        "M": ((72.5, 10), (15, 8), f"$M$ (2.1)\n{size['response']}", "tensor"),
-        "cls": ((92, 45.5), (15, 7), "$L_{cls}(z, y')$", "loss"),
-        "ent": ((92, 35.5), (15, 7), "$L_{ent}(z)$ (2.3)", "loss"),
-        "con": ((92, 10), (15, 7), "$L_{con}(M)$ (2.4)", "loss"),
-    }
-    for centre, extent, text, kind in boxes.values():
-        _box(canvas, centre, extent, text, kind)
-    for start, end in (
-        ((12.5, 36), (15.5, 30)),
-        ((12.5, 17), (15.5, 23)),
-        ((26.5, 26.5), (30, 26.5)),
-        ((42, 26.5), (45, 26.5)),
-        ((53.5, 30.5), (53.5, 38)),
-        ((62, 42), (66, 42)),
-        ((72.5, 30.5), (72.5, 38)),
-        ((53.5, 22.5), (65, 10)),
-        ((72.5, 22.5), (72.5, 14)),
-        ((79, 43), (84.5, 45)),
-        ((79, 41), (84.5, 36.5)),
-        ((80, 10), (84.5, 10)),
-    ):
-        canvas.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=9, color=INK, linewidth=0.9))
-    total = "$L = L_{cls} + \\lambda_{ent} L_{ent} + \\lambda_{con} L_{con}$  (2.5)"
-    canvas.text(30, 3, total, ha="center", va="center", fontsize=11, color=INK)
-    return figure
-
-
-FILLS = {"tensor": "#eef1f4", "network": "#ffffff", "loss": "#dceaf7"}
-
-
-def _box(canvas: Axes, centre: tuple[float, float], extent: tuple[float, float], text: str, kind: str) -> None:
-    corner = (centre[0] - extent[0] / 2, centre[1] - extent[1] / 2)
-    style = "round,pad=0,rounding_size=1" if kind != "tensor" else "square,pad=0"
-    canvas.add_patch(FancyBboxPatch(corner, *extent, boxstyle=style, facecolor=FILLS[kind], edgecolor=INK))
-    canvas.text(*centre, text, ha="center", va="center", fontsize=9, color=INK, linespacing=1.4)
-
-
-def _picture(
-    canvas: Axes, picture: UInt8[np.ndarray, "h w 3"], centre: tuple[float, float], above: str, below: str = ""
-) -> None:
-    half = 5.5
-    left, bottom = centre[0] - half, centre[1] - half
-    canvas.imshow(picture, extent=(left, left + 2 * half, bottom, bottom + 2 * half), aspect="auto", zorder=2)
-    canvas.text(centre[0], bottom + 2 * half + 0.8, above, ha="center", va="bottom", fontsize=9, color=INK)
-    canvas.text(centre[0], bottom - 0.8, below, ha="center", va="top", fontsize=9, color=INK)
-    canvas.set(xlim=(0, 100), ylim=(0, 50))
 
 
 def plain(axis: Axes) -> None:

@@ -46,6 +46,20 @@ def table_2_1() -> pd.DataFrame:
     return table("table_2_1").set_index("method")[["cam", "cam_refined"]]
 
 
+def table_3_1() -> pd.DataFrame:
+    """Table 3.1: mIoU of the response maps and of the refined ones on VOC train and val, by method.
+
+    Columns `train_cam`, `train_cam_rw`, `val_cam`, `val_cam_rw`.
+    """
+    columns = ["train_cam", "train_cam_rw", "val_cam", "val_cam_rw"]
+    return table("table_3_1").set_index("method")[columns]
+
+
+def figure_3_4() -> dict[int, float]:
+    """The points of Fig. 3.4 whose values are known: mIoU of the response maps on VOC val by K."""
+    return {point["x"]: point["y"] for point in results()["figures_with_numbers"]["fig_3_4"]["known_points"]}
+
+
 def figure_2_5(panel: str) -> dict[float, float]:
     """The points of one panel of Fig. 2.5 whose values are known: mIoU on VOC train by the hyper-parameter.
 

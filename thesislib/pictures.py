@@ -116,16 +116,22 @@ def compare(shown: Sequence[Example], background: float, *, across: int = 1, lab
         if with_truth:
             line.append(None if example.truth is None else Panel(colorize(example.truth)))
         for method, maps in example.maps.items():
-            strongest = maps.amax(dim=0).numpy()
+            line.append(map_panel(example, method, background, shade[method]))
             labels = cam.label_map(maps, background).numpy()
-            title = ""
-            if example.truth is not None:
-                counts = confusion(example.truth, maps, background)
-                title = f"IoU {image_iou({'image_confusion': counts[None]})[0]:.0f}"
-            line.append(Panel(overlay(example.image, strongest), title, shade[method], strongest, background))
             line += [Panel(colorize(labels), frame=shade[method])] if label_maps else []
         lines.append(line)
     return grid(side_by_side(lines, across), headings * across, per_group=len(headings), colour_bar=True)
+
+
+def map_panel(example: Example, method: str, background: float, frame: str) -> Panel:
+    """The map of one method as `compare` shows it, in a frame of that colour."""
+    maps = example.maps[method]
+    strongest = maps.amax(dim=0).numpy()
+    title = ""
+    if example.truth is not None:
+        counts = confusion(example.truth, maps, background)
+        title = f"IoU {image_iou({'image_confusion': counts[None]})[0]:.0f}"
+    return Panel(overlay(example.image, strongest), title, frame, strongest, background)
 
 
 def scales(

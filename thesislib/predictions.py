@@ -1,4 +1,4 @@
-"""Predicted masks beside image and truth, and where they are wrong (Fig. 2.7 and 2.8 of the thesis).
+"""Predicted masks beside image and truth, and where they are wrong (Fig. 2.7, 2.8, 3.7, 3.8, 3.12 and 3.13).
 
 Masks have the VOC palette; a picture of errors shows each kind in one colour over the greyed image. Nothing here
 corresponds to published code.
@@ -18,7 +18,8 @@ from thesislib import scores as score
 from thesislib.charts import KIND_COLOURS
 from thesislib.data.voc import VocDataset, colorize, read_mask
 from thesislib.figures import colours
-from thesislib.pictures import Example, Panel, add_legend, grid, side_by_side
+from thesislib.pictures import Example, Panel, add_legend, examples, grid, map_panel, side_by_side
+from thesislib.statistics import Interval
 from thesislib.tables import over_seeds
 
 THIN_COLOUR = "#d62728"
@@ -81,6 +82,14 @@ def error_table(found: Mapping[tuple[str, int], Int64[np.ndarray, "n k"]]) -> pd
     return pd.DataFrame.from_dict(lines, orient="index", dtype=object).rename_axis("trained on masks of")
 
 
+def rate_difference(
+    found: Mapping[tuple[str, int], Int64[np.ndarray, "n k"]], row: str, rate: str, other: str
+) -> Interval | None:
+    """By how many points one of `failures.rates` of a row is above another, seed by seed; None where one is missing."""
+    differences = [each[rate] - each[other] for each in _rates(found)[row]]
+    return over_seeds(differences)
+
+
 def part_table(folders: Mapping[tuple[str, int], Path], images: VocDataset) -> pd.DataFrame:
     """Share of the pixels of each known part that get their class; for generated images, which know their parts."""
     shares: dict[str, list[list[float]]] = {}
@@ -103,7 +112,7 @@ def part_table(folders: Mapping[tuple[str, int], Path], images: VocDataset) -> p
 
 
 def compare(images: VocDataset, chosen: Sequence[int], folders: Mapping[str, Path], *, across: int = 1) -> Figure:
-    """Fig. 2.7: image, truth and the prediction of each method, above it the IoU of the image's objects.
+    """Fig. 2.7, 3.7, 3.13: image, truth and the prediction of each method, above it the IoU of the image's objects.
 
     Args:
         images: with truth.
@@ -114,24 +123,55 @@ def compare(images: VocDataset, chosen: Sequence[int], folders: Mapping[str, Pat
     shade = colours(folders)
     lines: list[list[Panel | None]] = []
     for i in chosen:
-        truth = images.mask(i)
-        line: list[Panel | None] = [Panel(images.image(i), title(images, i)), Panel(colorize(truth))]
-        for method, folder in folders.items():
-            predicted = read(folder, images, i)
-            line.append(Panel(colorize(predicted), f"IoU {object_iou(truth, predicted, images):.0f}", shade[method]))
+        line: list[Panel | None] = [Panel(images.image(i), title(images, i)), Panel(colorize(images.mask(i)))]
+        line += [_prediction(images, i, folder, shade[method]) for method, folder in folders.items()]
         lines.append(line)
     headings = ["image", "truth", *folders]
     return grid(side_by_side(lines, across), headings * across, per_group=len(headings))
 
 
-def failure_sheet(
-    images: VocDataset, chosen: Mapping[str, Sequence[int]], folder: Path, share: float, *, across: int = 2
+def maps_and_masks(
+    images: VocDataset,
+    chosen: Sequence[int],
+    maps: Mapping[str, Path],
+    masks: Mapping[str, Path],
+    background: float,
 ) -> Figure:
-    """Fig. 2.8: image, truth, prediction and its errors by kind, for the images chosen for each kind.
+    """Fig. 3.12: image, truth, and for each method its response map and its prediction, each with its IoU.
 
     Args:
         images: with truth.
-        chosen: positions by kind, one of `failures.KINDS` or `thin wrong`.
+        chosen: positions.
+        maps: folders of stage `response_maps`, by method.
+        masks: folders of predicted masks, by method.
+        background: the fixed threshold of the maps.
+    """
+    shade = colours(masks)
+    lines: list[list[Panel | None]] = []
+    for i, example in zip(chosen, examples(images, chosen, maps), strict=True):
+        line: list[Panel | None] = [Panel(example.image, example.title), Panel(colorize(images.mask(i)))]
+        for method, folder in masks.items():
+            line.append(map_panel(example, method, background, shade[method]))
+            line.append(_prediction(images, i, folder, shade[method]))
+        lines.append(line)
+    headings = ["image", "truth", *(f"{method}, {what}" for method in masks for what in ("map", "mask"))]
+    return grid(lines, headings, colour_bar=True)
+
+
+def _prediction(images: VocDataset, i: int, folder: Path, frame: str) -> Panel:
+    predicted = read(folder, images, i)
+    iou = object_iou(images.mask(i), predicted, len(images.classes))
+    return Panel(colorize(predicted), f"IoU {iou:.0f}", frame)
+
+
+def failure_sheet(
+    images: VocDataset, chosen: Mapping[str, Sequence[int]], folder: Path, share: float, *, across: int = 2
+) -> Figure:
+    """Fig. 2.8, 3.8: image, truth, prediction and its errors by kind, for the images chosen for each kind.
+
+    Args:
+        images: with truth.
+        chosen: positions by kind, one of `failures.KINDS` or `failures.PLACES`.
         folder: of predicted masks.
         share: as in `errors`.
         across: images side by side.
@@ -143,7 +183,7 @@ def failure_sheet(
             where = failures.regions(truth, len(images.classes) + 1, band_width(images, i, share))
             lines.append(
                 [
-                    Panel(images.image(i), "thin parts" if kind == "thin wrong" else kind),
+                    Panel(images.image(i), failures.PLACES.get(kind, kind)),
                     Panel(colorize(truth), title(images, i)),
                     Panel(colorize(predicted)),
                     Panel(error_picture(images.image(i), truth, predicted, where)),
@@ -190,9 +230,14 @@ def title(images: VocDataset, i: int) -> str:
     return ", ".join(images.classes[c] for c in np.flatnonzero(images.labels[i]))
 
 
-def object_iou(truth: UInt8[np.ndarray, "h w"], predicted: UInt8[np.ndarray, "h w"], images: VocDataset) -> float:
-    """IoU in per cent, mean over the object classes of the image; NaN without an object."""
-    matrix = metrics.ConfusionMatrix(len(images.classes) + 1)
+def object_iou(truth: UInt8[np.ndarray, "h w"], predicted: UInt8[np.ndarray, "h w"], num_classes: int) -> float:
+    """IoU in per cent, mean over the object classes of the image; NaN without an object.
+
+    Args:
+        truth, predicted: label maps of one image.
+        num_classes: without background.
+    """
+    matrix = metrics.ConfusionMatrix(num_classes + 1)
     matrix.update(truth, predicted)
     return float(score.image_iou({"image_confusion": matrix.counts[None]})[0])
 

@@ -1,4 +1,4 @@
-"""A few images step by step: what `00_quickstart` and the diagram of Fig. 2.2 show.
+"""A few images step by step: what `00_quickstart` and the diagrams of Fig. 2.2 and 3.2 show.
 
 Thesis section 2.3, equation 2.1. Nothing here is trained or stored; the published counterpart is `infer_cls.py` of
 jiwoon-ahn/psa.
@@ -32,9 +32,9 @@ def load_classifier(settings: Settings, folder: Path, num_classes: int, machine:
     return classifier.load(job, settings.backbone, settings.classifier, num_classes).to(machine.torch_device)
 
 
-def untrained_classifier(settings: Settings, num_classes: int) -> CamClassifier:
+def untrained_classifier(settings: Settings, num_classes: int, num_subcategories: int = 0) -> CamClassifier:
     """A classifier of these settings with initial weights: right in its shapes, in nothing else."""
-    return CamClassifier(backbone.build(settings.backbone), num_classes).eval()
+    return CamClassifier(backbone.build(settings.backbone), num_classes, num_subcategories).eval()
 
 
 def describe(settings: Settings) -> str:
@@ -53,12 +53,18 @@ def square(image: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray, "s
 
 
 def forward_shapes(model: CamClassifier, image: UInt8[np.ndarray, "h w 3"]) -> dict[str, tuple[int, ...]]:
-    """Tensor shapes of one image on its way through the classifier (Fig. 2.2), without the batch."""
+    """Tensor shapes of one image on its way through the classifier (Fig. 2.2, 3.2), without the batch.
+
+    `sub_head` and `sub_logits` are there where the classifier has sub-categories.
+    """
     batch, features, output = _forward(model, image)
     tensors = {"image": batch, "features": features, "pooled": output.pooled}
     tensors |= {"logits": output.logits, "response": output.response}
+    if output.sub_logits is not None:
+        tensors["sub_logits"] = output.sub_logits
     shapes = {name: tuple(tensor.shape[1:]) for name, tensor in tensors.items()}
-    return shapes | {"head": tuple(model.fc8.weight.shape[:2])}
+    heads = {"head": model.fc8, "sub_head": model.fc8_sub}
+    return shapes | {name: tuple(head.weight.shape[:2]) for name, head in heads.items() if head is not None}
 
 
 def shape_table(shapes: Mapping[str, tuple[int, ...]]) -> pd.DataFrame:

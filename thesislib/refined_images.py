@@ -15,12 +15,12 @@ from jaxtyping import Float, Float64
 from thesislib import cam
 from thesislib import scores as score
 from thesislib.data.voc import VocDataset
-from thesislib.experiments import MIXUP_CAM, PLAIN_CAM
 from thesislib.pairs import source_shape
+from thesislib.rows import PLAIN_CAM
 from thesislib.scores import Run, Scores
 from thesislib.stages import response_maps
 from thesislib.statistics import Interval, paired_difference
-from thesislib.tables import over_seeds
+from thesislib.tables import Printed, over_seeds
 
 THIRDS = ("weakest third", "middle third", "strongest third")
 
@@ -29,7 +29,7 @@ class Changes(NamedTuple):
     """Of every image of one seed, NaN where an image has no object.
 
     Attributes:
-        iou: change of IoU from plain CAM to Mixup-CAM before refinement, points.
+        iou: change of IoU from one row to another before refinement, points.
         refined: the same after refinement.
         variation: change of the coefficient of variation of the map inside the objects, per cent.
     """
@@ -39,8 +39,8 @@ class Changes(NamedTuple):
     variation: Float64[np.ndarray, " n"]
 
 
-def changes(maps: Scores, refined: Scores, row: str = MIXUP_CAM.name, reference: str = PLAIN_CAM.name) -> list[Changes]:
-    """Differences of two rows image by image, one entry a seed."""
+def changes(maps: Scores, refined: Scores, row: str, reference: str = PLAIN_CAM.name) -> list[Changes]:
+    """Differences of `row` to `reference` image by image, one entry a seed."""
     runs = zip(maps[row], maps[reference], refined[row], refined[reference], strict=True)
     return [
         Changes(
@@ -68,9 +68,9 @@ def correlation(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float
     return float(np.corrcoef(x[seen], y[seen])[0, 1])
 
 
-def figure_2_4(maps: Scores, refined: Scores) -> dict[str, Interval | None]:
+def figure_2_4(maps: Scores, refined: Scores, row: str, reference: str = PLAIN_CAM.name) -> dict[str, Interval | None]:
     """The numbers behind Fig. 2.4, means over seeds: slopes, and how well the evenness of a map predicts."""
-    found = changes(maps, refined)
+    found = changes(maps, refined, row, reference)
     answers = {
         "slope of the refined change on the change of the map": [slope(each.iou, each.refined) for each in found],
         "correlation of the two changes": [correlation(each.iou, each.refined) for each in found],
@@ -78,9 +78,9 @@ def figure_2_4(maps: Scores, refined: Scores) -> dict[str, Interval | None]:
             correlation(each.variation, each.refined) for each in found
         ],
     }
-    for row in (PLAIN_CAM.name, MIXUP_CAM.name):
-        pairs = zip(maps[row], refined[row], strict=True)
-        answers[f"{row}: correlation of variation with what refinement adds"] = [
+    for name in (reference, row):
+        pairs = zip(maps[name], refined[name], strict=True)
+        answers[f"{name}: correlation of variation with what refinement adds"] = [
             correlation(run["uniformity"], score.image_iou(walked) - score.image_iou(run)) for run, walked in pairs
         ]
     return {name: over_seeds(of_seeds) for name, of_seeds in answers.items()}
@@ -196,51 +196,57 @@ def share_of_sources(height: int, width: int) -> float:
     return rows * columns / (height * width)
 
 
-# --- Table 2.1, refined column ----------------------------------------------------------------------------------------
+# --- Tables 2.1 and 3.1, refined columns ------------------------------------------------------------------------------
 
 
-def table_2_1(maps: Scores, refined: Mapping[str, Scores], printed: Mapping[str, float | None]) -> pd.DataFrame:
-    """The refined column: mIoU on train before and after the walk, what it adds, and mIoU on val.
+def refined_columns(
+    rows: Sequence[str], maps: Mapping[str, Scores], refined: Mapping[str, Scores], printed: Mapping[str, Printed]
+) -> pd.DataFrame:
+    """The refined columns: for each split mIoU before and after the walk, and what it adds.
 
     Args:
-        maps: response maps on train.
-        refined: by split; empty where refinement was not run, which the cells then say.
-        printed: the thesis' refined value of each row, None for rows that it does not have.
+        rows: their names.
+        maps: response maps by split.
+        refined: the same; empty where refinement was not run, which the cells then say.
+        printed: the thesis' refined values by split, where it has them.
     """
-    lines = {}
-    for row, runs in maps.items():
-        before = [score.fixed_miou(run) for run in runs]
-        line: dict[str, object] = {"CAM train": over_seeds(before)}
-        if refined:
-            after = [score.fixed_miou(run) for run in refined["train"][row]]
-            line |= {
-                "refined train": over_seeds(after),
-                "refinement adds": over_seeds((np.array(after) - before).tolist()),
-                "refined val": over_seeds([score.fixed_miou(run) for run in refined["val"][row]]),
-            }
-        else:
-            line |= dict.fromkeys(("refined train", "refinement adds", "refined val"), "not run")
-        lines[row] = line | {"thesis, refined, VOC train": printed[row]}
+    lines: dict[str, dict[str, object]] = {row: {} for row in rows}
+    for row, line in lines.items():
+        for split, scores in maps.items():
+            before = [score.fixed_miou(run) for run in scores[row]]
+            line[f"CAM {split}"] = over_seeds(before)
+            if refined:
+                after = [score.fixed_miou(run) for run in refined[split][row]]
+                line[f"refined {split}"] = over_seeds(after)
+                line[f"adds, {split}"] = over_seeds(np.subtract(after, before).tolist())
+            else:
+                line |= dict.fromkeys((f"refined {split}", f"adds, {split}"), "not run")
+            if split in printed:
+                line[f"thesis, refined, VOC {split}"] = printed[split].get(row)
     return pd.DataFrame.from_dict(lines, orient="index").astype(object).rename_axis("method")
 
 
-def baselines(published: pd.DataFrame, thesis: float, maps: Scores, refined: Mapping[str, Scores]) -> pd.DataFrame:
-    """S8: plain CAM as published twice and as measured here, and how far Mixup-CAM is above each after refinement.
+def baselines(
+    published: pd.DataFrame, row: str, thesis: float, maps: Scores, refined: Mapping[str, Scores]
+) -> pd.DataFrame:
+    """S8: plain CAM as published twice and as measured here, and how far a row is above each after refinement.
 
     Args:
         published: `paper.baselines()`.
-        thesis: the printed refined mIoU of Mixup-CAM on VOC train.
-        maps, refined: as `table_2_1`; `maps` on train.
+        row: the method of the thesis.
+        thesis: its printed refined mIoU on VOC train.
+        maps: response maps on train.
+        refined: by split; empty where refinement was not run, which the cells then say.
     """
     frame = published[["train_cam", "train_refined", "val_refined"]].astype(object)
     frame.columns = pd.Index(["CAM train", "refined train", "refined val"])
-    frame["Mixup-CAM refined above it"] = [thesis - value for value in frame["refined train"]]
+    frame[f"{row} refined above it"] = [thesis - value for value in frame["refined train"]]
     ours: list[object] = [over_seeds([score.fixed_miou(run) for run in maps[PLAIN_CAM.name]])]
     if refined:
         plain = {split: [score.fixed_miou(run) for run in of[PLAIN_CAM.name]] for split, of in refined.items()}
-        mixed = [score.fixed_miou(run) for run in refined["train"][MIXUP_CAM.name]]
+        method = [score.fixed_miou(run) for run in refined["train"][row]]
         ours += [over_seeds(plain["train"]), over_seeds(plain["val"])]
-        ours += [over_seeds((np.array(mixed) - plain["train"]).tolist())]
+        ours += [over_seeds(np.subtract(method, plain["train"]).tolist())]
     else:
         ours += ["not run"] * 3
     measured = pd.DataFrame([ours], index=["plain CAM, measured here"], columns=frame.columns, dtype=object)

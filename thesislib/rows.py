@@ -60,7 +60,7 @@ def table_2_1(
         SettingsError: a row's name is taken, `classifier.weights` names a file where the rows must be trained, or the
             settings already have a regulariser.
     """
-    _check_plain(settings)
+    check_plain(settings)
     _check_trained(settings, "Table 2.1")
     other = _other_form(settings)
     full = regularisers(alpha, lambda_ent, lambda_con)
@@ -73,11 +73,15 @@ def table_2_1(
         Row("both terms, no mixup", regularisers(0, lambda_ent, lambda_con), control=True),
         Row(f"Mixup-CAM, {other} form", full | {"classifier.concentration_form": other}, control=True),
     ]
-    return rows + _rows_of_the_user(extra_rows, rows)
+    return rows + rows_of_the_user(extra_rows, rows)
 
 
-def _rows_of_the_user(extra_rows: Mapping[str, dict[str, Any]] | None, rows: Sequence[Row]) -> list[Row]:
-    """Rows beside `rows`, each the plain classifier with the given settings."""
+def rows_of_the_user(extra_rows: Mapping[str, dict[str, Any]] | None, rows: Sequence[Row]) -> list[Row]:
+    """Rows beside `rows`, each the plain classifier with the given settings.
+
+    Raises:
+        SettingsError: a name is taken by one of `rows`, or a row has no settings.
+    """
     found = []
     for name, overrides in (extra_rows or {}).items():
         if name in {row.name for row in rows}:
@@ -117,13 +121,17 @@ def claims_of_table_2_1(rows: Sequence[Row]) -> list[Claim]:
     ]
 
 
-def _check_plain(settings: Settings) -> None:
-    """Rows state all three regularisers, so one that is set beside them would silently have no effect."""
-    for name in regularisers():
+def check_plain(settings: Settings) -> None:
+    """Rows state all regularisers and their round, so one that is set beside them would silently have no effect.
+
+    Raises:
+        SettingsError: the settings have a regulariser of chapter 2, or a round of chapter 3.
+    """
+    for name in (*regularisers(), "subcategories.round"):
         if attrgetter(name)(settings):
             raise SettingsError(
                 f"{name} is what the rows of the tables differ in: leave it at 0 and give the notebook's own parameter "
-                "(alpha, lambda_ent, lambda_con), or a row of your own in extra_rows"
+                "(alpha, lambda_ent, lambda_con, rounds), or a row of your own in extra_rows"
             )
 
 
@@ -138,7 +146,7 @@ def _other_form(settings: Settings) -> str:
 
 def quickstart_rows(settings: Settings) -> list[Row]:
     """Plain CAM and Mixup-CAM; plain CAM alone where a trained classifier is given."""
-    _check_plain(settings)
+    check_plain(settings)
     return [PLAIN_CAM] if settings.classifier.weights else [PLAIN_CAM, MIXUP_CAM]
 
 
@@ -191,7 +199,7 @@ def figure_2_5(
     Raises:
         SettingsError: the settings already have a regulariser, or train no classifier.
     """
-    _check_plain(settings)
+    check_plain(settings)
     _check_trained(settings, "Fig. 2.5")
 
     def of_alpha(value: float) -> dict[str, Any]:
@@ -236,16 +244,46 @@ def _sweep(
 SUPERVISED = Row("fully supervised", {"segmentation.supervision": "truth"}, control=True)
 
 
-def segmentation_rows(settings: Settings, extra_rows: Mapping[str, dict[str, Any]] | None = None) -> list[Row]:
-    """Plain CAM, Mixup-CAM, the latter with pseudo-masks of the random walk alone (S24), and the user's own.
+def segmentation_rows(
+    settings: Settings, extra_rows: Mapping[str, dict[str, Any]] | None = None, *, coco_weights: str = ""
+) -> list[Row]:
+    """The rows of our Tables 2.2 and 2.3, as `chain_rows` makes them of Mixup-CAM.
 
     Raises:
         SettingsError: as `table_2_1`.
     """
-    _check_plain(settings)
+    check_plain(settings)
     _check_trained(settings, "The tables of segmentation")
-    without_crf = Row(
-        "Mixup-CAM, masks without CRF", MIXUP_CAM.overrides | {"segmentation.pseudo_mask": "rw"}, control=True
-    )
-    rows = [PLAIN_CAM, MIXUP_CAM, without_crf]
-    return rows + _rows_of_the_user(extra_rows, [*rows, SUPERVISED])
+    return chain_rows(MIXUP_CAM, extra_rows, coco_weights)
+
+
+def chain_rows(ours: Row, extra_rows: Mapping[str, dict[str, Any]] | None = None, coco_weights: str = "") -> list[Row]:
+    """Plain CAM, a method, the latter with pseudo-masks of the random walk alone (S24), and the user's own.
+
+    Args:
+        ours: the method of the chapter.
+        extra_rows: settings by the name of the row.
+        coco_weights: file of MS-COCO weights in deeplab-pytorch's layout; adds ours with DeepLab from them (A22).
+
+    Raises:
+        SettingsError: the name of an extra row is taken, or it has no settings.
+    """
+    rows = [PLAIN_CAM, ours, _changed(ours, without_crf(ours), {"segmentation.pseudo_mask": "rw"})]
+    if coco_weights:
+        start = {"init": "coco", "weights": coco_weights, "layout": "caffe"}
+        rows.append(_changed(ours, from_coco(ours), {f"segmentation.{name}": value for name, value in start.items()}))
+    return rows + rows_of_the_user(extra_rows, [*rows, SUPERVISED])
+
+
+def without_crf(row: Row) -> str:
+    """Name of the row whose pseudo-masks are those of the random walk alone."""
+    return f"{row.name}, masks without CRF"
+
+
+def from_coco(row: Row) -> str:
+    """Name of the row whose DeepLab starts from MS-COCO weights."""
+    return f"{row.name}, from COCO weights"
+
+
+def _changed(row: Row, name: str, overrides: dict[str, Any]) -> Row:
+    return Row(name, row.overrides | overrides, control=True)

@@ -131,6 +131,38 @@ class ClassifierSettings(OptimiserSettings):
     lambda_extra: float = Field(0, ge=0)
 
 
+class SubcategorySettings(_Frozen):
+    """Sub-category exploration, chapter 3 (SC-CAM script.sh, train_cls.py, create_pseudo_label.py)."""
+
+    round: int = Field(0, ge=0, le=50, description="0: the plain classifier; r: trained with labels from round r - 1")
+    k: int = Field(10, ge=1, le=200, description="K, clusters of each class")
+    weight: float = Field(5, ge=0, le=100, description="lambda of eq. 3.3")
+    labels: Literal["clusters", "random", "parent", "true", "none"] = Field(
+        "clusters",
+        description="controls: clusters shuffled within each class, the classes themselves (K = 1), the sub-types of "
+        "generated objects, no second head",
+    )
+    init: Literal["initial", "previous"] = Field("initial", description="A13: weights that a round starts from")
+    crop: int = Field(224, ge=16, description="S6: side of the training crop in rounds 1 and later, pixels")
+    epochs: int = Field(61, ge=1, description="S6: length of the schedule of each round")
+    used: tuple[Count, ...] = Field(
+        (31, 41, 51), description="S6: epochs after which rounds 1, 2, ... are taken; empty: at the end"
+    )
+    checkpoints: tuple[Count, ...] = Field((1, 11, 21, 31, 41, 51, 61), description="S7: epochs that are reported")
+    grid: tuple[Annotated[int, Field(ge=1, le=200)], ...] = Field((1, 5, 10, 20, 50), description="K of Fig. 3.4")
+
+    @model_validator(mode="after")
+    def _epochs_exist(self) -> Self:
+        if beyond := [epoch for epoch in (*self.used, *self.checkpoints) if epoch > self.epochs]:
+            raise ValueError(f"used and checkpoints must not exceed epochs ({self.epochs}), got {beyond}")
+        return self
+
+    @property
+    def used_epoch(self) -> int:
+        """The epoch after which the classifier of this round is taken; rounds beyond the list take its last."""
+        return (self.used or (self.epochs,))[min(self.round, len(self.used)) - 1]
+
+
 class CamSettings(_Frozen):
     """Multi-scale response maps and their scoring."""
 
@@ -138,7 +170,8 @@ class CamSettings(_Frozen):
     flip: StrictBool = True
     background: float = Field(0.15, ge=0, le=1, description="A16: fixed background threshold")
     splits: tuple[Split, ...] = Field(("train", "val"), min_length=1, description="where maps are computed and scored")
-    batch_size: int = Field(1, ge=1, description="images of one size per forward pass")
+    head: Literal["parent", "merged"] = Field("parent", description="A17: maps of classes, or merged sub-categories")
+    epoch: int = Field(0, ge=0, description="one of subcategories.checkpoints; 0: the classifier that is used")
 
 
 class AffinitySettings(OptimiserSettings):
@@ -172,8 +205,13 @@ class SegmentationSettings(OptimiserSettings):
     epochs: int = Field(19, ge=1, description="19 epochs of 1058 steps for the published 20,000 steps")
     supervision: Literal["pseudo", "truth"] = Field("pseudo", description="masks to train on; truth: the upper bound")
     pseudo_mask: Literal["rw_crf", "rw"] = Field("rw_crf", description="S24, A19: random walk with or without CRF")
-    weights: str = Field("", description="A22: file with initial ResNet-101 weights; empty: random")
-    layout: Literal["torchvision", "caffe"] = Field("torchvision", description="where a bottleneck has its stride")
+    init: Literal["imagenet", "coco", "random"] = Field(
+        "imagenet", description="A22: what the ResNet-101 was trained on before; coco: pixel labels of MS-COCO"
+    )
+    weights: str = Field("", description="A22: the file of these initial weights; empty only where init is random")
+    layout: Literal["torchvision", "caffe"] = Field(
+        "torchvision", description="where a bottleneck has its stride; torchvision or deeplab-pytorch, as the file is"
+    )
     blocks: tuple[Count, Count, Count, Count] = (3, 4, 23, 3)
     width: float = Field(1.0, gt=0, le=1)
     stride: Literal[4, 8] = 8
@@ -196,6 +234,7 @@ class Settings(_Frozen):
     pretext: PretextSettings = PretextSettings()
     backbone: BackboneSettings = BackboneSettings()
     classifier: ClassifierSettings = ClassifierSettings()
+    subcategories: SubcategorySettings = SubcategorySettings()
     cam: CamSettings = CamSettings()
     affinity: AffinitySettings = AffinitySettings()
     crf: CrfSettings = CrfSettings()
@@ -226,13 +265,18 @@ class Machine(_Frozen):
     Attributes:
         data_root: folder in VOC layout; empty: the generated demo data.
         device: `auto`, `cpu` or `cuda`; default the environment variable THESIS_DEVICE.
+        precision: `fp32` or `bf16` (autocast in training); default THESIS_PRECISION, else fp32.
         data_workers: processes that load training images or run the CRF; default THESIS_DATA_WORKERS.
+        batch_pixels: pixels of the images of one size that go through a network together outside training, at least
+            one image; default THESIS_BATCH_PIXELS, else eight images of the demo or one of VOC.
         checkpoint_seconds: least time between checkpoints of a training; default THESIS_CHECKPOINT_SECONDS.
     """
 
     data_root: str = ""
     device: Literal["auto", "cpu", "cuda"] = _from_environment("THESIS_DEVICE", "auto")
+    precision: Literal["fp32", "bf16"] = _from_environment("THESIS_PRECISION", "fp32")
     data_workers: Annotated[int, Field(ge=0)] = _from_environment("THESIS_DATA_WORKERS", 0)
+    batch_pixels: Annotated[int, Field(ge=1)] = _from_environment("THESIS_BATCH_PIXELS", 2**15)
     checkpoint_seconds: Annotated[float, Field(ge=0)] = _from_environment("THESIS_CHECKPOINT_SECONDS", 10)
 
     @property
@@ -270,7 +314,12 @@ _DEMO: dict[str, Any] = {
     "classifier.augmentation.crop": 48,
     "classifier.augmentation.jitter": (0.2, 0.2, 0.2, 0),
     "classifier.concentration_form": "floored",
-    "cam.batch_size": 8,
+    "subcategories.k": 5,  # 11 images a cluster; VOC has 27 in its smallest class with K = 10
+    "subcategories.crop": 48,
+    "subcategories.epochs": 14,
+    "subcategories.used": (),
+    "subcategories.checkpoints": (5, 10, 14),
+    "subcategories.grid": (1, 2, 5, 10, 16),
     "affinity.split": "train",
     "affinity.epochs": 12,
     "affinity.log2_steps": 5,  # as far, relative to a map of 16 cells, as 2^8 steps on VOC's 47 cells
@@ -291,6 +340,7 @@ _DEMO: dict[str, Any] = {
     "segmentation.accumulate": 1,
     "segmentation.update_interval": 1,
     "segmentation.epochs": 8,
+    "segmentation.init": "random",  # no ImageNet here: nothing is downloaded, and no published file is this small
     "segmentation.blocks": (1, 1, 1, 1),
     "segmentation.width": 1 / 16,
     "segmentation.stride": 4,
@@ -309,6 +359,10 @@ _SMOKE = _DEMO | {
     "pretext.epochs": 1,
     "classifier.epochs": 2,
     "classifier.batch_size": 4,
+    "subcategories.k": 2,
+    "subcategories.epochs": 2,
+    "subcategories.checkpoints": (1, 2),
+    "subcategories.grid": (1, 2, 3),
     "cam.scales": (1, 0.5),
     "affinity.batch_size": 4,
     "affinity.epochs": 1,

@@ -1,7 +1,8 @@
-"""Scores of response maps over rows and seeds as pandas tables, and what became of the claims of Table 2.1.
+"""Scores of response maps over rows and seeds as pandas tables, and what became of the claims of Tables 2.1 and 3.1.
 
-Thesis Table 2.1 (CAM column) and section 2.4.2. One row a method; a cell is the mean over seeds with its 95 %
-interval, in per cent, or missing where a score does not exist. Nothing here corresponds to published code.
+Thesis Tables 2.1 and 3.1 (CAM columns), sections 2.4.2 and 3.4.2. One row a method; a cell is the mean over seeds
+with its 95 % interval, in per cent, or missing where a score does not exist. Nothing here corresponds to published
+code.
 """
 
 from collections import Counter
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from thesislib import metrics, paper
+from thesislib import metrics
 from thesislib import scores as score
 from thesislib.data.voc import VocDataset
 from thesislib.experiments import Claim, Row
@@ -23,6 +24,8 @@ from thesislib.statistics import VERDICTS, Interval, mean_interval, paired_diffe
 READINGS = ("train, fixed", "train, oracle", "val, threshold of train")
 """Ways to read a difference: threshold fixed in advance; chosen by the truth; chosen on train and applied to val."""
 SIGNS = {"holds": "✓", "opposite": "✗", "undecided": "?"}
+Printed = Mapping[str, float | None]
+"""What the thesis prints, by row name; None for a row that it does not have."""
 PART_COLUMNS = [f"{part}, {way}" for way in ("fixed", "oracle") for part in metrics.PARTS]
 
 
@@ -37,19 +40,26 @@ def table(scores: Scores, measures: Mapping[str, Measure]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(cells, orient="index", columns=list(measures), dtype=object).rename_axis("method")
 
 
+def printed_values(rows: Sequence[Row], column: pd.Series) -> dict[str, float | None]:
+    """A column of a printed table by the names of our rows, None for the rows that the thesis does not have."""
+    return {row.name: None if row.printed is None else float(column[row.printed]) for row in rows}
+
+
 def row_settings(rows: Sequence[Row], settings: Settings) -> pd.DataFrame:
     """The settings in which the rows differ, one column a setting."""
-    names = dict.fromkeys(name for row in rows for name in row.overrides)
-    columns = [name.removeprefix("classifier.") for name in names]
-    cells = {row.name: [attrgetter(name)(settings.override(row.overrides)) for name in names] for row in rows}
-    return pd.DataFrame.from_dict(cells, orient="index", columns=columns, dtype=object).rename_axis("method")
+    columns = {}
+    for name in dict.fromkeys(name for row in rows for name in row.overrides):
+        values = {row.name: attrgetter(name)(settings.override(row.overrides)) for row in rows}
+        if any(value != values[rows[0].name] for value in values.values()):
+            columns[name.removeprefix("classifier.").removeprefix("subcategories.")] = values
+    return pd.DataFrame(columns, dtype=object).rename_axis("method")
 
 
-def fixed_threshold(train: Scores, val: Scores, rows: Sequence[Row]) -> pd.DataFrame:
-    """Table 2.1 at the fixed threshold: mIoU on both splits, and the printed value where the thesis has the row."""
+def fixed_threshold(train: Scores, val: Scores, printed: Mapping[str, Printed]) -> pd.DataFrame:
+    """Table 2.1 or 3.1 at the fixed threshold: mIoU on both splits, and columns of printed values by their heading."""
     frame = table(train, {"mIoU train": score.fixed_miou}).join(table(val, {"mIoU val": score.fixed_miou}))
-    printed = paper.table_2_1()["cam"]
-    frame["thesis, VOC train"] = [None if row.printed is None else printed[row.printed] for row in rows]
+    for heading, values in printed.items():
+        frame[heading] = pd.Series([values.get(row) for row in frame.index], index=frame.index, dtype=object)
     return frame
 
 
@@ -165,21 +175,28 @@ def readings(claim: Claim, train: Scores, val: Scores) -> dict[str, Interval]:
     return {way: paired_difference(v[row], v[reference]) for way, v in zip(READINGS, values, strict=True)}
 
 
-def other_readings(claim: Claim, train: Scores, val: Scores) -> str:
+def other_readings(claim: Claim, train: Scores, val: Scores, printed: Printed) -> str:
     """In words: the printed difference, and what the readings other than the first say."""
-    printed = printed_difference(claim)
-    said = [] if printed is None else [f"thesis {printed:+.1f}"]
-    for way, difference in list(readings(claim, train, val).items())[1:]:
-        said.append(f"{way} {round(difference.mean, 1) + 0:+.1f} {verdict(difference)}")
+    difference = printed_difference(claim, printed)
+    said = [] if difference is None else [f"thesis {difference:+.1f}"]
+    for way, found in list(readings(claim, train, val).items())[1:]:
+        said.append(f"{way} {round(found.mean, 1) + 0:+.1f} {verdict(found)}")
     return "; ".join(said).replace("-", "−") + "."
 
 
-def printed_difference(claim: Claim) -> float | None:
-    """The difference that Table 2.1 prints for a claim, None where a control row takes part."""
-    printed = paper.table_2_1()["cam"]
-    if claim.row.printed is None or claim.reference.printed is None:
-        return None
-    return float(printed[claim.row.printed] - printed[claim.reference.printed])
+def printed_difference(claim: Claim, printed: Printed) -> float | None:
+    """The difference that the thesis prints for a claim, None where a row takes part that it does not have."""
+    row, reference = printed.get(claim.row.name), printed.get(claim.reference.name)
+    return None if row is None or reference is None else row - reference
+
+
+def in_words(printed: float | None) -> str:
+    """A printed difference as a remark, empty where there is none.
+
+    >>> in_words(-0.4)
+    'Thesis −0.4.'
+    """
+    return "" if printed is None else f"Thesis {printed:+.1f}.".replace("-", "−")
 
 
 def tally(questions: Sequence[Claim], train: Scores, val: Scores) -> str:
@@ -192,12 +209,17 @@ def tally(questions: Sequence[Claim], train: Scores, val: Scores) -> str:
     return f"The thesis' {len(own)} claims, by reading. " + "; ".join(said) + "."
 
 
-def claims(questions: Sequence[Claim], train: Scores, val: Scores) -> pd.DataFrame:
+def claims(questions: Sequence[Claim], train: Scores, val: Scores, printed: Printed) -> pd.DataFrame:
     """Each claim as row > row: the printed difference, ours in each reading, and their verdicts as `SIGNS`."""
     lines = {}
     for claim in questions:
         found = readings(claim, train, val)
         verdicts = " ".join(SIGNS[verdict(difference)] for difference in found.values())
-        line = {"thesis, VOC train": printed_difference(claim), **found, "verdicts": verdicts}
-        lines[f"{claim.row.name} > {claim.reference.name}"] = line
+        line = {"thesis, VOC train": printed_difference(claim, printed), **found, "verdicts": verdicts}
+        lines[versus(claim)] = line
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("difference")
+
+
+def versus(claim: Claim) -> str:
+    """The rows of a claim, the one that should be higher first."""
+    return f"{claim.row.name} > {claim.reference.name}"

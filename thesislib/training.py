@@ -13,7 +13,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,11 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from thesislib import parallel
+from thesislib.models.classifier import parameter_groups
+from thesislib.models.weights import save_weights
 from thesislib.settings import OptimiserSettings
-from thesislib.store import CHECKPOINT, Progress
+from thesislib.store import CHECKPOINT, Job, Progress
 
 POLY_POWER = 0.9
 ONE_CYCLE_WARMUP = 0.3
@@ -79,9 +82,11 @@ def learning_rate_factor(schedule: str, step: int, total: int) -> float:
     return end + (start - end) / 2 * (1 + math.cos(math.pi * min(position, 1.0)))
 
 
-def build_optimiser(groups: ParameterGroups, settings: OptimiserSettings) -> torch.optim.Optimizer:
+def build_optimiser(
+    groups: ParameterGroups, settings: OptimiserSettings, *, fused: bool = False
+) -> torch.optim.Optimizer:
     """SGD, Adam or AdamW over parameter groups that may carry their own `lr` and `weight_decay`."""
-    common: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    common: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "fused": fused}
     if settings.optimiser == "sgd":
         optimiser: torch.optim.Optimizer = torch.optim.SGD(groups, momentum=settings.momentum, **common)
     elif settings.optimiser == "adam":
@@ -95,7 +100,10 @@ def build_optimiser(groups: ParameterGroups, settings: OptimiserSettings) -> tor
 
 @dataclass(frozen=True)
 class Batches:
-    """Batches of a dataset whose items are addressed by (epoch, index); incomplete last batches are dropped."""
+    """Batches of a dataset whose items are addressed by (epoch, index); incomplete last batches are dropped.
+
+    Each process gets its own of the `parts` of every batch (see `parallel`); a single one gets all.
+    """
 
     dataset: Dataset
     size: int
@@ -103,6 +111,7 @@ class Batches:
     epochs: int
     seed: int
     workers: int = 0
+    parts: int = 1
 
     def __post_init__(self) -> None:
         if self.size < self.batch_size:
@@ -126,7 +135,8 @@ class Batches:
             first = start % self.per_epoch if epoch == start // self.per_epoch else 0
             for step in range(first, self.per_epoch):
                 chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
-                yield [(epoch, int(index)) for index in chosen]
+                parts = np.split(chosen, self.parts)
+                yield [(epoch, int(index)) for _, part in parallel.own_parts(parts) for index in part]
 
     def starting_at(self, step: int) -> Iterator[Any]:
         """Collated batches from `step` to the end."""
@@ -134,6 +144,7 @@ class Batches:
             self.dataset,
             batch_sampler=list(self._addresses(step)),
             num_workers=self.workers,
+            pin_memory=torch.cuda.is_available(),
             generator=torch.Generator().manual_seed(0),
         )
         return iter(loader)
@@ -148,7 +159,9 @@ def train(
     folder: Path,
     *,
     device: str = "cpu",
+    precision: str = "fp32",
     checkpoint_seconds: float = 60,
+    kept: Mapping[int, Path] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, list[float]]:
     """Train `model` in place and return the value of each loss term at each step.
@@ -157,28 +170,38 @@ def train(
         groups: parameter groups for the optimiser.
         objective: `objective(model, batch, rng)` returns the weighted loss terms; their sum is minimised.
         folder: where the checkpoint is written, and looked for; the last one, of the end, stays there.
+        precision: `fp32`, or `bf16` for autocast; weights and their updates are fp32 in both.
         checkpoint_seconds: least time between checkpoints.
+        kept: files for the weights after these numbers of epochs.
 
     Raises:
         NonFiniteLoss: with the step; the last checkpoint stays, so that the run can be inspected.
     """
+    gpu = device.startswith("cuda")
     model.to(device)
-    optimiser = build_optimiser(groups, settings)
-    step, history = _resume(folder / CHECKPOINT, model, optimiser)
+    if gpu:
+        model.to(memory_format=torch.channels_last)  # on a CPU its backward pass crashed with torch 2.13 and 2.15
+    optimiser = build_optimiser(groups, settings, fused=gpu)
+    step, history = _resume(parallel.of_first(folder) / CHECKPOINT, model, optimiser)
     model.train()
+    parallel.check(model, settings.accumulate)
+    own = [number for number, _ in parallel.own_parts(range(settings.accumulate))]
     saved = time.monotonic()
     for batch in batches.starting_at(step):
-        torch.manual_seed(int(generator(batches.seed, DROPOUT, step).integers(2**62)))
         for group in optimiser.param_groups:
             held = step - step % settings.update_interval
             group["lr"] = group["base_lr"] * learning_rate_factor(settings.schedule, held, batches.total)
         optimiser.zero_grad(set_to_none=True)
-        with memory_advice("batch_size or augmentation.crop of this stage, or raise its accumulate"):
-            parts = [
-                _backward(model, part, objective, generator(batches.seed, MIXING, step), settings.accumulate)
-                for part in _split(batch, settings.accumulate, device)
-            ]
-        terms = {name: sum(part[name] for part in parts) for name in parts[0]}
+        with (
+            memory_advice("batch_size or augmentation.crop of this stage, or raise its accumulate"),
+            torch.autocast("cuda" if gpu else "cpu", torch.bfloat16, enabled=precision == "bf16"),
+        ):
+            parts = []
+            for number, part in zip(own, _split(batch, len(own), device), strict=True):
+                _seed_dropout(batches.seed, step, number)
+                mixing = generator(batches.seed, MIXING, step)
+                parts.append(_backward(model, part, objective, mixing, settings.accumulate))
+        terms = parallel.add_up(model, {name: sum(part[name] for part in parts) for name in parts[0]})
         loss = sum(terms.values())
         if not math.isfinite(loss):
             values = ", ".join(f"{name} {term:g}" for name, term in terms.items())
@@ -192,11 +215,60 @@ def train(
             history.setdefault(name, []).append(term)
         if progress:
             progress(step, batches.total, f"loss {loss:.3f}")
+        if not step % batches.per_epoch and (file := (kept or {}).get(step // batches.per_epoch)):
+            save_weights(model, file)
         if time.monotonic() - saved >= checkpoint_seconds or step == batches.total:
             _save(folder / CHECKPOINT, model, optimiser, step, history)
             saved = time.monotonic()
     model.eval()
     return history
+
+
+def train_stage(
+    job: Job,
+    model: nn.Module,
+    dataset: Dataset,
+    size: int,
+    objective: Objective,
+    settings: OptimiserSettings,
+    seed: int,
+    *,
+    kept: Mapping[int, Path] | None = None,
+) -> dict[str, list[float]]:
+    """`train` for a stage: the published parameter groups, checkpoints in the stage's folder, on the stage's machine.
+
+    Args:
+        job: of the stage.
+        model, objective, kept: see `train`.
+        dataset: of `size` images, addressed by (epoch, index).
+        settings: of the stage.
+        seed: of order, augmentation, mixing and dropout.
+    """
+    machine = job.machine
+    batches = Batches(
+        dataset, size, settings.batch_size, settings.epochs, seed, machine.data_workers, settings.accumulate
+    )
+    groups = parameter_groups(
+        model, settings.learning_rate, settings.weight_decay, new_layer_factor=settings.new_layer_factor
+    )
+    return train(
+        model,
+        groups,
+        objective,
+        batches,
+        settings,
+        job.folder,
+        device=machine.torch_device,
+        precision=machine.precision,
+        checkpoint_seconds=machine.checkpoint_seconds,
+        kept=kept,
+        progress=job.progress,
+    )
+
+
+def _seed_dropout(seed: int, step: int, part: int) -> None:
+    """Each part of a batch has a dropout of its own, whichever process it is on."""
+    torch.manual_seed(int(generator(seed, DROPOUT, step, *([part] if part else [])).integers(2**62)))
 
 
 def _kept(folder: Path) -> str:
@@ -207,7 +279,7 @@ def _kept(folder: Path) -> str:
 def _split(batch: Sequence[Tensor], parts: int, device: str) -> Iterator[list[Tensor]]:
     """The batch on the device, in equal parts."""
     for tensors in zip(*(tensor.chunk(parts) for tensor in batch), strict=True):
-        yield [tensor.to(device) for tensor in tensors]
+        yield [tensor.to(device, non_blocking=True) for tensor in tensors]
 
 
 def _backward(

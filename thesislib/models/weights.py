@@ -106,6 +106,16 @@ def load_weights(model: nn.Module, path: str | Path, *, heads: bool = True) -> i
     return sum(not _is_counter(name) for name in tensors)
 
 
+def num_outputs(path: str | Path, head: str) -> int:
+    """Outputs of a bias-free head (`fc8`, `fc8_sub`) in the weight file of a classifier, 0 where it lacks that head.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_weights`.
+    """
+    tensors = _read(_existing(path), nn.Identity())
+    return len(tensors.get(f"{head}.weight", ()))
+
+
 def save_weights(model: nn.Module, path: str | Path) -> None:
     """Write all tensors of a model as safetensors; the file appears under its name only when it is whole."""
     path = Path(path)

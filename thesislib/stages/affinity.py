@@ -21,7 +21,6 @@ from thesislib.crf import PSA, CrfParams, dense_crf
 from thesislib.data.transforms import Augmentation, augment, draw_geometry
 from thesislib.data.voc import VocDataset
 from thesislib.models.affinitynet import AffinityNet
-from thesislib.models.classifier import parameter_groups
 from thesislib.models.weights import load_weights, save_weights
 from thesislib.pairs import pair_labels
 from thesislib.refinement import affinity_labels_of_crop, affinity_loss, background_score
@@ -89,23 +88,7 @@ def compute(job: Job, backbone: BackboneSettings, affinity: AffinitySettings, se
     model = build(backbone, seed)
     load_weights(model.backbone, job.inputs["backbone"] / backbone_stage.WEIGHTS)
     dataset = _LabelledCrops(images, job.inputs["labels"] / SCORES, affinity, model.stride, seed)
-    batches = training.Batches(
-        dataset, len(images), affinity.batch_size, affinity.epochs, seed, job.machine.data_workers
-    )
-    groups = parameter_groups(
-        model, affinity.learning_rate, affinity.weight_decay, new_layer_factor=affinity.new_layer_factor
-    )
-    history = training.train(
-        model,
-        groups,
-        _objective,
-        batches,
-        affinity,
-        job.folder,
-        device=job.machine.torch_device,
-        checkpoint_seconds=job.machine.checkpoint_seconds,
-        progress=job.progress,
-    )
+    history = training.train_stage(job, model, dataset, len(images), _objective, affinity, seed)
     save_weights(model, job.folder / WEIGHTS)
     np.savez(job.folder / "history.npz", affinity=np.asarray(history["affinity"], np.float32))
 

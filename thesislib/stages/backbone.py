@@ -19,7 +19,6 @@ from thesislib import training
 from thesislib.data.demo import pretext_images
 from thesislib.data.scenes import HUES, SHAPES, TEXTURES
 from thesislib.data.transforms import to_tensor
-from thesislib.models.classifier import parameter_groups
 from thesislib.models.resnet38 import BasicBlock, BottleneckBlock, ResNet38
 from thesislib.models.weights import load_weights, save_weights
 from thesislib.settings import BackboneSettings, Machine, PretextSettings, Settings, SettingsError
@@ -104,19 +103,8 @@ def compute_pretext(job: Job, backbone: BackboneSettings, pretext: PretextSettin
     _start_as_identity(network)
     model = PretextNetwork(network)
     dataset = _PretextImages(pretext)
-    batches = training.Batches(dataset, pretext.images, pretext.batch_size, pretext.epochs, pretext.data_seed)
-    groups = parameter_groups(model, pretext.learning_rate, pretext.weight_decay, new_layer_factor=1.0)
-    training.train(
-        model,
-        groups,
-        _pretext_objective,
-        batches,
-        pretext,
-        job.folder,
-        device=job.machine.torch_device,
-        checkpoint_seconds=job.machine.checkpoint_seconds,
-        progress=job.progress,
-    )
+    one_rate = pretext.model_copy(update={"new_layer_factor": 1.0})  # all layers are new
+    training.train_stage(job, model, dataset, pretext.images, _pretext_objective, one_rate, pretext.data_seed)
     accuracy = _accuracy(model.cpu(), dataset)
     (job.folder / "accuracy.json").write_text(json.dumps(accuracy, indent=1))
     save_weights(model.backbone, job.folder / WEIGHTS)

@@ -7,6 +7,8 @@ that bad input is found before anything is trained.
 import functools
 import json
 import shutil
+from collections import defaultdict
+from collections.abc import Iterable
 
 from thesislib.data.checks import check, fingerprint
 from thesislib.data.demo import DemoData, write_demo
@@ -62,6 +64,18 @@ def compute_folder(job: Job, fingerprint: str) -> None:
 def open_split(job: Job, split: str, *, cache: bool = False) -> VocDataset:
     """A split of the data that `job` builds on."""
     return VocDataset(job.machine.data_root or job.inputs["data"] / FOLDER, split, cache=cache)
+
+
+def batches_of_one_size(images: VocDataset, indices: Iterable[int], batch_pixels: int) -> list[list[int]]:
+    """`indices` in batches of images of the same height and width with at most `batch_pixels` pixels, or of one."""
+    by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for i in indices:
+        by_size[images.size(i)].append(i)
+    batches = []
+    for (height, width), group in by_size.items():
+        together = max(1, batch_pixels // (height * width))
+        batches += [group[at : at + together] for at in range(0, len(group), together)]
+    return batches
 
 
 @functools.lru_cache(maxsize=8)

@@ -2,15 +2,17 @@
 
 Thesis 2.3.3 and 3.3.3, the CAM + RW columns of Tables 2.1 and 3.1. Published code: `infer_aff.py` of jiwoon-ahn/psa.
 A mask is the arg-max of the refined scores, after a dense CRF (A19, A20) or without it (S24).
+Images of one size walk together, which changes no result beyond rounding.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from thesislib import metrics
 from thesislib.crf import PSA, dense_crf
@@ -23,7 +25,8 @@ from thesislib.settings import AffinitySettings, BackboneSettings, CrfSettings, 
 from thesislib.stages import affinity as affinity_stage
 from thesislib.stages import data as data_stage
 from thesislib.stages import response_maps
-from thesislib.store import Job, Stage, without_file
+from thesislib.store import Job, Progress, Stage, without_file
+from thesislib.training import memory_advice
 
 VERSION = 1
 REFINED = "refined"
@@ -54,38 +57,61 @@ def compute_refined(job: Job, backbone: BackboneSettings, affinity: AffinitySett
     model = affinity_stage.build(backbone)
     load_weights(model, job.inputs["affinity"] / affinity_stage.WEIGHTS)
     model.eval().to(job.machine.torch_device)
-    (job.folder / REFINED).mkdir(exist_ok=True)
+    folder = job.folder / REFINED
+    folder.mkdir(exist_ok=True)
     scores: dict[str, np.ndarray] = {}
     for split in splits:
         images = data_stage.open_split(job, split)
-        for i, name in enumerate(images.ids):
-            target = job.folder / REFINED / f"{name}.npz"
-            if not target.is_file():
-                classes, maps = affinity_stage.present_maps(job.inputs[f"maps of {split}"] / response_maps.MAPS, name)
-                refined = refine(model, images.image(i), background_score(maps, affinity.walk_alpha), affinity)
-                unfinished = target.with_suffix(".writing")
-                with unfinished.open("wb") as file:
-                    np.savez(file, classes=classes, scores=refined.numpy())
-                unfinished.replace(target)
-            job.progress(i + 1, len(images), split)
-        predict = partial(_refined_labels, job.folder / REFINED, images)
+        maps = job.inputs[f"maps of {split}"] / response_maps.MAPS
+        with memory_advice("THESIS_BATCH_PIXELS"):
+            write_refined(model, images, maps, affinity, folder, job.machine.batch_pixels, job.progress)
+        predict = partial(_refined_labels, folder, images)
         scores |= {f"{split}/{name}": counts for name, counts in score_labels(images, predict).items()}
     np.savez(job.folder / SCORES, **scores)  # type: ignore[arg-type]
 
 
+def write_refined(
+    model: AffinityNet,
+    images: VocDataset,
+    maps: Path,
+    settings: AffinitySettings,
+    folder: Path,
+    batch_pixels: int,
+    progress: Progress,
+) -> None:
+    """The `<id>.npz` that `folder` lacks, from the response maps in the folder `maps`."""
+    todo = [i for i, name in enumerate(images.ids) if not (folder / f"{name}.npz").is_file()]
+    done = len(images) - len(todo)
+    for batch in data_stage.batches_of_one_size(images, todo, batch_pixels):
+        found = [affinity_stage.present_maps(maps, images.ids[i]) for i in batch]
+        scores = [background_score(present, settings.walk_alpha) for _, present in found]
+        refined = refine(model, [images.image(i) for i in batch], scores, settings)
+        for i, (classes, _), walked in zip(batch, found, refined, strict=True):
+            unfinished = folder / f"{images.ids[i]}.writing"
+            with unfinished.open("wb") as file:
+                np.savez(file, classes=classes, scores=walked.numpy())
+            unfinished.replace(folder / f"{images.ids[i]}.npz")
+        done += len(batch)
+        progress(done, len(images), images.split)
+
+
 @torch.no_grad()
-def refine(model: AffinityNet, image: np.ndarray, scores: Tensor, settings: AffinitySettings) -> Tensor:
-    """Scores `(P+1, H, W)` of one image after the random walk along its affinities."""
+def refine(
+    model: AffinityNet, images: Sequence[np.ndarray], scores: Sequence[Tensor], settings: AffinitySettings
+) -> list[Tensor]:
+    """Scores `(P+1, H, W)` of images of one size after the random walk along the affinities of each."""
     device = next(model.parameters()).device
-    pair_affinity = model(pad_to_stride(to_tensor(image)[None], model.stride).to(device))[0]
+    pictures = torch.stack([to_tensor(image) for image in images])
+    pair_affinity = model(pad_to_stride(pictures, model.stride).to(device))
+    rows = pad_sequence(list(scores), batch_first=True)  # P differs: rows of zeros, as each row walks by itself
     walked = refine_maps(
-        scores.to(device),
+        rows.to(device),
         pair_affinity,
         stride=model.stride,
         beta=settings.beta,
         log2_steps=settings.log2_steps,
-    )
-    return walked.cpu()
+    ).cpu()
+    return [of_image[: len(own)] for of_image, own in zip(walked, scores, strict=True)]
 
 
 def compute_masks(job: Job, split: str, pseudo_mask: str, crf: CrfSettings) -> None:

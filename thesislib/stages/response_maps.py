@@ -5,18 +5,22 @@ Scores keep counts instead of percentages, so that every table and curve is read
 """
 
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from thesislib import cam, diagnostics, metrics
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset
 from thesislib.models.classifier import CamClassifier
-from thesislib.settings import BackboneSettings, CamSettings, ClassifierSettings, Machine, Settings
+from thesislib.settings import BackboneSettings, CamSettings, ClassifierSettings, Machine, Settings, SettingsError
 from thesislib.stages import classifier as classifier_stage
 from thesislib.stages import data as data_stage
+from thesislib.stages import subcategories
 from thesislib.store import Job, Progress, Stage, without_file
 from thesislib.training import memory_advice
 
@@ -26,8 +30,8 @@ SCORES = "scores.npz"
 
 
 def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
-    """Response maps and scores of the classifier of `settings`."""
-    trained = classifier_stage.stage(settings, machine, label)
+    """Response maps and scores of the classifier of `settings`, in whatever round of chapter 3 it is."""
+    trained = subcategories.trained_stage(settings, machine, label)
     chosen = {
         "backbone": without_file(settings.backbone),
         "classifier": without_file(settings.classifier),
@@ -48,13 +52,13 @@ def compute(job: Job, backbone: BackboneSettings, classifier: ClassifierSettings
     """Maps of every image of the splits, and scores where there is truth."""
     (job.folder / MAPS).mkdir(exist_ok=True)
     datasets = {split: data_stage.open_split(job, split) for split in cam.splits}
-    model = classifier_stage.load(job, backbone, classifier, len(next(iter(datasets.values())).classes))
+    model = classifier_stage.load(job, backbone, classifier, len(next(iter(datasets.values())).classes), cam.epoch)
     model.to(job.machine.torch_device)
     scores: dict[str, np.ndarray] = {}
     for split, images in datasets.items():
-        with memory_advice("cam.batch_size"):
-            write_maps(model, images, cam, job.folder / MAPS, job.progress)
-            measured = {"logits": predict(model, images, cam.batch_size), "labels": images.labels}
+        with memory_advice("THESIS_BATCH_PIXELS"):
+            write_maps(model, images, cam, job.folder / MAPS, job.machine.batch_pixels, job.progress)
+            measured = {"logits": predict(model, images, job.machine.batch_pixels), "labels": images.labels}
         if all(images.mask_path(i).is_file() for i in range(len(images))):
             measured |= score(images, job.folder / MAPS, cam.background)
         scores |= {f"{split}/{name}": values for name, values in measured.items()}
@@ -62,15 +66,20 @@ def compute(job: Job, backbone: BackboneSettings, classifier: ClassifierSettings
 
 
 def write_maps(
-    model: CamClassifier, images: VocDataset, settings: CamSettings, folder: Path, progress: Progress
+    model: CamClassifier,
+    images: VocDataset,
+    settings: CamSettings,
+    folder: Path,
+    batch_pixels: int,
+    progress: Progress,
 ) -> None:
     """One `<id>.npz` an image: `classes` present `(P,)` and their fused, un-normalised `maps` `(P, H, W)`."""
     todo = [i for i, name in enumerate(images.ids) if not (folder / f"{name}.npz").is_file()]
     done = len(images) - len(todo)
-    for batch in _batches_of_one_size(images, todo, settings.batch_size):
+    for batch in data_stage.batches_of_one_size(images, todo, batch_pixels):
         pictures = np.stack([images.image(i) for i in batch])
         labels = torch.from_numpy(images.labels[batch])
-        maps = cam.response_maps_batch(model, pictures, labels, scales=settings.scales, flip=settings.flip).cpu()
+        maps = fused_maps(model, pictures, labels, settings).cpu()
         for i, image_maps, present in zip(batch, maps, labels, strict=True):
             classes = present.nonzero().flatten().numpy()
             unfinished = folder / f"{images.ids[i]}.writing"
@@ -79,6 +88,33 @@ def write_maps(
             unfinished.replace(folder / f"{images.ids[i]}.npz")
         done += len(batch)
         progress(done, len(images), images.split)
+
+
+def fused_maps(model: CamClassifier, pictures: np.ndarray, labels: Tensor, settings: CamSettings) -> Tensor:
+    """Maps `(N, C, H, W)` of images of one size: those of the classes, or merged ones of their sub-categories (A17).
+
+    Raises:
+        SettingsError: merged maps of a classifier without sub-categories.
+    """
+    fuse = partial(cam.response_maps_batch, scales=settings.scales, flip=settings.flip)
+    if settings.head == "parent":
+        return fuse(model, pictures, labels)
+    k = model.num_subcategories
+    if not k:
+        raise SettingsError("cam.head = 'merged' needs sub-categories: set subcategories.round to 1 or more")
+    maps = fuse(_SubcategoryMaps(model), pictures, labels.repeat_interleave(k, dim=1))
+    return torch.stack([cam.merge_subcategories(of_image, k) for of_image in maps])
+
+
+class _SubcategoryMaps(nn.Module):
+    """The classifier with the maps of its sub-categories in place of those of its classes."""
+
+    def __init__(self, classifier: CamClassifier) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, images: Tensor) -> SimpleNamespace:
+        return SimpleNamespace(response=self.classifier.sub_response(images))
 
 
 def read_maps(folder: Path, name: str, num_classes: int) -> torch.Tensor:
@@ -97,11 +133,11 @@ def read_maps(folder: Path, name: str, num_classes: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def predict(model: CamClassifier, images: VocDataset, batch_size: int) -> np.ndarray:
+def predict(model: CamClassifier, images: VocDataset, batch_pixels: int) -> np.ndarray:
     """Logits `(N, C)` of the images at their own size."""
     logits = np.zeros(images.labels.shape, np.float32)
     device = next(model.parameters()).device
-    for batch in _batches_of_one_size(images, list(range(len(images))), batch_size):
+    for batch in data_stage.batches_of_one_size(images, range(len(images)), batch_pixels):
         pictures = torch.stack([to_tensor(images.image(i)) for i in batch])
         logits[batch] = model(pictures.to(device)).logits.cpu().numpy()
     return logits
@@ -136,10 +172,3 @@ def score(images: VocDataset, folder: Path, background: float) -> dict[str, np.n
             found[measure.__name__].append(np.array(np.nanmean(values) if np.isfinite(values).any() else np.nan))
     per_image = ("image_confusion", "spatial_variance", "uniformity")
     return {name: np.stack(v) if name in per_image else np.sum(v, axis=0) for name, v in found.items()}
-
-
-def _batches_of_one_size(images: VocDataset, indices: list[int], batch_size: int) -> list[list[int]]:
-    by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for i in indices:
-        by_size[images.size(i)].append(i)
-    return [group[at : at + batch_size] for group in by_size.values() for at in range(0, len(group), batch_size)]

@@ -18,11 +18,10 @@ from thesislib import training
 from thesislib.crf import DEEPLAB, dense_crf
 from thesislib.data.transforms import Augmentation, augment_jointly, to_tensor
 from thesislib.data.voc import DataError, VocDataset, read_mask, write_mask
-from thesislib.models.classifier import parameter_groups
 from thesislib.models.deeplab import DeepLabV2, ResNet101
 from thesislib.models.weights import load_weights, save_weights
 from thesislib.segmentation import segmentation_loss
-from thesislib.settings import CrfSettings, Machine, SegmentationSettings, Settings
+from thesislib.settings import CrfSettings, Machine, SegmentationSettings, Settings, SettingsError
 from thesislib.stages import affinity as affinity_stage
 from thesislib.stages import backbone as backbone_stage
 from thesislib.stages import data as data_stage
@@ -33,20 +32,59 @@ VERSION = 1
 WEIGHTS = "segmenter.safetensors"
 SCORES = "scores.npz"
 STAGES = ("plain", "crf")
+INITIAL_WEIGHTS = {
+    "imagenet": "torchvision's resnet101-63fe2227.pth from https://download.pytorch.org/models/, "
+    "with segmentation.layout=torchvision",
+    "coco": "init.caffemodel of DeepLab's authors as convert.py of deeplab-pytorch converts it "
+    "(deeplabv1_resnet101-coco.pth), with segmentation.layout=caffe",
+}
+"""A22: which file is meant, by `segmentation.init`."""
 
 
 def segmenter_stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
-    """The segmentation network trained on the pseudo-masks of `settings`, or on the truth (upper bound)."""
+    """The segmentation network trained on the pseudo-masks of `settings`, or on the truth (upper bound).
+
+    Raises:
+        SettingsError: as `initial_checksum`.
+    """
     segmentation = settings.segmentation
     chosen = {
         "segmentation": without_file(segmentation),
         "seed": settings.seed,
-        "checksum": backbone_stage.file_checksum(segmentation.weights) if segmentation.weights else "",
+        "checksum": initial_checksum(segmentation),
     }
     inputs = {"data": data_stage.stage(settings, machine)}
     if segmentation.supervision == "pseudo":
         inputs["masks"] = pseudo_masks.masks_stage(settings, machine, label=label)
     return Stage("segmenter", VERSION, compute_segmenter, chosen, inputs, machine, label, segmentation.weights)
+
+
+def initial_checksum(segmentation: SegmentationSettings) -> str:
+    """SHA-256 of the file of initial weights, empty where they are random.
+
+    Raises:
+        SettingsError: weights other than random without a file or the reverse, COCO weights in another layout than
+            their own, or no such file.
+    """
+    init, file = segmentation.init, segmentation.weights
+    if init == "random":
+        if file:
+            raise SettingsError(
+                f"segmentation.init = 'random' reads no file, but segmentation.weights is {file}: set "
+                "segmentation.init to 'imagenet' or 'coco', whichever the file comes from, or leave weights empty"
+            )
+        return ""
+    if not file:
+        raise SettingsError(
+            f"segmentation.init = {init!r} needs a file: set segmentation.weights to {INITIAL_WEIGHTS[init]}; "
+            "or set segmentation.init to 'random'"
+        )
+    if init == "coco" and segmentation.layout != "caffe":
+        raise SettingsError(
+            f"segmentation.init = 'coco' with segmentation.layout = {segmentation.layout!r}: expected layout 'caffe', "
+            f"for the file is {INITIAL_WEIGHTS[init]}"
+        )
+    return backbone_stage.file_checksum(file)
 
 
 def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
@@ -76,26 +114,7 @@ def compute_segmenter(job: Job, segmentation: SegmentationSettings, seed: int, c
         load_weights(model, job.file, heads=False)
     masks = job.inputs["masks"] / pseudo_masks.MASKS if "masks" in job.inputs else None
     dataset = _MaskedImages(images, masks, model, segmentation, seed)
-    batches = training.Batches(
-        dataset, len(images), segmentation.batch_size, segmentation.epochs, seed, job.machine.data_workers
-    )
-    groups = parameter_groups(
-        model,
-        segmentation.learning_rate,
-        segmentation.weight_decay,
-        new_layer_factor=segmentation.new_layer_factor,
-    )
-    history = training.train(
-        model,
-        groups,
-        _objective,
-        batches,
-        segmentation,
-        job.folder,
-        device=job.machine.torch_device,
-        checkpoint_seconds=job.machine.checkpoint_seconds,
-        progress=job.progress,
-    )
+    history = training.train_stage(job, model, dataset, len(images), _objective, segmentation, seed)
     save_weights(model, job.folder / WEIGHTS)
     np.savez(job.folder / "history.npz", segmentation=np.asarray(history["segmentation"], np.float32))
 

@@ -1,0 +1,285 @@
+"""Chapter 3 as stages: which labels a round is trained on, what it starts from, and which of its epochs are kept."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from killed import compare_with_undisturbed
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
+from voc_folder import make_voc
+
+from thesislib import cam, engine
+from thesislib.data.transforms import to_tensor
+from thesislib.data.voc import VocDataset
+from thesislib.models.classifier import CamClassifier
+from thesislib.models.weights import load_weights
+from thesislib.settings import Machine, Settings, SettingsError, load
+from thesislib.stages import backbone, classifier, data, response_maps, subcategories
+from thesislib.store import Job, Progress, Stage, Store
+
+HERE = Machine(device="cpu")
+K = 2
+
+
+def at(number: int, **more: object) -> Settings:
+    return load("smoke", {"subcategories.round": number} | {f"subcategories.{name}": v for name, v in more.items()})
+
+
+class Computed:
+    """Two rounds of preset smoke, and every kind of labels."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Store(folder)
+        self.labels = {kind: subcategories.stage(at(2, labels=kind), HERE) for kind in ("clusters", "random", "parent")}
+        self.labels["true"] = subcategories.stage(at(2, labels="true"), HERE)
+        self.trained = subcategories.trained_stage(at(2), HERE)
+        self.without = subcategories.trained_stage(at(2, labels="none"), HERE)
+        self.features = subcategories.features_stage(at(1), HERE)
+        self.maps = {
+            head: response_maps.stage(at(2).override({"cam.head": head, "cam.splits": ("val",)}), HERE)
+            for head in ("parent", "merged")
+        }
+        engine.run([*self.labels.values(), self.trained, self.without, *self.maps.values()], self.store)
+        self.images = VocDataset(self.store.folder(self.trained.inputs["data"]) / data.FOLDER, "trainaug")
+
+    def assignments(self, kind: str) -> np.ndarray:
+        return np.load(self.store.folder(self.labels[kind]) / classifier.SUBCATEGORIES)["assignments"]
+
+    def model(self, stage: Stage, k: int) -> CamClassifier:
+        model = CamClassifier(backbone.build(at(0).backbone), len(self.images.classes), k)
+        load_weights(model, self.store.folder(stage) / classifier.WEIGHTS)
+        return model.eval()
+
+    def job(self, stage: Stage, folder: Path) -> Job:
+        return Job(folder, {name: self.store.folder(each) for name, each in stage.inputs.items()}, HERE, Progress())
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> Computed:
+    return Computed(tmp_path_factory.mktemp("runs"))
+
+
+# --- Labels -----------------------------------------------------------------------------------------------------------
+
+
+def test_features_are_the_pooled_map_of_the_round_before(computed: Computed) -> None:
+    stored = subcategories.read_features(computed.store.folder(computed.features))
+    model = computed.model(computed.features.inputs["classifier"], K)
+    for i in (0, 7):
+        conv6 = model.backbone(to_tensor(computed.images.image(i))[None]).conv6
+        np.testing.assert_allclose(stored[i], conv6.mean((2, 3))[0].detach(), rtol=1e-4, atol=1e-6)
+
+
+def test_clusters_are_k_means_of_the_features_of_each_class(computed: Computed) -> None:
+    features = subcategories.read_features(computed.store.folder(computed.features))
+    found = computed.assignments("clusters")
+    assert computed.labels["clusters"].inputs["features"].key == computed.features.key
+    for c, present in enumerate(computed.images.labels.T > 0):
+        assert (found[~present, c] == -1).all()
+        if present.sum() >= K:
+            expected = KMeans(K, n_init=10, random_state=0).fit_predict(features[present])
+            assert adjusted_rand_score(expected, found[present, c]) == 1
+
+
+def test_random_labels_have_the_sizes_of_the_clusters(computed: Computed) -> None:
+    clusters, dealt = computed.assignments("clusters"), computed.assignments("random")
+    assert (clusters != dealt).any()
+    for c in range(clusters.shape[1]):
+        np.testing.assert_array_equal(np.sort(clusters[:, c]), np.sort(dealt[:, c]))
+        np.testing.assert_array_equal(clusters[:, c] < 0, dealt[:, c] < 0)
+
+
+def test_parent_labels_are_those_of_the_classes(computed: Computed) -> None:
+    folder = computed.store.folder(computed.labels["parent"])
+    np.testing.assert_array_equal(classifier.read_labels(folder), computed.images.labels)
+
+
+def test_true_sub_types_are_those_of_the_generator(computed: Computed) -> None:
+    assert computed.images.subtypes is not None
+    np.testing.assert_array_equal(computed.assignments("true"), computed.images.subtypes)
+    assert classifier.read_labels(computed.store.folder(computed.labels["true"])).shape[1] == 8 * 4
+
+
+def test_kinds_of_labels_are_different_questions(computed: Computed) -> None:
+    assert len({stage.key for stage in computed.labels.values()}) == len(computed.labels)
+
+
+def test_true_sub_types_of_own_images_are_refused(tmp_path: Path) -> None:
+    root = make_voc(tmp_path / "own")
+    lists = root / "ImageSets" / "Segmentation"
+    shutil.copy(lists / "train.txt", lists / "trainaug.txt")
+    machine = Machine(device="cpu", data_root=str(root))
+    with pytest.raises(SettingsError, match="generated images"):
+        subcategories.stage(at(1, labels="true"), machine)
+
+
+def test_round_0_has_no_labels() -> None:
+    with pytest.raises(SettingsError, match=r"subcategories\.round to 1"):
+        subcategories.stage(at(0), HERE)
+
+
+def test_features_that_are_not_finite_stop_the_stage(computed: Computed, tmp_path: Path) -> None:
+    broken = tmp_path / "features"
+    broken.mkdir()
+    features = subcategories.read_features(computed.store.folder(computed.features)).copy()
+    features[3, 5] = np.nan
+    np.savez(broken / subcategories.FEATURES, features=features)
+    job = computed.job(computed.labels["clusters"], tmp_path)
+    with pytest.raises(ValueError, match="1 of 12 images are not finite"):
+        subcategories.compute_clusters(
+            Job(tmp_path, {**job.inputs, "features": broken}, HERE, Progress()), K, computed.trained.settings["seed"]
+        )
+
+
+# --- Rounds -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_plain_classifier_does_not_depend_on_settings_of_later_rounds() -> None:
+    plain = subcategories.trained_stage(at(0), HERE).key
+    assert plain == classifier.stage(load("smoke"), HERE).key
+    assert plain == subcategories.trained_stage(at(0, k=7, weight=1, epochs=9), HERE).key
+
+
+def test_each_round_clusters_the_features_of_the_round_before() -> None:
+    keys = []
+    trained = subcategories.trained_stage(at(3), HERE)
+    while "subcategories" in trained.inputs:
+        keys.append(trained.key)
+        assert "previous" not in trained.inputs  # A13: every round from the initial weights
+        trained = trained.inputs["subcategories"].inputs["features"].inputs["classifier"]
+    assert len(set(keys)) == 3
+    assert trained.key == subcategories.trained_stage(at(0), HERE).key
+    assert keys[-1] == subcategories.trained_stage(at(1), HERE).key
+
+
+def test_every_k_clusters_the_same_features() -> None:
+    few, many = (subcategories.stage(at(1, k=k), HERE) for k in (2, 3))
+    assert few.key != many.key
+    assert few.inputs["features"].key == many.inputs["features"].key
+
+
+def test_controls_train_with_the_schedule_of_the_round() -> None:
+    settings = {"epochs": 6, "used": (2, 4), "crop": 32, "checkpoints": (1,)}
+    for kind in ("clusters", "random", "parent", "true", "none"):
+        chosen = subcategories.trained_stage(at(2, labels=kind, **settings), HERE).settings
+        assert chosen["used_epoch"] == 4
+        assert chosen["classifier"].epochs == 6
+        assert chosen["classifier"].augmentation.crop == 32
+
+
+def test_rounds_beyond_the_published_ones_use_the_last_epoch() -> None:
+    used = [load("voc2012", {"subcategories.round": r}).subcategories.used_epoch for r in (1, 2, 3, 4)]
+    assert used == [31, 41, 51, 51]
+
+
+def test_both_losses_are_recorded_and_a_round_without_second_head_has_one(computed: Computed) -> None:
+    terms = {}
+    for name, stage in {"clusters": computed.trained, "none": computed.without}.items():
+        terms[name] = set(np.load(computed.store.folder(stage) / classifier.HISTORY))
+    assert terms == {"clusters": {"classification", "sub-categories"}, "none": {"classification"}}
+
+
+def test_previous_round_can_be_the_start(computed: Computed, tmp_path: Path) -> None:
+    """With a learning rate of almost nothing the weights stay those of the start."""
+    settings = at(2, init="previous").override({"classifier.learning_rate": 1e-30, "classifier.weight_decay": 0})
+    stage = subcategories.trained_stage(settings, HERE)
+    before = stage.inputs["previous"]
+    assert before.key == subcategories.trained_stage(settings.override({"subcategories.round": 1}), HERE).key
+    inputs = {name: computed.store.folder(each) for name, each in computed.trained.inputs.items()}
+    inputs["previous"] = computed.store.folder(computed.features.inputs["classifier"])
+    stage.compute(Job(tmp_path, inputs, HERE, Progress()), **stage.settings)
+    start = safetensors.torch.load_file(inputs["previous"] / classifier.WEIGHTS)
+    trained = safetensors.torch.load_file(tmp_path / classifier.WEIGHTS)
+    for name, tensor in start.items():
+        moving = "running" in name or "num_batches" in name  # statistics of BatchNorm follow the batches
+        if not moving and name != "fc8_sub.weight":
+            torch.testing.assert_close(trained[name], tensor, rtol=0, atol=0, msg=name)
+    assert not torch.equal(trained["fc8_sub.weight"], start["fc8_sub.weight"])
+
+
+# --- Epochs that are kept ---------------------------------------------------------------------------------------------
+
+
+def test_the_epoch_used_is_the_checkpoint_of_that_epoch(computed: Computed) -> None:
+    early = subcategories.trained_stage(at(1, used=(1,), labels="parent"), HERE)
+    late = subcategories.trained_stage(at(1, labels="parent"), HERE)
+    folders = engine.run([early, late], computed.store)
+    first, last = folders[early.key], folders[late.key]
+    assert (first / classifier.WEIGHTS).read_bytes() == (last / classifier.checkpoint_file(1)).read_bytes()
+    assert (first / classifier.checkpoint_file(2)).read_bytes() == (last / classifier.WEIGHTS).read_bytes()
+    assert (first / classifier.WEIGHTS).read_bytes() != (last / classifier.WEIGHTS).read_bytes()
+
+
+def test_maps_can_be_those_of_a_kept_epoch(computed: Computed, tmp_path: Path) -> None:
+    stage = response_maps.stage(at(2).override({"cam.epoch": 1}), HERE)
+    model = classifier.load(computed.job(stage, tmp_path), at(2).backbone, at(2).classifier, 8, epoch=1)
+    kept = computed.store.folder(computed.trained) / classifier.checkpoint_file(1)
+    torch.testing.assert_close(model.fc8.weight, safetensors.torch.load_file(kept)["fc8.weight"], rtol=0, atol=0)
+    with pytest.raises(SettingsError, match=r"cam\.epoch = 7: .* only after 1;"):
+        classifier.load(computed.job(stage, tmp_path), at(2).backbone, at(2).classifier, 8, epoch=7)
+
+
+def test_epochs_beyond_the_schedule_are_refused() -> None:
+    with pytest.raises(SettingsError, match="must not exceed epochs"):
+        at(1, used=(3,))
+
+
+@pytest.mark.slow
+def test_round_killed_in_the_middle_continues_to_the_same_bits(tmp_path: Path) -> None:
+    overrides = {
+        "subcategories.round": 1,
+        "subcategories.labels": "parent",
+        "subcategories.epochs": 16,
+        "subcategories.checkpoints": (1, 8),
+    }
+    files = [classifier.WEIGHTS, classifier.HISTORY, *map(classifier.checkpoint_file, (1, 8))]
+    compare_with_undisturbed(tmp_path, subcategories.__name__, "trained_stage", overrides, files)
+
+
+# --- Maps -------------------------------------------------------------------------------------------------------------
+
+
+def test_merged_maps_are_the_strongest_sub_category_of_each_class(computed: Computed) -> None:
+    images = VocDataset(computed.images.root, "val")
+    model = computed.model(computed.trained, K)
+    scales = at(0).cam.scales
+    for i in (0, 3):
+        stored = response_maps.read_maps(computed.store.folder(computed.maps["merged"]) / "maps", images.ids[i], 8)
+        for c in range(8):
+            if not images.labels[i, c]:
+                assert not stored[c].any()
+                continue
+            ones = []
+            for k in range(K):
+                single = CamClassifier(model.backbone, 1)
+                single.fc8.weight.data = model.fc8_sub.weight.data[c * K + k][None]  # type: ignore[union-attr]
+                ones.append(cam.response_maps(single, images.image(i), torch.ones(1), scales=scales)[0])
+            together = torch.stack(ones)
+            torch.testing.assert_close(
+                stored[c], (together / (together.max() + 1e-5)).amax(dim=0), rtol=1e-4, atol=1e-5
+            )
+
+
+def test_merged_maps_need_sub_categories(computed: Computed) -> None:
+    model = computed.model(computed.without, 0)
+    picture = VocDataset(computed.images.root, "val").image(0)
+    with pytest.raises(SettingsError, match=r"subcategories\.round to 1"):
+        response_maps.fused_maps(model, picture[None], torch.ones(1, 8), at(0).override({"cam.head": "merged"}).cam)
+
+
+def test_released_weights_with_two_heads_can_be_given_as_a_file(computed: Computed, tmp_path: Path) -> None:
+    ours = safetensors.torch.load_file(computed.store.folder(computed.trained) / classifier.WEIGHTS)
+    names = {"fc8.weight": "fc8_20.weight", "fc8_sub.weight": "fc8_200.weight"}
+    torch.save(
+        {names.get(name, name.removeprefix("backbone.")): tensor for name, tensor in ours.items()}, tmp_path / "a.pth"
+    )
+    given = classifier.stage(load("smoke", {"classifier.weights": str(tmp_path / "a.pth")}), HERE)
+    folder = engine.run([given], computed.store)[given.key]
+    loaded = safetensors.torch.load_file(folder / classifier.WEIGHTS)
+    assert loaded.keys() == ours.keys()
+    torch.testing.assert_close(loaded["fc8_sub.weight"], ours["fc8_sub.weight"], rtol=0, atol=0)
+    shutil.rmtree(folder)
