@@ -5,12 +5,12 @@ and `train_cls.py`, which SC-CAM repeats; those of the segmentation network from
 `configs/voc12.yaml` of kazuto1011/deeplab-pytorch. Deliberate differences: one numpy Generator per call instead of the
 global random state; the position of mirror and crop is drawn before the colours, so that an image and its label maps
 share one `Geometry`; DeepLab's images too are resized bicubically and lie anywhere in a larger window, where the
-published code resizes bilinearly and pads below and to the right.
+published code resizes bilinearly and pads below and to the right. An option does the same work on the crop alone.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -61,6 +61,9 @@ class Augmentation:
             U(1 - s, 1 + s), hue shift from U(-s, s) of the colour circle. A strength of 0 leaves that change out
             (hue takes as much time as everything else together).
         scales: factors on the image size, one of which is drawn.
+        order: `published` resizes and jitters the whole image and cuts the window out last; `crop_first` resizes and
+            jitters what the window shows. Same window, same pixels up to rounding, but the contrast jitter pulls
+            towards the mean grey of the window instead of that of the image.
     """
 
     long_side: tuple[int, int] | None = (256, 512)
@@ -68,6 +71,7 @@ class Augmentation:
     mirror: float = 0.5
     jitter: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.1)
     scales: tuple[float, ...] = ()
+    order: Literal["published", "crop_first"] = "published"
 
     def __post_init__(self) -> None:
         if self.long_side is not None and not 1 <= self.long_side[0] <= self.long_side[1]:
@@ -143,6 +147,7 @@ def augment(
 
     Resize (bicubic), mirror, colour jitter in random order, normalise, random crop; a window larger than the image
     holds it at a random offset, and the padding is exactly 0, the mean colour, because it is added after normalisation.
+    `settings.order` may put the crop first.
 
     >>> augment(np.zeros((9, 7, 3), np.uint8), np.random.default_rng(0), Augmentation(crop=32)).shape
     torch.Size([3, 32, 32])
@@ -167,9 +172,13 @@ def augment_jointly(
     """
     picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
     geometry = draw_geometry(picture.height, picture.width, rng, settings)
-    view = _jitter(_resize_and_mirror(picture, geometry, Image.Resampling.BICUBIC), rng, settings.jitter)
     windows = [_label_window(label_map, picture, geometry) for label_map in label_maps]
-    return crop_window(to_tensor(view, preprocessing), geometry, fill=0), windows
+    if settings.order == "crop_first":
+        picture, placed = _visible_part(picture, geometry)
+    else:
+        picture, placed = _resize_and_mirror(picture, geometry, Image.Resampling.BICUBIC), geometry
+    view = _jitter(picture, rng, settings.jitter)
+    return crop_window(to_tensor(view, preprocessing), placed, fill=0), windows
 
 
 def draw_geometry(height: int, width: int, rng: np.random.Generator, settings: Augmentation) -> Geometry:
@@ -207,6 +216,28 @@ def _resize_and_mirror(picture: Image.Image, geometry: Geometry, resample: Image
     if picture.size != size:
         picture = picture.resize(size, resample)
     return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if geometry.mirrored else picture
+
+
+def _visible_part(picture: Image.Image, geometry: Geometry) -> tuple[Image.Image, Geometry]:
+    """What the window shows of the image, resized and mirrored, and where it lies in the window.
+
+    The pixels are those of the whole resized image: a bicubic pixel is made of its neighbours in the source, which may
+    lie outside the window.
+    """
+    top, left = max(geometry.top, 0), max(geometry.left, 0)
+    bottom, right = (
+        min(geometry.top + geometry.crop, geometry.height),
+        min(geometry.left + geometry.crop, geometry.width),
+    )
+    placed = geometry._replace(
+        height=bottom - top, width=right - left, top=min(geometry.top, 0), left=min(geometry.left, 0)
+    )
+    if geometry.mirrored:
+        left, right = geometry.width - right, geometry.width - left
+    down, across = picture.height / geometry.height, picture.width / geometry.width
+    box = (left * across, top * down, min(right * across, picture.width), min(bottom * down, picture.height))
+    seen = picture.resize((placed.width, placed.height), Image.Resampling.BICUBIC, box)
+    return (seen.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if geometry.mirrored else seen), placed
 
 
 def _label_window(
