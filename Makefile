@@ -6,10 +6,10 @@ PRESET ?= demo
 SEEDS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test lint lab browser constraints clean
+.PHONY: help reproduce test lint lab browser site-check snapshot gpu-check constraints clean
 
 help:  ## show this list
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 reproduce: .venv/ready  ## the whole thesis on the demo data; ends with the path of the report (PRESET=, SEEDS=)
 	$(BIN)/thesis reproduce --preset $(PRESET) --seeds $(SEEDS)
@@ -27,6 +27,15 @@ lab: .venv/ready  ## open the notebooks in JupyterLab
 
 browser: .venv/ready  ## open the reports in headless Chromium without a network and take screenshots
 	$(BIN)/python -m pytest tests/browser
+
+site-check: .venv/ready  ## screenshots and an accessibility check (axe-core, from npm) of the site of reports (PRESET=)
+	$(BIN)/python tests/browser/site_check.py --reports reports/$(PRESET)
+
+snapshot: .venv/ready  ## copy the demo's reports into docs/demo, under 10 MB, and the pictures of the README into docs
+	$(BIN)/thesis snapshot reports/demo --output docs/demo --pictures docs
+
+gpu-check:  ## measure this machine's GPU in 8 minutes; needs the core dependencies alone, of .venv or of python3
+	$$(test -x $(BIN)/python && echo $(BIN)/python || echo python3) -m thesislib.gpu_check
 
 constraints: .venv/ready  ## write constraints.txt anew from .venv
 	$(BIN)/pip freeze --exclude-editable > .venv/freeze.txt

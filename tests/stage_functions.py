@@ -1,10 +1,15 @@
 """Stage functions for the tests of store and engine; in a module of their own so that worker processes find them."""
 
+import errno
+import os
+import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from thesislib import engine
 from thesislib.settings import Machine
-from thesislib.store import Job, Stage
+from thesislib.store import Job, Stage, Store
 
 
 def number(job: Job, value: int, log: str) -> None:
@@ -37,6 +42,37 @@ def fail_once(job: Job, log: str) -> None:
     number(job, 1, log)
 
 
+def die_once(job: Job, value: int, log: str) -> None:
+    """Leave a checkpoint and kill this process at the first attempt, finish from there at the second."""
+    checkpoint = job.folder / "checkpoint.txt"
+    if not checkpoint.exists():
+        checkpoint.write_text("half way")
+        os.kill(os.getpid(), signal.SIGKILL)
+    number(job, value, log)
+
+
+def die(job: Job) -> None:
+    """Kill this process."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fill(job: Job, value: int, log: str, full: str) -> None:
+    """Find the disk full for as long as the file `full` exists."""
+    if Path(full).exists():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    number(job, value, log)
+
+
+def compute_elsewhere(stage: Stage, *others: object) -> str:
+    """A worker's task on a machine that does not share the store."""
+    return stage.key
+
+
 def make(compute, inputs=None, **settings) -> Stage:  # type: ignore[no-untyped-def]
     """A stage of one of these functions."""
     return Stage(compute.__name__, 1, compute, settings, inputs or {}, Machine(device="cpu"))
+
+
+def run_as_user(stages: Sequence[Stage], store: Store, scheduler: str | None) -> None:
+    """What one of several users of a store does, in a process of its own."""
+    engine.run(stages, store, scheduler=scheduler, workers=2)

@@ -47,6 +47,33 @@ def test_response_is_the_weighted_sum_of_features_and_takes_both_signs(images):
     assert output.response.min() < 0 < output.response.max()
 
 
+def test_convolution_of_the_text_stands_between_backbone_and_pooling(images):
+    """S4: everything is as without it, on the map that it makes of conv6."""
+    model = small(num_subcategories=2, feature_channels=16).eval()
+    torch.nn.init.normal_(model.conv_features.bias, std=0.1, generator=torch.Generator().manual_seed(0))
+    output, conv6 = model(images), model.backbone(images).conv6
+    features = torch.relu(nn.functional.conv2d(conv6, model.conv_features.weight, model.conv_features.bias, padding=1))
+    torch.testing.assert_close(model.features(images), features)
+    torch.testing.assert_close(output.pooled, features.mean((2, 3)))
+    torch.testing.assert_close(output.response, torch.einsum("bdhw,cd->bchw", features, model.fc8.weight[..., 0, 0]))
+    torch.testing.assert_close(output.logits, output.response.mean((2, 3)))
+    torch.testing.assert_close(output.sub_logits, model.sub_response(images).mean((2, 3)))
+    assert [tuple(part.shape) for part in output] == [(3, 4), (3, 8), (3, 16), (3, 4, 5, 7)]
+
+
+def test_convolution_of_the_text_is_trained_as_a_new_layer():
+    model = small(feature_channels=16, generator=torch.Generator().manual_seed(5))
+    model.backbone.freeze()
+    weights, _, heads, biases, _ = (group["params"] for group in parameter_groups(model, 0.01, 5e-4))
+    assert {id(p) for p in heads} == {id(model.fc8.weight), id(model.conv_features.weight)}
+    assert [id(p) for p in biases] == [id(model.conv_features.bias)]
+    assert not {id(p) for p in weights} & {id(p) for p in model.conv_features.parameters()}
+    again = small(feature_channels=16, generator=torch.Generator().manual_seed(5))
+    assert torch.equal(model.conv_features.weight, again.conv_features.weight)
+    assert model.conv_features.weight.std().item() == pytest.approx((2 / (9 * 64)) ** 0.5, rel=0.05)
+    assert small().conv_features is None and "conv_features.weight" not in small().state_dict()
+
+
 def test_dropout_acts_on_the_pooled_feature_but_not_on_the_response(images):
     model = small(dropout=0.5)
     model.backbone.eval()
@@ -93,6 +120,8 @@ def test_bad_arguments_are_refused(images):
         CamClassifier(ResNet38(width=1 / 64), 0)
     with pytest.raises(ValueError, match="got 3 and -1"):
         CamClassifier(ResNet38(width=1 / 64), 3, -1)
+    with pytest.raises(ValueError, match=r"feature_channels must be at least 0 .*, got -1"):
+        small(feature_channels=-1)
     with pytest.raises(ValueError, match="num_subcategories=K"):
         small().sub_response(images)
 

@@ -33,6 +33,7 @@ def _thesis(*arguments: str, folder: Path, **environment: str) -> subprocess.Com
     ("arguments", "message"),
     [
         (["reproduce", "--preset", "dmo"], "did you mean 'demo'"),
+        (["reproduce", "--profile", "txt"], "did you mean 'text'"),
         (["reproduce", "--seeds", "0"], "seeds must be at least 1"),
         (["reproduce", "--set", "classifier.mixup_alfa=1"], "did you mean 'classifier.mixup_alpha'"),
         (["reproduce", "--only", "21_response_map"], "did you mean '21_response_maps'"),

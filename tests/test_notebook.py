@@ -14,7 +14,8 @@ from notebook_files import PARAMETERS, write_notebook
 from papermill.exceptions import PapermillExecutionError
 from PIL import Image
 
-from thesislib import notebook, parameters, typeset
+from thesislib import cells, notebook, parameters, table_files, typeset
+from thesislib.against import Place
 from thesislib.notebook import Notebook, project_root
 from thesislib.settings import SettingsError
 from thesislib.stages import data
@@ -108,6 +109,34 @@ def test_overrides_reach_the_settings_and_win_over_own_ones(tmp_path: Path) -> N
     assert results(nb)["recipe"]["backbone.width"] == [1 / 32, 1.0]
 
 
+def test_profile_decides_the_settings_at_paper_scale_and_its_differences_are_recorded(tmp_path: Path) -> None:
+    own = {"profile": "text", "preset": "voc2012", "overrides": {"classifier.epochs": 3}}
+    nb = make(tmp_path, {"profile": "text"}, **own)
+    assert nb.settings.classifier.feature_channels == 512
+    record = results(nb)
+    assert (record["profile"], record["parameters"]["profile"]) == ("text", "text")
+    assert record["changed_settings"] == {"classifier.epochs": [3, 15]} and record["recipe"] == {}
+    assert record["profiles"] == {
+        "classifier.optimiser": ["sgd", "adam"],
+        "classifier.learning_rate": [0.01, 1e-3],
+        "classifier.new_layer_factor": [10, 1],
+        "classifier.feature_channels": [0, 512],
+    }
+    plain = results(make(tmp_path))
+    assert plain["profile"] == "released" and plain["profiles"] == record["profiles"]
+    with pytest.raises(SettingsError, match="unknown profile 'txt'; did you mean 'text'"):
+        make(tmp_path, profile="txt")
+
+
+def test_network_is_recorded_and_a_variant_is_announced(tmp_path: Path, shown: list[Shown]) -> None:
+    assert results(make(tmp_path))["network"] == "ResNet-38, width 1/32, stride 4" and not shown
+    nb = make(tmp_path, overrides={"backbone.network": "resnet50", "backbone.width": 1})
+    assert results(nb)["network"] == "ResNet-50, stride 4"
+    assert "ResNet-50 stands in for the thesis' ResNet-38" in shown[0].text
+    text = make(tmp_path, preset="voc2012", profile="text")
+    assert results(text)["network"] == "ResNet-38, 3×3 conv, 512, stride 8"
+
+
 def test_paths_count_from_the_project_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "notebooks" / "deep").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "notebooks")
@@ -143,7 +172,9 @@ def test_stages_are_computed_once_under_the_names_given(tmp_path: Path) -> None:
     folders = nb.run({("data", 0): data.stage(nb.settings, nb.machine)})
     assert folders["data", 0].is_relative_to(tmp_path / "runs")
     assert len(nb.images("val")) == nb.settings.data.val
-    assert len(list((tmp_path / "runs" / "data").glob("*/provenance.json"))) == 1
+    (provenance,) = (tmp_path / "runs" / "data").glob("*/provenance.json")
+    used = {f"data/{provenance.parent.name}": {"label": "", "commit": json.loads(provenance.read_text())["commit"]}}
+    assert results(nb)["artefacts"] == used
 
 
 # --- Tables -----------------------------------------------------------------------------------------------------------
@@ -221,6 +252,50 @@ def test_csv_gives_back_the_values_and_latex_what_is_shown(tmp_path: Path, shown
     assert r"\begin{tabular}{lrr}" in latex
     assert r"\caption{100 \% of \{x\}}" in latex
     assert results(nb)["tables"][0]["csv"] == "scores.csv"
+
+
+def test_markdown_shows_what_is_shown_and_nothing_in_it_is_markup(tmp_path: Path, shown: list[Shown]) -> None:
+    frame = pd.DataFrame({"method": ["a|b", "*x* [y](z)"], "mIoU": [mean_interval([50.1, 50.4, 49.8]), 48.0]})
+    nb = make(tmp_path)
+    nb.table(frame, "scores", "mIoU of <img>\n_maps_", best=["mIoU"], note="a note")
+    text = (nb.folder / "scores.md").read_text()
+    assert text.splitlines() == [
+        r"mIoU of \<img\> \_maps\_",
+        "",
+        "| method | mIoU |",
+        "| :-- | --: |",
+        r"| a\|b | 50.1¹ [49.4, 50.8] |",
+        r"| \*x\* \[y\](z) | 48.0² |",
+        "",
+        f"a note {typeset.LEGEND}",
+    ]
+    assert results(nb)["tables"][0]["md"] == "scores.md"
+
+
+def test_marks_of_verdicts_are_commands_in_latex(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"claim": ["a > b"], "verdicts": ["✓ ✗ ?"]})
+    latex = table_files.to_latex(typeset.lay_out(frame), "caption", "claims")
+    assert r"a \textgreater{} b & $\checkmark$ $\times$ ? \\" in latex
+
+
+def test_printed_values_are_recorded_with_their_place(tmp_path: Path, shown: list[Shown]) -> None:
+    interval = mean_interval([47.0, 48.0, 49.0])
+    frame = pd.DataFrame(
+        {"method": ["CAM", "own", "late"], "ours": [interval, 50.0, "not run"], "thesis": [48.0, None, 49]}
+    )
+    place = Place("Table 2.1", "train", "response maps")
+    nb = make(tmp_path)
+    nb.table(frame, "table_2_1", "caption", beside={"ours": ("thesis", place)})
+    (entry,) = results(nb)["tables"][0]["beside"]
+    named = {"source": "Table 2.1", "row": "CAM", "split": "train", "stage": "response maps", "measure": "mIoU"}
+    assert entry.items() >= (named | {"thesis": 48.0, "value": 48.0, "n": 3, "std": 1.0}).items()
+    nb.key_number("mIoU", interval, 48.0, place=place)
+    nb.verdict("CAM works", interval, "holds", thesis=1.2, place=place)
+    assert results(nb)["key_numbers"][0]["place"] == named | {"row": "mIoU"}
+    assert results(nb)["verdicts"][0]["place"] == named | {"row": "CAM works"}
+    assert results(nb)["verdicts"][0]["thesis"] == 1.2
+    with pytest.raises(ValueError, match="no column 'thsis'; did you mean 'thesis'"):
+        nb.table(frame, "again", "caption", beside={"ours": ("thsis", place)})
 
 
 def test_unknown_column_is_named(tmp_path: Path) -> None:
@@ -304,6 +379,9 @@ def test_record_says_with_what_it_was_made(tmp_path: Path) -> None:
     assert record["parameters"]["alpha"] == 0.2
     assert all(record[name] for name in ("commit", "device", "started"))
     assert {"thesislib", "python", "torch"} <= set(record["versions"])
+    assert record["hardware"]["cores"] and record["machine"]["precision"]
+    assert record["seed_values"] == [0, 1, 2]
+    assert record["settings"]["backbone"]["width"] == nb.settings.backbone.width
     assert f"{nb.settings.data.trainaug} for training" in record["data"]
     nb.data_note = "24 photographs"
     assert results(nb)["data"] == "24 photographs"
@@ -311,4 +389,4 @@ def test_record_says_with_what_it_was_made(tmp_path: Path) -> None:
 
 
 def test_every_verdict_has_a_badge() -> None:
-    assert set(notebook.VERDICTS) == set(VERDICTS)
+    assert set(cells.BADGES) == set(VERDICTS)

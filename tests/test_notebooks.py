@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import nbformat
@@ -186,13 +185,3 @@ def test_grids_of_the_parameters_cell_are_those_of_the_plan():
     own = {name: declared[name].value for name in names}
     chosen = settings.load("smoke")
     assert experiments.figure_2_5(chosen, **own) == experiments.figure_2_5(chosen)
-
-
-@pytest.mark.parametrize("path", sorted((NOTEBOOKS.parent / "batches").glob("*.toml")), ids=lambda path: path.stem)
-def test_batches_name_parameters_of_their_notebook(path):
-    batch = tomllib.loads(path.read_text())
-    assert set(batch) <= {"notebook", "preset", "seeds", "fixed", "grid"}
-    declared = parameters.read_cell(code(read(batch["notebook"]))[0].source)
-    assert {*batch.get("fixed", {}), *batch["grid"]} <= set(declared)
-    assert all(isinstance(values, list) for values in batch["grid"].values())
-    assert batch["preset"] in settings.PRESETS

@@ -11,9 +11,10 @@ from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from notebook_files import SETTINGS, write_notebook
 
-from thesislib import formulas, pages, records, reports
+from thesislib import formulas, pages, records, reports, site_pages
 from thesislib.settings import SettingsError
 
+PAGES = ("21_good", "31_bad", "index", "thesis")
 HOSTILE = "<script>alert('x')</script>"
 PROSE = r"""%md## The loss
 
@@ -24,6 +25,8 @@ $$L_{con}=\sum_{c\in P} q_c(u,v)\,\lVert(u,v)-\mu_c\rVert^2 \tag{2.4}$$
 and one that nobody knows: $\nosuchcommand{x}$."""
 SCORES = f"""\
 import sys, warnings
+from thesislib.against import Place
+from thesislib.statistics import mean_interval
 import matplotlib.pyplot as plt
 import pandas as pd
 from tqdm import tqdm
@@ -36,8 +39,9 @@ frame = pd.DataFrame({{"method": ["plain", "mixup"], "mIoU": [30.5, 31.5]}})
 nb.table(frame, "table_2_1", "Table 2.1 {HOSTILE}", best=["mIoU"])
 figure, axes = plt.subplots(figsize=(3, 2))
 nb.figure(figure, "curve", "A curve {HOSTILE}", "empty axes {HOSTILE}")
-nb.key_number("mIoU {HOSTILE}", 31.5, 50.1)
-nb.verdict("mixup helps {HOSTILE}", None, "undecided")
+place = Place("Table 2.1 {HOSTILE}", "train", "response maps")
+nb.key_number("mIoU {HOSTILE}", 31.5, 50.1, place=place)
+nb.verdict("mixup helps {HOSTILE}", mean_interval([1.0, 2.0, 0.5]), "undecided", thesis=2.1, place=place)
 """
 THIS_KERNEL = 'import os\nassert os.environ["OMP_NUM_THREADS"] == "1"\nimport sys\nprint(sys.executable)'
 FAILURE = f'raise ValueError("not finite at step 12 {HOSTILE}")'
@@ -106,19 +110,19 @@ def record_of(project: Path, name: str) -> dict[str, Any]:
 
 
 def test_pages_load_nothing_from_anywhere(project: Path) -> None:
-    for name in ("21_good", "31_bad", "index"):
+    for name in PAGES:
         page = page_of(project, name)
         found = References(page)
         assert [target for target in found.loaded if not target.startswith(("data:", "#"))] == []
         relative = [target for target in found.links if not target.startswith("https://escholarship.org/")]
-        assert all(re.match(r"#|[\w/]+\.(html|ipynb|csv|tex|png|pdf)$", target) for target in relative)
+        assert all(re.match(r"#|[\w/]+\.(html|ipynb|csv|tex|md|json|png|pdf)$", target) for target in relative)
         assert all(target.startswith("#") or (project / "reports/smoke" / target).is_file() for target in relative)
         assert "default-src 'none'" in page
         assert all(alt.strip() for alt in found.images)
 
 
 def test_hostile_text_is_escaped_everywhere(project: Path) -> None:
-    for name in ("21_good", "31_bad", "index"):
+    for name in PAGES:
         page = page_of(project, name)
         assert "&lt;script&gt;alert" in page
         assert References(page).tags.count("script") == 1
@@ -178,10 +182,10 @@ def test_index_lists_done_and_failed_notebooks_with_their_numbers(project: Path)
 
 
 def test_index_survives_an_unreadable_record_and_an_empty_folder(tmp_path: Path) -> None:
-    assert "No notebook has been executed" in pages.write_index(tmp_path).read_text()
+    assert "No notebook has been executed" in site_pages.write_index(tmp_path).read_text()
     (tmp_path / "21_broken").mkdir()
     (tmp_path / "21_broken" / records.FILE).write_text("{")
-    assert "not a record of a notebook" in pages.write_index(tmp_path).read_text()
+    assert "not a record of a notebook" in site_pages.write_index(tmp_path).read_text()
 
 
 def test_unknown_parameter_or_notebook_stops_before_a_kernel_starts(project: Path) -> None:

@@ -59,9 +59,13 @@ def test_override_values_are_read_as_toml() -> None:
 
 
 def test_text_profile_applies_at_paper_scale_only() -> None:
-    assert load("voc2012", profile="text").classifier.optimiser == "adam"
-    assert load("voc2012", profile="released").classifier.optimiser == "sgd"
+    text, released = (load("voc2012", profile=name).classifier for name in ("text", "released"))
+    assert (text.optimiser, text.learning_rate, text.weight_decay, text.feature_channels) == ("adam", 1e-3, 5e-4, 512)
+    assert (released.optimiser, released.learning_rate, released.feature_channels) == ("sgd", 0.01, 0)
     assert load("demo", profile="text").classifier == load("demo", profile="released").classifier
+    assert load("voc2012", {"classifier.feature_channels": 0}, profile="text").classifier.feature_channels == 0
+    with pytest.raises(SettingsError, match="unknown profile 'txt'; did you mean 'text'"):
+        load("voc2012", profile="txt")
 
 
 @pytest.mark.parametrize(("side", "unit"), [(28, 0.0392), (56, 0.1568), (2, 2e-4)])

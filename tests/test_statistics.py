@@ -1,4 +1,4 @@
-"""Intervals and verdicts against scipy and the rule they follow."""
+"""Intervals, tests and verdicts against scipy and the rule they follow."""
 
 import math
 
@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from thesislib.statistics import Interval, equivalence, mean_interval, paired_difference, verdict
+from thesislib.statistics import (
+    EXACT_PAIRS,
+    MIN_SEEDS,
+    Interval,
+    equivalence,
+    independent_difference,
+    mean_interval,
+    paired_difference,
+    seeds_needed,
+    sign_flip_test,
+    verdict,
+)
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 30])
@@ -86,3 +97,72 @@ def test_what_cannot_be_compared_is_refused():
         verdict(Interval(1.0, 0.1, 0.8, 1.2, 3), 0)
     with pytest.raises(ValueError, match="margin must be positive, got 0"):
         equivalence(Interval(1.0, 0.1, 0.8, 1.2, 3), 0)
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (3, 5), (8, 4)])
+def test_independent_difference_agrees_with_welch(n, m):
+    rng = np.random.default_rng(n)
+    a, b = rng.normal(50, 3, n), rng.normal(48, 1, m)
+    found = independent_difference(mean_interval(a), mean_interval(b))
+    low, high = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+    assert (found.mean, found.low, found.high) == pytest.approx((a.mean() - b.mean(), low, high))
+    assert found.n == min(n, m)
+
+
+def test_independent_difference_of_a_single_run_or_of_constant_ones():
+    alone = independent_difference(mean_interval([50.0]), mean_interval([48.0, 49.0]))
+    assert alone.mean == 1.5 and math.isnan(alone.low) and alone.n == 1
+    same = independent_difference(mean_interval([50.0] * 3), mean_interval([48.0] * 3))
+    assert (same.low, same.high) == (2.0, 2.0)
+
+
+# --- What checks a verdict --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 9])
+def test_sign_flips_agree_with_scipy(n):
+    rng = np.random.default_rng(n)
+    a, b = rng.normal(1, 1.5, n), rng.normal(0, 1, n)
+    reference = stats.permutation_test(
+        (a, b), lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=np.inf, vectorized=False
+    )
+    assert sign_flip_test(a - b).p == pytest.approx(reference.pvalue)
+
+
+def test_three_seeds_never_reach_five_per_cent_and_six_can():
+    for n in (3, 5, 6):
+        certain = sign_flip_test(np.full(n, 2.0) + 0.1 * np.arange(n))
+        assert certain.p == certain.least == 2 / 2**n
+        assert (certain.p < 0.05) == (n >= 6)
+    assert sign_flip_test([0.0, 0.0, 0.0]).p == 1
+
+
+def test_drawn_sign_patterns_approach_the_counted_ones():
+    values = np.random.default_rng(3).normal(0.4, 1, EXACT_PAIRS + 1)
+    drawn = sign_flip_test(values, np.random.default_rng(0)).p
+    reference = stats.permutation_test(
+        (values, np.zeros_like(values)), lambda x, y, axis: np.mean(x - y, axis=axis), permutation_type="samples",
+        n_resamples=50_000, vectorized=True, rng=np.random.default_rng(1),
+    )  # fmt: skip
+    assert drawn == pytest.approx(reference.pvalue, abs=0.015)
+    with pytest.raises(ValueError, match="give a generator"):
+        sign_flip_test(values)
+
+
+@pytest.mark.parametrize(("mean", "std"), [(1.0, 2.0), (-0.3, 0.5), (2.0, 0.1), (0.2, 4.0)])
+def test_seeds_needed_is_the_first_number_at_which_the_t_test_rejects(mean, std):
+    """Reference: samples of exactly this mean and deviation, tested by scipy."""
+
+    def rejects(n):
+        shape = stats.zscore(np.arange(n, dtype=float), ddof=1)
+        return stats.ttest_1samp(mean + std * shape, 0).pvalue < 0.05
+
+    needed = seeds_needed(Interval(mean, std, -1.0, 1.0, 3))
+    assert needed is None or (needed >= MIN_SEEDS and rejects(needed))
+    assert not any(rejects(n) for n in range(MIN_SEEDS, needed or 1001))
+
+
+def test_no_number_of_seeds_for_what_has_no_deviation_or_no_difference():
+    assert seeds_needed(mean_interval([2.0])) is None
+    assert seeds_needed(Interval(0.0, 1.0, -1.0, 1.0, 3)) is None
+    assert seeds_needed(Interval(2.0, 0.0, 2.0, 2.0, 3)) == MIN_SEEDS

@@ -1,6 +1,7 @@
 import errno
 import json
 import multiprocessing
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ import stage_functions as functions
 from filelock import FileLock
 from stage_functions import make
 
+from thesislib import store as store_module
 from thesislib.settings import Machine, load
-from thesislib.store import Job, Stage, StageFailed, Store
+from thesislib.store import Job, Progress, Stage, StageFailed, Store
 
 
 def _nothing(job: Job, **settings: object) -> None:
@@ -59,6 +61,34 @@ def test_two_processes_compute_one_artefact_once(tmp_path: Path) -> None:
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0, 0]
     assert log.read_text() == "3\n"
+
+
+def test_wait_for_another_process_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    class Told(Progress):
+        def __call__(self, done: int, total: int, text: str = "") -> None:
+            told.append(text)
+            go_on.set()
+
+    monkeypatch.setattr(store_module, "PATIENCE", 0.1)
+    store, log = Store(tmp_path / "runs"), tmp_path / "log"
+    stage = make(functions.number, value=3, log=str(log))
+    lock = store.folder(stage).with_name(f"{stage.key}.lock")
+    lock.parent.mkdir(parents=True)
+    held, go_on = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with FileLock(lock):
+            held.set()
+            go_on.wait(30)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    held.wait(30)
+    assert store.compute(stage, Told()).is_dir()
+    thread.join()
+    assert set(told) == {"waiting for another process that computes it"}
 
 
 def test_failure_keeps_its_log_and_the_next_attempt_continues_in_the_same_folder(tmp_path: Path) -> None:

@@ -201,6 +201,20 @@ def test_previous_round_can_be_the_start(computed: Computed, tmp_path: Path) -> 
     assert not torch.equal(trained["fc8_sub.weight"], start["fc8_sub.weight"])
 
 
+def test_the_texts_convolution_gives_the_clustered_features_and_is_handed_on(computed: Computed) -> None:
+    """S4, A12, A13: features have its channels, and a round that continues starts from its weights."""
+    still = {"classifier.feature_channels": 12, "classifier.learning_rate": 1e-30, "classifier.weight_decay": 0}
+    settings = at(1, init="previous").override(still)
+    stage, features = subcategories.trained_stage(settings, HERE), subcategories.features_stage(settings, HERE)
+    folders = engine.run([stage, features], computed.store)
+    assert subcategories.read_features(folders[features.key]).shape[1] == 12
+    before = computed.store.folder(stage.inputs["previous"])
+    start, trained = (safetensors.torch.load_file(f / classifier.WEIGHTS) for f in (before, folders[stage.key]))
+    for name in ("conv_features.weight", "conv_features.bias", "fc8.weight"):
+        torch.testing.assert_close(trained[name], start[name], rtol=0, atol=1e-20)
+    assert start["fc8.weight"].shape[1] == 12
+
+
 # --- Epochs that are kept ---------------------------------------------------------------------------------------------
 
 

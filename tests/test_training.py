@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from thesislib import training
-from thesislib.settings import OptimiserSettings
+from thesislib.models.classifier import parameter_groups
+from thesislib.settings import OptimiserSettings, load
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -121,19 +122,32 @@ def test_one_cycle_is_torchs(total: int) -> None:
     np.testing.assert_allclose(ours, expected, atol=1e-9)
 
 
-def test_sgd_with_poly_schedule_is_the_published_optimiser() -> None:
+class _Weights(nn.Module):
+    """A layer that has nothing but a weight and a bias of two numbers each."""
+
+    def __init__(self, weight: list[float], bias: list[float]) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.tensor(weight)), nn.Parameter(torch.tensor(bias))
+
+
+@pytest.mark.parametrize("trained", ["classifier", "affinity"])
+def test_released_settings_train_with_the_published_optimiser(trained: str) -> None:
+    """S20: groups, rates, weight decay, momentum and schedule of profile `released`, as they reach the optimiser."""
     golden = np.load(GOLDEN / "i_polyoptimizer.npz")
-    parameters = [nn.Parameter(torch.tensor(start)) for start in ([1.0, -2.0], [0.0, 0.0], [0.5, 0.25], [0.0, 0.0])]
-    rates, decays = (0.01, 0.02, 0.1, 0.2), (5e-4, 0, 5e-4, 0)
-    groups = [
-        {"params": [p], "lr": lr, "weight_decay": wd} for p, lr, wd in zip(parameters, rates, decays, strict=True)
-    ]
-    optimiser = training.build_optimiser(groups, OptimiserSettings())
+    model = nn.Module()
+    model.backbone, model.head = _Weights([1.0, -2.0], [0.0, 0.0]), _Weights([0.5, 0.25], [0.0, 0.0])
+    parameters = list(model.parameters())
+    settings = getattr(load("voc2012", profile="released"), trained)
+    groups = parameter_groups(
+        model, settings.learning_rate, settings.weight_decay, new_layer_factor=settings.new_layer_factor
+    )
+    assert groups.pop()["params"] == []
+    optimiser = training.build_optimiser(groups, settings)
     for step, (rates_used, after) in enumerate(
         zip(golden["lr_used_at_step"], golden["params_after_step"].reshape(-1, 4, 2), strict=True)
     ):
         for group in optimiser.param_groups:
-            group["lr"] = group["base_lr"] * training.learning_rate_factor("poly", min(step, 50), 50)
+            group["lr"] = group["base_lr"] * training.learning_rate_factor(settings.schedule, min(step, 50), 50)
         rates_now = [group["lr"] for group in optimiser.param_groups]
         for p in parameters:
             p.grad = torch.cos(torch.tensor([0.0, 1.0]) + 0.1 * step + p.detach())

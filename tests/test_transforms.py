@@ -1,6 +1,7 @@
 """Normalisation and augmentations against torchvision, PIL and properties that must hold."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -255,3 +256,64 @@ def test_colour_changes_come_in_every_order_between_resize_and_normalisation(ima
 def test_colour_changes_without_strength_are_left_out(image, monkeypatch):
     monkeypatch.setattr(transforms.F, "adjust_hue", None)
     augment(image, np.random.default_rng(0), Augmentation((21, 21), 8, jitter=(0.3, 0.3, 0.3, 0.0)))
+
+
+# --- The crop first ---------------------------------------------------------------------------------------------------
+
+VIEWS = [
+    Augmentation((20, 60), 24, jitter=NO_JITTER),
+    Augmentation((20, 60), 40, jitter=NO_JITTER),
+    Augmentation(None, 26, jitter=NO_JITTER),
+    Augmentation(None, 40, scales=(0.5, 0.75, 1.5), jitter=NO_JITTER),
+]
+LEVEL = 1 / 255 / min(IMAGENET_STD)
+
+
+def both_orders(image, labels, settings, seed):
+    return [
+        augment_jointly(image, labels, np.random.default_rng(seed), replace(settings, order=order))
+        for order in ("published", "crop_first")
+    ]
+
+
+@pytest.mark.parametrize("settings", VIEWS)
+def test_with_the_crop_first_the_same_pixels_come_out(image, settings):
+    labels = np.kron(np.arange(30)[:, None] % 3, np.ones((1, 42))).astype(np.uint8)
+    for seed in range(60):
+        (published, windows), (cropped, others) = both_orders(image, [labels], settings, seed)
+        difference = (cropped - published).abs()
+        assert (difference < 1e-6).float().mean() > 0.95
+        assert difference.max() < 2.01 * LEVEL  # PIL rounds to 8 bits after the rows and after the columns
+        assert torch.equal((cropped == 0).all(dim=0), (published == 0).all(dim=0))  # the padding
+        assert torch.equal(windows[0], others[0])
+
+
+@pytest.mark.parametrize("kind", [0, 2, 3])
+def test_with_the_crop_first_changes_of_single_pixels_are_the_same(image, kind):
+    strengths = tuple((0.3, 0.3, 0.3, 0.1)[i] if i == kind else 0.0 for i in range(4))
+    settings = Augmentation(None, 26, jitter=strengths)  # at its own size, so that no interpolation rounds
+    for seed in range(20):
+        (published, _), (cropped, _) = both_orders(image, [], settings, seed)
+        assert torch.equal(cropped, published)
+
+
+def test_with_the_crop_first_contrast_pulls_towards_the_mean_grey_of_the_crop(image):
+    settings = Augmentation(None, 20, mirror=0.0, jitter=(0.0, 0.3, 0.0, 0.0), order="crop_first")
+    different = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        geometry = draw_geometry(30, 42, rng, settings)
+        rng.permutation(4)
+        factor = float(rng.uniform(0.7, 1.3))
+        window = image[geometry.top : geometry.top + 20, geometry.left : geometry.left + 20]
+        expected = to_tensor(F.adjust_contrast(Image.fromarray(window), factor))
+        (published, _), (cropped, _) = both_orders(image, [], settings, seed)
+        assert torch.equal(cropped, expected)
+        different += not torch.equal(cropped, published)
+    assert different > 10
+
+
+def test_a_window_that_holds_the_whole_image_does_not_depend_on_the_order(image):
+    for seed in range(20):
+        (published, _), (cropped, _) = both_orders(image, [], Augmentation((30, 60), 64), seed)
+        assert torch.equal(cropped, published)

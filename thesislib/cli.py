@@ -8,7 +8,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from thesislib import doctor, engine, experiments, parallel, settings
+from thesislib import (
+    cli_batch,
+    cli_data,
+    cli_files,
+    cli_reports,
+    cli_weights,
+    doctor,
+    engine,
+    experiments,
+    parallel,
+    settings,
+)
 from thesislib.settings import Machine, Preset, Settings, SettingsError
 from thesislib.stages import data
 from thesislib.store import StageFailed, Store
@@ -26,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (SettingsError, ValueError, FileNotFoundError) as error:
             print(f"thesis: {error}", file=sys.stderr)
             return 2
-        except (engine.RunFailed, StageFailed) as error:
+        except (engine.RunFailed, engine.SchedulerLost, StageFailed) as error:
             print(f"thesis: {error}", file=sys.stderr)
             return 1
     print("thesis: interrupted; what was finished is kept, start again to go on", file=sys.stderr)
@@ -38,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--preset", default="demo", help=f"data and scale: {', '.join(get_args(Preset))}")
+    text = "reading of the thesis at paper scale: released (published code, default) or text (as printed)"
+    common.add_argument("--profile", default="released", help=text)
     common.add_argument("--seeds", type=int, default=3, help="number of training seeds (0, 1, ...)")
     common.add_argument("--data-root", default="", help="folder in VOC layout instead of generated images")
     common.add_argument("--runs-dir", type=Path, default=Path("runs"), help="the store of computed artefacts")
@@ -71,6 +84,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--runs-dir", type=Path, default=Path("runs"), help="the store of computed artefacts")
     sub.add_argument("--all", action="store_true", help="delete finished artefacts too, of every preset")
     add("doctor", examine, "what this machine lacks for the preset and how to get it")
+    cli_batch.add_commands(commands)
+    cli_files.add_commands(commands)
+    cli_reports.add_commands(commands)
+    cli_data.add_commands(commands)
+    cli_weights.add_commands(commands)
     return parser
 
 
@@ -183,7 +201,7 @@ def _context(options: argparse.Namespace) -> tuple[Settings, Machine, Store]:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    return settings.load(options.preset, _overrides(options))
+    return settings.load(options.preset, _overrides(options), profile=options.profile)
 
 
 def _overrides(options: argparse.Namespace) -> dict[str, Any]:
@@ -191,7 +209,8 @@ def _overrides(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _parameters(options: argparse.Namespace) -> dict[str, Any]:
-    return {
+    profile = {} if options.profile == "released" else {"profile": options.profile}
+    return profile | {
         "preset": options.preset,
         "seeds": options.seeds,
         "overrides": _overrides(options),

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 
+from thesislib import gpu_results
 from thesislib.data.checks import check
 from thesislib.data.voc import DataError, VocDataset
 from thesislib.models.weights import load_weights
@@ -20,6 +21,7 @@ from thesislib.stages import segmentation as segmentation_stage
 from thesislib.stages.data import SPLITS
 
 NEEDED_GB = {"smoke": 1, "demo": 3, "voc2012": 120}
+THESIS_GPU = 12  # GB, thesis 2.4.1 and 3.4.1
 
 
 class Finding(NamedTuple):
@@ -42,11 +44,13 @@ def examine(settings: Settings, machine: Machine, runs_dir: Path) -> Iterator[Fi
         "apt install g++ python3-dev; pip install '.[crf]'",
     )
     yield _gpu(settings)
+    if settings.preset == "voc2012":
+        yield Finding("GPU memory", True, memory_settings(gpu_results.newest()))
     yield _disk(settings.preset, runs_dir)
     if settings.data.source == "folder" or machine.data_root:
         yield _attempt("data", lambda: _data(machine.data_root), "--data-root: the folder that holds VOCdevkit")
     if settings.data.source == "folder":
-        weights = "--set backbone.weights=FILE: ilsvrc-cls_rna-a1_cls1000_ep-0001.params, links in the psa README"
+        weights = f"--set backbone.weights=FILE: {backbone_stage.INITIAL_WEIGHTS[settings.backbone.network]}"
         yield _attempt("ImageNet weights", lambda: _weights(settings), weights)
     if settings.segmentation.init != "random":
         advice = f"--set segmentation.weights=FILE: {segmentation_stage.INITIAL_WEIGHTS[settings.segmentation.init]}"
@@ -64,6 +68,18 @@ def _gpu(settings: Settings) -> Finding:
         memory = torch.cuda.get_device_properties(0).total_memory / 2**30
         return Finding("GPU", True, f"{torch.cuda.get_device_name()}, {memory:.0f} GB")
     return Finding("GPU", not needed, f"none; {os.cpu_count()} cores", "training on VOC needs a CUDA GPU")
+
+
+def memory_settings(results: Path | None) -> str:
+    """Settings that fit into 12 GB by the peak memory in a results file of gpu-check; no guess without one."""
+    if results is None:
+        return f"not measured: `make gpu-check` on a GPU finds the settings that fit {THESIS_GPU} GB"
+    record = gpu_results.read(results)
+    found = gpu_results.fitting(record, THESIS_GPU)
+    unknown = [name for name in gpu_results.TRAINED.values() if name not in found]
+    chosen = " ".join(f"{name}={value}" for name, value in found.items()) or "none"
+    missing = f"; nothing that was measured fits for {', '.join(unknown)}" if unknown else ""
+    return f"{THESIS_GPU} GB in bf16: {chosen}{missing} (measured on {gpu_results.device(record)}, {results.name})"
 
 
 def _disk(preset: str, runs_dir: Path) -> Finding:

@@ -2,12 +2,17 @@
 
 The Dask key of a task is the artefact's key, and every worker writes to the same store, so a stage is computed once
 no matter how many graphs, workers or users ask for it. A failed stage is tried once more; then it is reported with its
-log, and everything that does not depend on it still finishes.
+log, and everything that does not depend on it still finishes. A stage whose worker dies is given to another one, which
+continues from its checkpoint; a scheduler that dies ends the run, and the next run goes on with what is in the store.
 """
 
 import contextlib
+import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import re
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +23,7 @@ from thesislib.store import Progress, Stage, StageFailed, Store
 
 LOCAL = "local"
 TRIES = 2
+ARRIVAL = 30.0  # seconds after which a file system should show what another machine has written
 HOPELESS = (ValueError, ArithmeticError, MemoryError)  # the same input would fail again
 
 
@@ -39,6 +45,10 @@ class RunFailed(RuntimeError):
         self.failures = failures
 
 
+class SchedulerLost(RuntimeError):
+    """The Dask scheduler does not answer, or no longer does; what was computed is kept."""
+
+
 class Bar(Progress):
     """Shows a stage's progress on a tqdm bar."""
 
@@ -48,6 +58,20 @@ class Bar(Progress):
     def __call__(self, done: int, total: int, text: str = "") -> None:
         self.bar.set_postfix_str(f"{done}/{total} {text}", refresh=False)
         self.bar.update(0)
+
+
+class Messages(Progress):
+    """Sends a worker's progress to the client that shows it, at most once a second."""
+
+    def __init__(self, stage: Stage, topic: str) -> None:
+        self.stage, self.topic, self.sent = stage, topic, 0.0
+
+    def __call__(self, done: int, total: int, text: str = "") -> None:
+        from distributed import get_worker
+
+        if time.monotonic() - self.sent >= 1:
+            self.sent = time.monotonic()
+            get_worker().log_event(self.topic, f"{_name(self.stage)}: {done}/{total} {text}")
 
 
 def in_order(stages: Iterable[Stage]) -> list[Stage]:
@@ -82,22 +106,29 @@ def run(
 
     Raises:
         RunFailed: after everything that could be computed was computed.
+        SchedulerLost: the scheduler does not answer or was lost; start again to compute the rest.
+        StageFailed: the workers do not share the store.
     """
-    todo = missing(stages, store)
-    if todo:
-        failures = _run_here(todo, store) if scheduler is None else _run_on_dask(todo, store, scheduler, workers)
-        broken = [stage for stage in todo if not store.has(stage)]
-        if failures:
-            raise RunFailed(failures, len(broken) - len(failures))
+    failures: dict[str, str] = {}
+    while todo := _possible(stages, store, failures):
+        failures |= _run_here(todo, store) if scheduler is None else _run_on_dask(todo, store, scheduler, workers)
+    if failures:
+        raise RunFailed(failures, len(missing(stages, store)) - len(failures))
     return {stage.key: store.folder(stage) for stage in stages}
+
+
+def _possible(stages: Sequence[Stage], store: Store, failures: Mapping[str, str]) -> list[Stage]:
+    """What is missing and does not depend on a stage that failed."""
+    todo = missing(stages, store)
+    return [stage for stage in todo if not any(above.key in failures for above in stage.upstream())]
 
 
 def _run_here(todo: list[Stage], store: Store) -> dict[str, str]:
     failures: dict[str, str] = {}
     torch.set_num_threads(1)  # as on every worker: a sum over threads depends on their number
-    with tqdm(todo, unit="stage", mininterval=0.5) as bar:
+    with tqdm(todo, unit="stage", mininterval=0.5, miniters=0) as bar:
         for stage in bar:
-            bar.set_description(f"{stage.name} {stage.label}".strip())
+            bar.set_description(_name(stage))
             if all(store.has(upstream) for upstream in stage.inputs.values()):
                 with _caught(stage, failures):
                     _compute(stage, store, Bar(bar))
@@ -123,13 +154,17 @@ def _caught(stage: Stage, failures: dict[str, str]) -> Iterator[None]:
         failures[stage.key] = str(error)
 
 
-def _compute_on_worker(stage: Stage, store: Store, *upstream: str) -> str:
+def _name(stage: Stage) -> str:
+    return f"{stage.name} {stage.label}".strip()
+
+
+def _compute_on_worker(stage: Stage, store: Store, topic: str, *upstream: str) -> str:
     from distributed import get_worker
 
     torch.set_num_threads(1)
     if torch.cuda.device_count() > 1 and isinstance(get_worker().name, int):
         torch.cuda.set_device(get_worker().name % torch.cuda.device_count())  # local workers are numbered
-    return _compute(stage, store)
+    return _compute(stage, store, Messages(stage, topic))
 
 
 def cores() -> int:
@@ -137,49 +172,117 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def local_workers() -> int:
+    """How many workers a local cluster has: one per GPU, or else one per core."""
+    return torch.cuda.device_count() or cores()
+
+
 def _run_on_dask(todo: list[Stage], store: Store, scheduler: str, workers: int | None) -> dict[str, str]:
-    from distributed import as_completed
+    from distributed import KilledWorker, as_completed
 
     failures: dict[str, str] = {}
-    store = Store(store.root.resolve())
+    killed: dict[str, str] = {}
+    store, topic = Store(store.root.resolve()), f"thesis-{uuid.uuid4()}"
     with connect(scheduler, workers) as client, tqdm(total=len(todo), unit="stage", smoothing=0) as bar:
+        client.subscribe_topic(topic, lambda event: bar.set_postfix_str(event[1]))
+        if not client.scheduler_info()["workers"]:
+            bar.set_postfix_str("waiting for the first worker")
         futures: dict[str, Any] = {}
         for stage in todo:
             upstream = [futures[above.key] for above in stage.inputs.values() if above.key in futures]
             futures[stage.key] = client.submit(
-                _compute_on_worker, stage, store, *upstream, key=f"{stage.name}-{stage.key}", pure=False
+                _compute_on_worker, stage, store, topic, *upstream, key=f"{stage.name}-{stage.key}", pure=False
             )
         names = {future.key: stage for stage, future in zip(todo, futures.values(), strict=True)}
         for future in as_completed(list(futures.values())):
+            if future.cancelled():
+                logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # tracebacks of its attempts
+                raise SchedulerLost(
+                    f"the Dask scheduler {scheduler} was lost after {bar.n} of {len(todo)} stages; they are kept: "
+                    "start again, with a running scheduler, to compute the rest"
+                )
             stage = names[future.key]
-            bar.set_description(f"{stage.name} {stage.label}".strip())
+            bar.set_description(_name(stage))
+            bar.set_postfix_str("", refresh=False)
             bar.update()
+            if future.status == "finished" and not _arrived(stage, store):
+                raise StageFailed(
+                    f"{stage} was computed on a worker but is not in {store.root}: every worker needs this folder, "
+                    "under this path; choose a --runs-dir that all machines share"
+                )
             if future.status == "error":
                 reason = future.exception()
                 if all(store.has(upstream) for upstream in stage.inputs.values()):
-                    failures[stage.key] = str(reason)
-    return failures
+                    failed = failures if store.begun(stage) or not isinstance(reason, KilledWorker) else killed
+                    failed[stage.key] = _reason(stage, reason)
+    # Dask blames a dead worker on every task that it had; those that had not begun are worth another attempt.
+    return failures or killed
+
+
+def _arrived(stage: Stage, store: Store) -> bool:
+    """Whether the artefact is there; network file systems show it late, but look again when a folder is listed."""
+    deadline = time.monotonic() + ARRIVAL
+    while not store.has(stage) and time.monotonic() < deadline:
+        time.sleep(0.2)
+        if store.folder(stage).parent.is_dir():
+            list(store.folder(stage).parent.iterdir())
+    return store.has(stage)
+
+
+def _reason(stage: Stage, error: BaseException) -> str:
+    """Why a task failed, in words that name the stage."""
+    from distributed import KilledWorker
+
+    if isinstance(error, KilledWorker):
+        return (
+            f"{stage} failed: every worker that computed it died, the last at {error.last_worker}; too little memory?"
+        )
+    return str(error) if isinstance(error, StageFailed) else f"{stage} failed: {type(error).__name__}: {error}"
 
 
 @contextlib.contextmanager
 def connect(scheduler: str, workers: int | None = None) -> Iterator[Any]:
-    """A client of a local cluster (`"local"`) or of the cluster at an address or scheduler file."""
+    """A client of a local cluster (`"local"`) or of the cluster at an address or scheduler file.
+
+    Raises:
+        ValueError: `scheduler` is none of these.
+        SchedulerLost: it does not answer.
+    """
     import dask
-    from distributed import Client, LocalCluster
+    from distributed import LocalCluster
 
     with dask.config.set(WORKER_CONFIG):
         if scheduler == LOCAL:
-            count = workers or torch.cuda.device_count() or cores()
+            count = workers or local_workers()
             with (
                 LocalCluster(
-                    n_workers=count, threads_per_worker=1, dashboard_address=None, memory_limit=0, silence_logs=40
+                    n_workers=count,
+                    threads_per_worker=1,
+                    dashboard_address="127.0.0.1:0",  # None would take port 8787 and warn where it is taken
+                    memory_limit=0,
+                    silence_logs=40,
                 ) as cluster,
-                Client(cluster) as client,
+                _client(cluster) as client,
             ):
                 yield client
         elif Path(scheduler).is_file():
-            with Client(scheduler_file=scheduler) as client:
+            with _client(scheduler_file=scheduler) as client:
+                yield client
+        elif re.fullmatch(r"(\w+://)?[^/:\s]+:\d+|\w+://\S+", scheduler):
+            with _client(scheduler) as client:
                 yield client
         else:
-            with Client(scheduler) as client:
-                yield client
+            raise ValueError(
+                f"scheduler {scheduler!r}: expected 'local', the scheduler file of a running Dask cluster, or its "
+                "address such as tcp://192.168.0.1:8786"
+            )
+
+
+def _client(*arguments: Any, **options: Any) -> Any:
+    from distributed import Client
+
+    try:
+        return Client(*arguments, **options)
+    except OSError as error:
+        where = options.get("scheduler_file", *arguments)
+        raise SchedulerLost(f"no Dask scheduler answers at {where}: start the cluster first ({error})") from None

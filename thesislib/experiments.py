@@ -1,15 +1,20 @@
 """Each table and figure of the thesis as the stages it needs.
 
-Their rows are in `rows`, whose public names can be had from here. Stages that need the dense CRF are left out on a
+Their rows are in `rows`, whose public names can be had from here. A plan (`NOTEBOOKS`) takes as keywords those of its
+notebook's parameters that decide which stages there are. Stages that need the dense CRF are left out on a
 machine without its library, so that the rest still runs.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from thesislib import exploration
 from thesislib.crf import crf_available
+from thesislib.data.protocol import supervision_masks
 from thesislib.data.voc import VocDataset
 from thesislib.exploration import ROUNDS
+from thesislib.parameters import project_root
 from thesislib.rows import (
     ALPHA,
     ALPHAS,
@@ -79,6 +84,10 @@ def response_map_stages(
     return _of_each(response_maps.stage, settings, rows, seeds, machine)
 
 
+def _has_crf(machine: Machine) -> bool:
+    return crf_available() if machine.crf is None else machine.crf
+
+
 def _of_each(
     step: Callable[[Settings, Machine, str], Stage],
     settings: Settings,
@@ -93,14 +102,18 @@ def _of_each(
     }
 
 
-def quickstart(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
-    """What `00_quickstart` shows, with the first seed: classifiers, then the later steps of the last of its rows."""
+def quickstart(
+    settings: Settings, seeds: Sequence[int], machine: Machine, *, image: str = "", weights: str = ""
+) -> list[Stage]:
+    """What `00_quickstart` shows, with the first seed: classifiers, then the later steps of the last of its rows.
+
+    A picture of one's own, or given weights, are shown without the later steps.
+    """
     rows = quickstart_rows(settings)
-    wanted = [
-        classifier_stages(settings, rows, seeds[:1], machine),
-        mask_stages(settings, rows[-1:], seeds[:1], machine, "val"),
-        segmentation_stages(settings, rows[-1:], seeds[:1], machine),
-    ]
+    wanted = [classifier_stages(settings, rows, seeds[:1], machine)]
+    if not (image or weights):
+        wanted.append(mask_stages(settings, rows[-1:], seeds[:1], machine, "val"))
+        wanted.append(segmentation_stages(settings, rows[-1:], seeds[:1], machine))
     return [stage for stages in wanted for stage in stages.values()]
 
 
@@ -109,9 +122,18 @@ def data(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Sta
     return [data_stage.stage(settings, machine)]
 
 
-def chapter_2_response_maps(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
+def chapter_2_response_maps(
+    settings: Settings,
+    seeds: Sequence[int],
+    machine: Machine,
+    *,
+    extra_rows: Mapping[str, dict[str, Any]] | None = None,
+    alpha: float = ALPHA,
+    lambda_ent: float = LAMBDA_ENT,
+    lambda_con: float = LAMBDA_CON,
+) -> list[Stage]:
     """What `21_response_maps` needs: the response maps of every row of Table 2.1, as they are and refined."""
-    rows = table_2_1(settings)
+    rows = table_2_1(settings, extra_rows, alpha=alpha, lambda_ent=lambda_ent, lambda_con=lambda_con)
     maps = response_map_stages(settings, rows, seeds, machine)
     return [*maps.values(), *refined_stages(settings, rows, seeds, machine).values()]
 
@@ -120,7 +142,7 @@ def upper_bound(machine: Machine) -> list[Row]:
     """The fully supervised row, where every image of trainaug has a true mask; else nothing."""
     if machine.data_root:
         images = VocDataset(machine.data_root, "trainaug")
-        if not all(images.mask_path(i).is_file() for i in range(len(images))):
+        if not all(path.is_file() for path in supervision_masks(images)):
             return []
     return [SUPERVISED]
 
@@ -133,7 +155,7 @@ def refined_stages(
     def step(chosen: Settings, machine: Machine, label: str) -> Stage:
         return pseudo_masks.refined_stage(chosen, machine, chosen.cam.splits, label)
 
-    return _of_each(step, settings, rows, seeds, machine) if crf_available() else {}
+    return _of_each(step, settings, rows, seeds, machine) if _has_crf(machine) else {}
 
 
 def mask_stages(
@@ -144,25 +166,55 @@ def mask_stages(
     def step(chosen: Settings, machine: Machine, label: str) -> Stage:
         return pseudo_masks.masks_stage(chosen, machine, split, label)
 
-    return _of_each(step, settings, rows, seeds, machine) if crf_available() else {}
+    return _of_each(step, settings, rows, seeds, machine) if _has_crf(machine) else {}
 
 
 def segmentation_stages(
     settings: Settings, rows: Iterable[Row], seeds: Sequence[int], machine: Machine
 ) -> dict[tuple[str, int], Stage]:
     """The segmentation of every row and seed; none without the CRF library."""
-    return _of_each(segmentation.stage, settings, rows, seeds, machine) if crf_available() else {}
+    return _of_each(segmentation.stage, settings, rows, seeds, machine) if _has_crf(machine) else {}
 
 
-def chapter_2_sensitivity(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
+def chapter_2_sensitivity(
+    settings: Settings,
+    seeds: Sequence[int],
+    machine: Machine,
+    *,
+    alphas: Sequence[float] = ALPHAS,
+    lambda_ents: Sequence[float] = LAMBDA_ENTS,
+    lambda_cons: Sequence[float] = LAMBDA_CONS,
+    alpha: float = ALPHA,
+    lambda_ent: float = LAMBDA_ENT,
+    lambda_con: float = LAMBDA_CON,
+    lambda_ent_of_c: float = LAMBDA_ENT,
+) -> list[Stage]:
     """What `22_sensitivity` needs: plain CAM and every row of Fig. 2.5."""
-    rows = [PLAIN_CAM, *(row for sweep in figure_2_5(settings) for row in sweep.rows.values())]
+    sweeps = figure_2_5(
+        settings,
+        alphas=alphas,
+        lambda_ents=lambda_ents,
+        lambda_cons=lambda_cons,
+        alpha=alpha,
+        lambda_ent=lambda_ent,
+        lambda_con=lambda_con,
+        lambda_ent_of_c=lambda_ent_of_c,
+    )
+    rows = [PLAIN_CAM, *(row for sweep in sweeps for row in sweep.rows.values())]
     return list(response_map_stages(settings, rows, seeds, machine).values())
 
 
-def chapter_2_segmentation(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
+def chapter_2_segmentation(
+    settings: Settings,
+    seeds: Sequence[int],
+    machine: Machine,
+    *,
+    extra_rows: Mapping[str, dict[str, Any]] | None = None,
+    coco_weights: str = "",
+) -> list[Stage]:
     """What `23_segmentation` needs: all steps of plain CAM and Mixup-CAM, and the upper bound."""
-    return _whole_chain(settings, segmentation_rows(settings), seeds, machine)
+    rows = segmentation_rows(settings, extra_rows, coco_weights=_in_project(coco_weights))
+    return _whole_chain(settings, rows, seeds, machine)
 
 
 def _whole_chain(settings: Settings, rows: list[Row], seeds: Sequence[int], machine: Machine) -> list[Stage]:
@@ -202,44 +254,74 @@ def _of_rounds(
     return {(int(name), seed): stage for (name, seed), stage in _of_each(step, settings, rows, seeds, machine).items()}
 
 
-def chapter_3_response_maps(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
+def chapter_3_response_maps(
+    settings: Settings,
+    seeds: Sequence[int],
+    machine: Machine,
+    *,
+    rounds: int = ROUNDS,
+    extra_rows: Mapping[str, dict[str, Any]] | None = None,
+) -> list[Stage]:
     """What `31_response_maps` needs: the maps of every row of Table 3.1, refined too, and the merged ones (A17)."""
-    rows = exploration.table_3_1(settings, generated=not machine.data_root)
-    maps = response_map_stages(settings, [*rows, exploration.merged()], seeds, machine)
+    rows = exploration.table_3_1(settings, extra_rows, rounds=rounds, generated=not machine.data_root)
+    maps = response_map_stages(settings, [*rows, exploration.merged(rounds)], seeds, machine)
     return [*maps.values(), *refined_stages(settings, rows, seeds, machine).values()]
 
 
-def chapter_3_number(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
+def chapter_3_number(
+    settings: Settings, seeds: Sequence[int], machine: Machine, *, after_round: int = 1
+) -> list[Stage]:
     """What `32_number_of_subcategories` needs: the maps of every K, and of K = 1 with a second head."""
-    rows = [*exploration.figure_3_4(settings).rows.values(), exploration.trained_parent()]
+    sweep = exploration.figure_3_4(settings, after_round=after_round)
+    rows = [*sweep.rows.values(), exploration.trained_parent(after_round)]
     return list(response_map_stages(settings, rows, seeds, machine).values())
 
 
-def chapter_3_rounds(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
+def chapter_3_rounds(
+    settings: Settings, seeds: Sequence[int], machine: Machine, *, rounds: int = ROUNDS
+) -> list[Stage]:
     """What `33_rounds` needs: the maps of every round and kept epoch, and what its clusters are measured on."""
-    rows = {row.name: row for row in (PLAIN_CAM, *exploration.checkpoints(settings).values())}
+    kept = exploration.checkpoints(settings, rounds=rounds).values()
+    rows = {row.name: row for row in (*exploration.table_3_2(settings, rounds=rounds), *kept)}
     wanted = [
         response_map_stages(settings, rows.values(), seeds, machine).values(),
-        _clusters(settings, seeds, machine),
+        _clusters(settings, rounds, seeds, machine),
     ]
     return [stage for stages in wanted for stage in stages]
 
 
-def chapter_3_clusters(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
+def chapter_3_clusters(
+    settings: Settings, seeds: Sequence[int], machine: Machine, *, rounds: int = ROUNDS
+) -> list[Stage]:
     """What `34_clusters` needs: clusters, features and the classifier of the last round."""
-    trained = classifier_stages(settings, [exploration.sc_cam()], seeds, machine)
-    return [*trained.values(), *_clusters(settings, seeds, machine)]
+    trained = classifier_stages(settings, [exploration.sc_cam(rounds)], seeds, machine)
+    return [*trained.values(), *_clusters(settings, rounds, seeds, machine)]
 
 
-def _clusters(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
+def _clusters(settings: Settings, rounds: int, seeds: Sequence[int], machine: Machine) -> list[Stage]:
     """Features of every round, and the clusters found in them."""
-    features = feature_stages(settings, range(ROUNDS + 1), seeds, machine)
-    return [*features.values(), *cluster_stages(settings, range(1, ROUNDS + 2), seeds, machine).values()]
+    features = feature_stages(settings, range(rounds + 1), seeds, machine)
+    return [*features.values(), *cluster_stages(settings, range(1, rounds + 2), seeds, machine).values()]
 
 
-def chapter_3_segmentation(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
+def chapter_3_segmentation(
+    settings: Settings,
+    seeds: Sequence[int],
+    machine: Machine,
+    *,
+    rounds: int = ROUNDS,
+    extra_rows: Mapping[str, dict[str, Any]] | None = None,
+    coco_weights: str = "",
+) -> list[Stage]:
     """What `35_segmentation` needs: all steps of plain CAM and SC-CAM, and the upper bound."""
-    return _whole_chain(settings, exploration.segmentation_rows(settings), seeds, machine)
+    coco = _in_project(coco_weights)
+    rows = exploration.segmentation_rows(settings, extra_rows, rounds=rounds, coco_weights=coco)
+    return _whole_chain(settings, rows, seeds, machine)
+
+
+def performance(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
+    """What `51_performance` needs: nothing, since it counts operations and shows what was measured elsewhere."""
+    return []
 
 
 NOTEBOOKS = {
@@ -253,6 +335,7 @@ NOTEBOOKS = {
     "33_rounds": chapter_3_rounds,
     "34_clusters": chapter_3_clusters,
     "35_segmentation": chapter_3_segmentation,
+    "51_performance": performance,
 }
 """The notebooks and what each needs computed, so that `thesis reproduce` can do it beforehand and in parallel."""
 
@@ -283,7 +366,48 @@ TRAINED = {
 """The stages that train a network, which several GPUs can share."""
 
 
-def stages_of(names: Iterable[str], settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
-    """All stages that these notebooks need, each once."""
-    wanted = {stage.key: stage for name in names for stage in NOTEBOOKS[name](settings, seeds, machine)}
+def stages_of(
+    names: Iterable[str],
+    settings: Settings,
+    seeds: Sequence[int],
+    machine: Machine,
+    parameters: Mapping[str, Any] | None = None,
+) -> list[Stage]:
+    """All stages that these notebooks need, each once.
+
+    Args:
+        names: of notebooks.
+        settings: of the preset with overrides, and with `own_settings` of the parameters.
+        seeds: training seeds.
+        machine: where they will be computed.
+        parameters: of the notebooks, where they are not the defaults; a plan takes those that matter to it.
+
+    Raises:
+        SettingsError: a parameter or setting has a value that the notebook would refuse too.
+    """
+    wanted: dict[str, Stage] = {}
+    for name in names:
+        plan = NOTEBOOKS[name]
+        known = [key for key, kind in inspect.signature(plan).parameters.items() if kind.kind == kind.KEYWORD_ONLY]
+        own = {key: value for key, value in (parameters or {}).items() if key in known}
+        wanted |= {stage.key: stage for stage in plan(settings, seeds, machine, **own)}
     return list(wanted.values())
+
+
+def own_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by dotted name that follow from a notebook's own parameters, as in its settings cell.
+
+    >>> own_settings({"data_seed": 1, "alpha": 0.4})
+    {'data.data_seed': 1}
+    """
+    found = {}
+    if "data_seed" in parameters:
+        found["data.data_seed"] = parameters["data_seed"]
+    if "weights" in parameters:
+        found["classifier.weights"] = _in_project(parameters["weights"])
+    return found
+
+
+def _in_project(file: str) -> str:
+    """A path as notebooks understand it: relative to the project's root."""
+    return str(project_root() / file) if file else ""

@@ -1,36 +1,34 @@
 """What the cells of a notebook call: settings from its parameters, tables, figures, key numbers and verdicts.
 
-Everything shown is also written at once: tables as CSV and LaTeX, figures as PNG and PDF, and all of it to
-`results.json`, from which the index of reports is made.
+Everything shown is also written at once: tables as CSV, LaTeX and Markdown, figures as PNG and PDF, and all of it to
+`results.json`, from which the site of reports is made.
 """
 
-import base64
-import io
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
-from PIL import Image
 
-from thesislib import engine, records, settings, typeset
+from thesislib import against, cells, engine, quickstart, records, settings, table_files, typeset
 from thesislib import parameters as checks
+from thesislib.against import Beside, Place
 from thesislib.data.voc import VocDataset
+from thesislib.models.registry import NETWORKS
 from thesislib.parameters import project_root
 from thesislib.settings import Machine
 from thesislib.stages import data as data_stage
+from thesislib.statistics import VERDICTS
 from thesislib.store import Stage, Store
 
 __all__ = ["Notebook", "project_root"]
 
-VERDICTS = {"holds": ("✓", "#2b7a2b"), "opposite": ("✗", "#c1121f"), "undecided": ("?", "#8a6100")}
-DPI = 192  # twice the pixels of a CSS inch: sharp on dense screens
-THUMBNAIL = (480, 320)
+THUMBNAIL = "thumbnail.png"
 DIRECTION_ONLY = "Generated data: direction only."
+VARIANT = "Variant: {} stands in for the thesis' ResNet-38. Printed numbers are those of another network."
 
 
 class Notebook:
@@ -84,17 +82,40 @@ class Notebook:
         self.folder = self.reports_dir / preset / name
         self._record = records.new(name, preset, self.parameters)
         self._record |= {
+            "machine": self.machine.model_dump(mode="json", exclude={"data_root"}),
             "seeds": seeds,
+            "seed_values": self.seeds,
+            "settings": self.settings.model_dump(mode="json"),
             "generated": self.generated,
             "data": data_note or self._default_data_note(),
-            "changed_settings": checks.differences(self.settings, settings.load(preset)),
-            "recipe": checks.differences(settings.load(preset), settings.load("voc2012")),
+            "network": quickstart.describe(self.settings).replace("\n", ", "),
         }
+        self._record |= self._differences(preset)
         self._save()
+        if self.settings.backbone.network != "resnet38":
+            self.note(VARIANT.format(NETWORKS[self.settings.backbone.network]))
+
+    def _differences(self, preset: str) -> records.Record:
+        """Where settings differ: from the preset, the preset from paper scale, and the two profiles there."""
+        profile = self.settings.profile
+        here, scale = settings.load(preset, profile=profile), settings.load("voc2012", profile=profile)
+        released, text = settings.load("voc2012"), settings.load("voc2012", profile="text")
+        return {
+            "profile": profile,
+            "changed_settings": checks.differences(self.settings, here),
+            "recipe": checks.differences(here, scale),
+            "profiles": checks.differences(released, text),
+        }
 
     def run(self, stages: Mapping[Any, Stage]) -> dict[Any, Path]:
         """Compute what the store lacks of `stages`; returns the folder of each by the same name."""
-        folders = engine.run(list(stages.values()), Store(self.runs_dir))
+        store = Store(self.runs_dir)
+        folders = engine.run(list(stages.values()), store)
+        for stage in engine.in_order(stages.values()):
+            if store.has(stage):
+                entry = {"label": stage.label, "commit": store.provenance(stage)["commit"]}
+                self._record["artefacts"][f"{stage.name}/{stage.key}"] = entry
+        self._save()
         return {name: folders[stage.key] for name, stage in stages.items()}
 
     def images(self, split: str) -> VocDataset:
@@ -123,14 +144,31 @@ class Notebook:
         within: Sequence[Any] | str | None = None,
         formats: Mapping[Any, typeset.Format] | None = None,
         note: str = "",
+        beside: Beside | None = None,
     ) -> None:
-        """Show a table and write `<name>.csv` and `<name>.tex`; for the arguments see `typeset.lay_out`."""
+        """Show a table and write `<name>.csv`, `<name>.tex` and `<name>.md`.
+
+        Args:
+            frame, best, lowest, within, formats: see `typeset.lay_out`.
+            name: of the files.
+            caption: what the numbers are, of which images, at which stage, over how many seeds.
+            note: shown below.
+            beside: which columns stand beside printed values of the thesis, for the page that collects them.
+
+        Raises:
+            ValueError: a column that does not exist, or a name that is no file name.
+        """
         _check_name(name)
         layout = typeset.lay_out(frame, best=best, lowest=lowest, within=within, formats=formats)
-        (self.folder / f"{name}.csv").write_text(typeset.to_csv(frame), encoding="utf-8")
-        (self.folder / f"{name}.tex").write_text(typeset.to_latex(layout, caption, name), encoding="utf-8")
-        files = {"csv": f"{name}.csv", "tex": f"{name}.tex"}
-        self._add("tables", "name", {"name": name, "caption": caption, "note": note} | files)
+        files = {
+            "csv": table_files.to_csv(frame),
+            "tex": table_files.to_latex(layout, caption, name),
+            "md": table_files.to_markdown(layout, caption, note),
+        }
+        for kind, content in files.items():
+            (self.folder / f"{name}.{kind}").write_text(content, encoding="utf-8")
+        entry = {"name": name, "caption": caption, "note": note} | {kind: f"{name}.{kind}" for kind in files}
+        self._add("tables", "name", entry | {"beside": against.of_table(frame, layout, beside or {})})
         rows = [
             [*headings, *(f"{cell.text} {cell.interval}".strip() for cell in cells)] for headings, cells in layout.rows
         ]
@@ -152,21 +190,13 @@ class Notebook:
         _check_name(name)
         if not alt.strip() or not caption.strip():
             raise ValueError(f"figure {name!r} needs a caption and an alt text that says what is to be seen")
-        buffer = io.BytesIO()
-        fig.patch.set_facecolor("white")
-        fig.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pil_kwargs={"optimize": True})
-        fig.savefig(self.folder / f"{name}.pdf", dpi=DPI, bbox_inches="tight", metadata={"CreationDate": None})
-        plt.close(fig)
-        (self.folder / f"{name}.png").write_bytes(buffer.getvalue())
-        width, height = self._thumbnail(buffer, name)
+        png = cells.save_figure(fig, self.folder, name)
+        if not self._record["figures"] or self._record["figures"][0]["name"] == name:
+            cells.save_thumbnail(png, self.folder / THUMBNAIL)
+            self._record["thumbnail"] = THUMBNAIL
         entry = {"name": name, "caption": caption, "alt": alt, "png": f"{name}.png", "pdf": f"{name}.pdf"}
         self._add("figures", "name", entry)
-        source = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-        _show(
-            f'<figure><img src="{source}" alt="{escape(alt)}" width="{width}" height="{height}" '
-            f'style="max-width:100%;height:auto"><figcaption>{escape(caption)}</figcaption></figure>',
-            f"Figure: {caption}\n{alt}",
-        )
+        _show(cells.figure(png, caption, alt), f"Figure: {caption}\n{alt}")
 
     def key_number(
         self,
@@ -177,41 +207,68 @@ class Notebook:
         *,
         format: str = ".1f",
         unit: str = "",
+        place: Place | None = None,
     ) -> None:
-        """Show one number large, with its 95 % interval if it has one and the printed one of the thesis beside."""
+        """Show one number large, with its 95 % interval if it has one and the printed one of the thesis beside.
+
+        Args:
+            label: what it is.
+            value: a number, or a mean with its interval.
+            thesis: what the thesis prints.
+            note: shown beside.
+            format, unit: how it is shown.
+            place: where the thesis prints it.
+        """
         unit = unit.replace(" ", "\N{NO-BREAK SPACE}")
         text, interval = typeset.text_of(value, format)
         printed = "" if thesis is None else typeset.text_of(thesis, format)[0]
-        entry = {"label": label, "text": text + unit, "thesis_text": printed + unit if printed else ""}
-        entry |= {"interval": interval, "note": note, "thesis": thesis} | _numbers(value)
+        entry: records.Record = {"label": label, "text": text + unit, "thesis_text": printed + unit if printed else ""}
+        entry |= {"interval": interval, "note": note, "thesis": thesis} | against.numbers(value)
+        entry["place"] = against.of_key_number(label, place) if place else None
         self._add("key_numbers", "label", entry)
         aside = [f"95 % interval {interval}{_over(value)}"] if interval else []
         aside += [f"thesis, printed: {entry['thesis_text']}"] if printed else []
-        aside += [note] if note else []
-        _show(
-            f'<div class="key-number"><span class="label">{escape(label)}</span> '
-            f'<strong class="value" style="font-size:1.6em">{escape(entry["text"])}</strong> '
-            f'<span class="aside">{escape(" · ".join(aside))}</span></div>',
-            f"{label}: {entry['text']} {' · '.join(aside)}".strip(),
-        )
+        said = " · ".join([*aside, note] if note else aside)
+        _show(cells.key_number(entry, said), f"{label}: {entry['text']} {said}".strip())
 
-    def verdict(self, claim: str, interval: Any, verdict: str, note: str = "", *, format: str = "+.1f") -> None:
-        """Show what became of a claim: `holds`, `opposite` or `undecided`, with the interval it rests on."""
+    def verdict(
+        self,
+        claim: str,
+        interval: Any,
+        verdict: str,
+        note: str = "",
+        *,
+        format: str = "+.1f",
+        thesis: float | None = None,
+        place: Place | None = None,
+    ) -> None:
+        """Show what became of a claim: `holds`, `opposite` or `undecided`, with the interval it rests on.
+
+        Args:
+            claim: in words.
+            interval: the difference that it speaks of, over seeds.
+            verdict: from `statistics.verdict` or `statistics.equivalence`.
+            note: shown beside.
+            format: of the difference.
+            thesis: the difference that the thesis prints, which `note` says in words.
+            place: where the thesis prints it.
+        """
         if verdict not in VERDICTS:
             raise ValueError(f"verdict {verdict!r}: expected one of {', '.join(VERDICTS)}")
         difference, ends = typeset.text_of(interval, format) if interval is not None else ("", "")
-        grounds = f"{difference} {ends}{_over(interval)}".strip()
+        grounds = f"{difference} {ends}{_over(interval)}".strip() + (" (95 % t interval)" if ends else "")
         remarks = " ".join(text for text in (note, DIRECTION_ONLY if self.generated else "") if text)
-        entry = {"claim": claim, "verdict": verdict, "difference": difference, "interval": ends, "note": note}
-        self._add("verdicts", "claim", entry | _numbers(interval))
-        symbol, colour = VERDICTS[verdict]
-        _show(
-            f'<div class="verdict"><span class="badge {verdict}" style="background:{colour};color:#fff;'
-            f'padding:.1em .6em;border-radius:1em"><span aria-hidden="true">{symbol}</span> {verdict}</span> '
-            f'<span class="claim">{escape(claim)}</span>'
-            f'<div class="aside">{escape(" · ".join(text for text in (grounds, remarks) if text))}</div></div>',
-            f"{verdict.upper()}: {claim} {grounds} {remarks}".strip(),
-        )
+        entry: records.Record = {
+            "claim": claim,
+            "verdict": verdict,
+            "difference": difference,
+            "interval": ends,
+            "note": note,
+        }
+        entry |= {"thesis": thesis, "place": against.of_key_number(claim, place) if place else None}
+        self._add("verdicts", "claim", entry | against.numbers(interval))
+        said = " · ".join(text for text in (grounds, remarks) if text)
+        _show(cells.verdict(entry, said), f"{verdict.upper()}: {claim} {grounds} {remarks}".strip())
 
     def note(self, text: str) -> None:
         """Show a remark that the results themselves call for."""
@@ -225,16 +282,6 @@ class Notebook:
     def _save(self) -> None:
         records.write(self.folder / records.FILE, self._record)
 
-    def _thumbnail(self, png: io.BytesIO, name: str) -> tuple[int, int]:
-        """Make the first figure the thumbnail; returns the figure's size in CSS pixels."""
-        with Image.open(png) as image:
-            size = round(image.width / 2), round(image.height / 2)
-            if not self._record["figures"] or self._record["figures"][0]["name"] == name:
-                image.thumbnail(THUMBNAIL)
-                image.convert("RGB").save(self.folder / "thumbnail.png", optimize=True)
-                self._record["thumbnail"] = "thumbnail.png"
-        return size
-
     def _default_data_note(self) -> str:
         if self.generated:
             data = self.settings.data
@@ -245,13 +292,6 @@ class Notebook:
 def _check_name(name: str) -> None:
     if not re.fullmatch(r"[\w-]+", name, re.ASCII):
         raise ValueError(f"name {name!r} of a table or figure: use letters, digits, - and _ only")
-
-
-def _numbers(value: Any) -> dict[str, Any]:
-    """The value or the ends of its interval as numbers, for `results.json`."""
-    if typeset.is_interval(value):
-        return {"value": value.mean, "low": value.low, "high": value.high, "n": getattr(value, "n", None)}
-    return {"value": value}
 
 
 def _over(value: Any) -> str:

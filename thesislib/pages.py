@@ -1,4 +1,4 @@
-"""Reports and their index as single HTML files that need no network.
+"""Reports as single HTML files that need no network, and how every page of the site is rendered.
 
 A report is an executed notebook: nbconvert turns its cells into HTML with the small template in
 `templates/report/`, and `templates/report.html.j2` puts what `results.json` says around them. A content security
@@ -25,17 +25,10 @@ from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 from traitlets.config import Config
 
 from thesislib import formulas, parameters, records
+from thesislib.statistics import ASSUMPTION
 
 TEMPLATES = Path(__file__).parent / "templates"
-CHAPTERS = {
-    "0": "Start here",
-    "2": "Chapter 2: Mixup-CAM",
-    "3": "Chapter 3: sub-category exploration (SC-CAM)",
-    "4": "Beyond the thesis",
-    "5": "Beyond the thesis",
-}
-STATE_WORDS = {"done": "done", "failed": "failed", "unfinished": "not finished"}
-_HIDDEN_PARAMETERS = ("runs_dir", "reports_dir", "data_root", "preset")
+STATE_WORDS = {"done": "done", "failed": "failed", "unfinished": "not finished", "absent": "not executed yet"}
 _PROGRESS = re.compile(r"\d+%\||\d+it \[|\bit/s\]|\bs/it\]")
 _WARNING = re.compile(r"\b\w*Warning\b")
 
@@ -84,14 +77,14 @@ def to_html(ipynb: Path) -> Path:
     """
     notebook = nbformat.read(ipynb, as_version=4)
     found = ipynb.parent / ipynb.stem / records.FILE
-    record = _EMPTY | (records.read(found) if found.is_file() else {"notebook": ipynb.stem, "title": ipynb.stem})
+    record = records.read(found) if found.is_file() else records.empty(ipynb.stem)
     declared = _take_parameters(notebook)
     title, introduction = _take_introduction(notebook)
     _clean(notebook)
     exporter = _Cells(template_name="report", extra_template_basedirs=[str(TEMPLATES)])
     exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
     body = exporter.from_notebook_node(notebook)[0]
-    page = _render(
+    page = render(
         "report.html.j2",
         record=record,
         title=title or record["title"],
@@ -106,47 +99,13 @@ def to_html(ipynb: Path) -> Path:
     return html
 
 
-def write_index(folder: Path) -> Path:
-    """Write `index.html` of all notebooks that were executed into `folder`, done, failed or unfinished.
-
-    Returns:
-        The HTML file.
-    """
-    chapters: dict[str, list[dict[str, Any]]] = {}
-    for path in sorted(folder.glob(f"*/{records.FILE}")):
-        card = _card(path)
-        chapters.setdefault(CHAPTERS.get(card["notebook"][:1], "More"), []).append(card)
-    cards = [card for group in chapters.values() for card in group]
-    page = _render("index.html.j2", preset=folder.name, chapters=chapters, cards=cards)
-    records.write_text(folder / "index.html", page)
-    return folder / "index.html"
-
-
-_EMPTY: dict[str, Any] = {
-    "state": "unfinished", "error": None, "preset": "", "parameters": {}, "generated": None, "data": "", "commit": "",
-    "versions": {}, "device": "", "started": "", "duration_s": None, "seeds": None, "changed_settings": {},
-    "recipe": {}, "key_numbers": [], "verdicts": [], "tables": [], "figures": [], "notes": [], "thumbnail": None,
-}  # fmt: skip
-
-
-def _card(path: Path) -> dict[str, Any]:
-    """What the index shows of one execution; a record that cannot be read is shown as a failure."""
-    name = path.parent.name
-    try:
-        record = records.read(path)
-    except ValueError as error:
-        record = {"state": "failed", "error": {"name": "unreadable record", "text": str(error)}}
-    card = _EMPTY | {"notebook": name, "title": name} | record
-    thumbnail = path.parent / (card["thumbnail"] or "")
-    image = base64.b64encode(thumbnail.read_bytes()).decode() if thumbnail.is_file() else ""
-    card["image"] = f"data:image/png;base64,{image}" if image else ""
-    card["alt"] = card["figures"][0]["alt"] if card["figures"] else ""
-    given = card["parameters"].items()
-    card["shown_parameters"] = {k: v for k, v in given if k not in _HIDDEN_PARAMETERS and v not in ("", [], {}, None)}
-    for kind in ("html", "ipynb"):
-        file = path.parent.with_name(f"{name}.{kind}")
-        card[kind] = file.name if file.is_file() else ""
-    return card
+def title_of(ipynb: Path) -> str:
+    """The first heading of a notebook."""
+    for cell in nbformat.read(ipynb, as_version=4).cells:
+        for line in cell.source.splitlines() if cell.cell_type == "markdown" else ():
+            if line.startswith("# "):
+                return line[2:].strip()
+    return ipynb.stem
 
 
 def _take_parameters(notebook: nbformat.NotebookNode) -> list[dict[str, Any]]:
@@ -231,13 +190,14 @@ def _slug(text: str) -> str:
     return re.sub(r"\W+", "-", re.sub(r"<[^>]*>", "", text)).strip("-").lower()
 
 
-def _render(template: str, **values: Any) -> str:
+def render(template: str, **values: Any) -> str:
+    """A page from a template in `templates/`, with style, script and their security policy; text is escaped."""
     loader = FileSystemLoader(TEMPLATES)
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"duration": duration, "moment": _moment, "literal": repr}
     script = (TEMPLATES / "script.js").read_text()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    light = HtmlFormatter(style="default").get_style_defs(".highlight")
+    light = HtmlFormatter(style="default").get_style_defs(".highlight") + " .highlight .ow { color: #8a17d8 }"
     dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
     style = (TEMPLATES / "style.css").read_text()
     style += f"\n@media screen and (prefers-color-scheme: light) {{{light}}}"
@@ -246,7 +206,9 @@ def _render(template: str, **values: Any) -> str:
         font = base64.b64encode((TEMPLATES / "font" / "STIXTwoMath-subset.woff2").read_bytes()).decode()
         style += f'\n@font-face {{font-family: "Report Math"; src: url(data:font/woff2;base64,{font})}}'
     page = environment.get_template(template)
-    return page.render(style=Markup(style), script=Markup(script), digest=digest, words=STATE_WORDS, **values)
+    return page.render(
+        style=Markup(style), script=Markup(script), digest=digest, words=STATE_WORDS, assumption=ASSUMPTION, **values
+    )
 
 
 def duration(seconds: float | int | None) -> str:

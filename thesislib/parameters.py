@@ -7,7 +7,7 @@ refuses every plain literal in the namespace that it was not given.
 import ast
 import io
 import tokenize
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -166,8 +166,13 @@ def _same_type(value: Any, default: Any) -> bool:
     if isinstance(default, float):
         return isinstance(value, int | float)
     if isinstance(default, list | tuple):
-        return isinstance(value, list | tuple)
+        return isinstance(value, list | tuple) and _same_types(value, default)
     return isinstance(value, type(default))
+
+
+def _same_types(values: Sequence[Any], defaults: Sequence[Any]) -> bool:
+    """Whether each value could be one of the defaults; without defaults nothing is known."""
+    return not defaults or all(any(_same_type(value, default) for default in defaults) for value in values)
 
 
 def _parameter_cells(namespace: Mapping[str, Any], declared: Mapping[str, Any]) -> Iterator[dict[str, Parameter]]:

@@ -18,6 +18,7 @@ from thesislib import cam
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import DataError, read_image
 from thesislib.models.classifier import CamClassifier, ClassifierOutput
+from thesislib.models.registry import NETWORKS
 from thesislib.settings import CamSettings, Machine, Settings, SettingsError, nearest
 from thesislib.stages import backbone, classifier
 from thesislib.store import Job, Progress
@@ -34,13 +35,17 @@ def load_classifier(settings: Settings, folder: Path, num_classes: int, machine:
 
 def untrained_classifier(settings: Settings, num_classes: int, num_subcategories: int = 0) -> CamClassifier:
     """A classifier of these settings with initial weights: right in its shapes, in nothing else."""
-    return CamClassifier(backbone.build(settings.backbone), num_classes, num_subcategories).eval()
+    features = settings.classifier.feature_channels
+    network = backbone.build(settings.backbone)
+    return CamClassifier(network, num_classes, num_subcategories, feature_channels=features).eval()
 
 
 def describe(settings: Settings) -> str:
-    """The backbone of these settings in words, for the diagram."""
-    width = "" if settings.backbone.width == 1 else f"\nwidth 1/{1 / settings.backbone.width:g}"
-    return f"ResNet-38{width}\nstride {settings.backbone.stride}"
+    """The network of these settings that gives the features, in words, a line each."""
+    chosen, features = settings.backbone, settings.classifier.feature_channels
+    width = "" if chosen.width == 1 else f"\nwidth 1/{1 / chosen.width:g}"
+    convolution = f"\n3×3 conv, {features}" if features else ""
+    return f"{NETWORKS[chosen.network]}{width}{convolution}\nstride {chosen.stride}"
 
 
 def square(image: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray, "side side 3"]:
@@ -89,12 +94,8 @@ def logit_is_mean(model: CamClassifier, image: UInt8[np.ndarray, "h w 3"]) -> bo
 def _forward(model: CamClassifier, image: UInt8[np.ndarray, "h w 3"]) -> tuple[Tensor, Tensor, ClassifierOutput]:
     """The normalised image as a batch, its features, and what the classifier makes of them."""
     batch = to_tensor(image)[None].to(next(model.parameters()).device)
-    seen: list[Tensor] = []
-    hook = model.backbone.register_forward_hook(lambda _, __, features: seen.append(features.conv6))
     with torch.no_grad():
-        output = model(batch)
-    hook.remove()
-    return batch, seen[0], output
+        return batch, model.features(batch), model(batch)
 
 
 def maps_by_scale(

@@ -1,6 +1,7 @@
 """`results.json`: what one execution of a notebook found, with what it was found, and how it ended.
 
-The notebook writes its numbers as it goes; whoever executes it adds how long it took and whether it failed.
+The notebook writes its numbers as it goes; whoever executes it adds how long it took and whether it failed. Provenance
+is the commit, versions, hardware, all settings, the seeds, and the keys of every artefact in the store that was used.
 """
 
 import datetime
@@ -21,33 +22,54 @@ STATES = ("unfinished", "done", "failed")
 Record = dict[str, Any]
 
 
-def new(name: str, preset: str, parameters: Mapping[str, Any]) -> Record:
-    """The record of an execution that starts now: state `unfinished`, nothing found yet."""
-    origin = provenance()
-    gpu, cores = origin["hardware"]["gpu"], origin["hardware"]["cores"]
+def empty(name: str) -> Record:
+    """Every field of a record, with nothing found: `name` is the notebook's."""
     return {
         "notebook": name,
         "title": name,
         "state": STATES[0],
         "error": None,
-        "preset": preset,
-        "parameters": dict(parameters),
+        "preset": "",
+        "parameters": {},
         "generated": None,
         "data": "",
-        "commit": origin["commit"],
-        "versions": {"thesislib": importlib.metadata.version("thesislib")} | origin["versions"],
-        "device": gpu or f"{cores} CPU cores, {platform.machine()}",
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": "",
+        "versions": {},
+        "hardware": {},
+        "machine": {},
+        "device": "",
+        "started": "",
         "duration_s": None,
+        "network": "",
+        "profile": "",
         "seeds": None,
+        "seed_values": [],
+        "settings": {},
         "changed_settings": {},
         "recipe": {},
+        "profiles": {},
+        "artefacts": {},
         "key_numbers": [],
         "verdicts": [],
         "tables": [],
         "figures": [],
         "notes": [],
         "thumbnail": None,
+    }
+
+
+def new(name: str, preset: str, parameters: Mapping[str, Any]) -> Record:
+    """The record of an execution that starts now: state `unfinished`, nothing found yet."""
+    origin = provenance()
+    gpu, cores = origin["hardware"]["gpu"], origin["hardware"]["cores"]
+    return empty(name) | {
+        "preset": preset,
+        "parameters": dict(parameters),
+        "commit": origin["commit"],
+        "versions": {"thesislib": importlib.metadata.version("thesislib")} | origin["versions"],
+        "hardware": origin["hardware"],
+        "device": gpu or f"{cores} CPU cores, {platform.machine()}",
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
 
 
@@ -82,7 +104,7 @@ def read(path: Path) -> Record:
         raise ValueError(f"{path}: not a record of a notebook ({error}); execute the notebook again") from None
     if not isinstance(found, dict):
         raise ValueError(f"{path}: expected the record of a notebook, found {type(found).__name__}")
-    return found
+    return empty(path.parent.name) | found
 
 
 def replace(entries: list[Record], key: str, entry: Record) -> None:

@@ -26,9 +26,10 @@ from papermill.exceptions import PapermillExecutionError
 from thesislib import parameters as checks
 from thesislib import records
 from thesislib.engine import cores
-from thesislib.pages import duration, to_html, write_index
+from thesislib.pages import duration, title_of, to_html
 from thesislib.parameters import project_root
 from thesislib.settings import SettingsError, nearest
+from thesislib.site_pages import write_index
 from thesislib.store import Stage
 
 __all__ = ["NotebookFailed", "Outcome", "execute", "find_notebook", "run_all", "to_html", "write_index"]
@@ -95,7 +96,7 @@ def execute(notebook_path: Path, parameters: Mapping[str, Any], reports_dir: Pat
     finally:
         record = records.read(results)
         record |= {"duration_s": round(time.monotonic() - clock, 1), "error": error}
-        record |= {"state": "failed" if error else "done", "title": _title(notebook_path)}
+        record |= {"state": "failed" if error else "done", "title": title_of(notebook_path)}
         records.write(results, record)
         html = to_html(executed)
     if error:
@@ -135,7 +136,7 @@ def run_all(
     for outcome in _outcomes(paths, (parameters, reports_dir, preset), jobs or cores()):
         outcomes[outcome.name] = outcome
         print(f"{outcome.state:7} {outcome.name} ({duration(outcome.seconds)})", flush=True)
-        write_index(reports_dir / preset)
+        write_index(reports_dir / preset, notebooks_dir)
     ordered = [outcomes[path.stem] for path in paths]
     _print_summary(ordered)
     print(f"\n{(reports_dir / preset / 'index.html').resolve()}")
@@ -242,15 +243,6 @@ def _within_project(folder: Path) -> str:
     """A folder as the notebook gets it: relative inside the project, so that reports do not show a machine's paths."""
     folder = folder.resolve()
     return str(folder.relative_to(project_root())) if folder.is_relative_to(project_root()) else str(folder)
-
-
-def _title(path: Path) -> str:
-    """The first heading of the notebook."""
-    for cell in nbformat.read(path, as_version=4).cells:
-        for line in cell.source.splitlines() if cell.cell_type == "markdown" else ():
-            if line.startswith("# "):
-                return line[2:].strip()
-    return path.stem
 
 
 def _print_summary(outcomes: Sequence[Outcome]) -> None:

@@ -80,6 +80,11 @@ class AugmentationSettings(_Frozen):
     jitter: tuple[Share, Share, Share, Annotated[float, Field(ge=0, le=0.5)]] = Field(
         (0.3, 0.3, 0.3, 0.1), description="brightness, contrast, saturation, hue"
     )
+    order: Literal["published", "crop_first"] = Field(
+        "published",
+        description="crop_first: resize and jitter only what the crop shows, which is faster; the contrast jitter then "
+        "pulls towards the mean grey of the crop instead of that of the image",
+    )
 
     @model_validator(mode="after")
     def _one_way_to_resize(self) -> Self:
@@ -91,13 +96,22 @@ class AugmentationSettings(_Frozen):
 
 
 class BackboneSettings(_Frozen):
-    """ResNet-38 and where its initial weights come from."""
+    """The network of classifier and AffinityNet, and where its initial weights come from."""
 
+    network: Literal["resnet38", "resnet50"] = Field(
+        "resnet38", description="resnet50 (torchvision's) is a variant, not the network of the thesis"
+    )
     width: float = Field(1.0, gt=0, le=1, description="factor on all channel counts")
     stride: Literal[4, 8] = Field(8, description="pixels per cell of the response map")
     dilations: tuple[Count, Count] = Field((2, 4), description="of stage 5 and of stages 6 and 7")
-    dropout: float = Field(1.0, ge=0, le=1, description="factor on the published dropout rates")
+    dropout: float = Field(1.0, ge=0, le=1, description="factor on the published dropout rates; ResNet-50 has none")
     weights: str = Field("", description="file with pre-trained weights; empty: train on the pretext task")
+
+    @model_validator(mode="after")
+    def _resnet50_is_torchvisions(self) -> Self:
+        if self.network == "resnet50" and self.width != 1:
+            raise ValueError(f"network 'resnet50' exists with width 1 alone, got {self.width:g}: set backbone.width=1")
+        return self
 
 
 class PretextSettings(OptimiserSettings):
@@ -114,6 +128,9 @@ class ClassifierSettings(OptimiserSettings):
     weights: str = Field("", description="file of a trained classifier; empty: train it")
     frozen: StrictBool = Field(True, description="freeze stem, stage 2 and every BatchNorm, as published")
     dropout: float = Field(0.5, ge=0, lt=1, description="channel dropout before pooling")
+    feature_channels: int = Field(
+        0, ge=0, le=4096, description="S4: of a 3x3 convolution before pooling, 512 in the text; 0: none, as released"
+    )
     augmentation: AugmentationSettings = AugmentationSettings()
     mixup_alpha: float = Field(0, ge=0, le=8, description="Beta(alpha, alpha) of eq. 2.2; 0: no mixup")
     lambda_ent: float = Field(0, ge=0, le=100, description="weight of eq. 2.3")
@@ -270,6 +287,7 @@ class Machine(_Frozen):
         batch_pixels: pixels of the images of one size that go through a network together outside training, at least
             one image; default THESIS_BATCH_PIXELS, else eight images of the demo or one of VOC.
         checkpoint_seconds: least time between checkpoints of a training; default THESIS_CHECKPOINT_SECONDS.
+        crf: whether it has the dense CRF's library; None: look for it here, where stages are planned.
     """
 
     data_root: str = ""
@@ -278,6 +296,7 @@ class Machine(_Frozen):
     data_workers: Annotated[int, Field(ge=0)] = _from_environment("THESIS_DATA_WORKERS", 0)
     batch_pixels: Annotated[int, Field(ge=1)] = _from_environment("THESIS_BATCH_PIXELS", 2**15)
     checkpoint_seconds: Annotated[float, Field(ge=0)] = _from_environment("THESIS_CHECKPOINT_SECONDS", 10)
+    crf: StrictBool | None = None
 
     @property
     def torch_device(self) -> str:
@@ -371,11 +390,12 @@ _SMOKE = _DEMO | {
 }
 PRESETS: dict[str, dict[str, Any]] = {"smoke": _SMOKE, "demo": _DEMO, "voc2012": {}}
 
-# What the thesis prints where the published code does something else (S3); applies at paper scale.
+# What the thesis prints where the published code does something else (S3, S4); applies at paper scale.
 TEXT_PROFILE: dict[str, Any] = {
     "classifier.optimiser": "adam",
     "classifier.learning_rate": 1e-3,
     "classifier.new_layer_factor": 1,
+    "classifier.feature_channels": 512,
 }
 
 

@@ -1,7 +1,8 @@
-"""Means over seeds with their confidence intervals, paired differences, and the verdict on a claim.
+"""Means over seeds with their confidence intervals, paired differences, the verdict on a claim, and what checks it.
 
 The thesis prints single runs (Tables 2.1, 3.1, 3.2); nothing here corresponds to published code. Two methods are
 compared seed by seed, so that what a seed fixes for both (data order, initialisation) drops out of the difference.
+What the choice of images contributes is another question: see `bootstrap`.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,14 @@ from scipy.stats import t as student_t
 
 MIN_SEEDS = 3
 VERDICTS = ("holds", "opposite", "undecided")
+ASSUMPTION = (
+    "A verdict rests on the 95 % Student t interval over training seeds: of paired differences, seed by seed, where "
+    "two rows are compared. It assumes that these are independent draws from one normal distribution, which a handful "
+    "of seeds cannot show, and it speaks of other seeds, not of other images."
+)
+EXACT_PAIRS = 16
+FLIPS = 20_000
+MOST_SEEDS = 1_000
 
 
 class Interval(NamedTuple):
@@ -60,6 +69,24 @@ def paired_difference(
     return mean_interval(np.asarray(a, np.float64) - np.asarray(b, np.float64), confidence)
 
 
+def independent_difference(a: Interval, b: Interval, confidence: float = 0.95) -> Interval:
+    """Welch's interval of the difference a - b of two means from independent runs, `n` the smaller number of runs.
+
+    For runs that share seeds `paired_difference` is the right one; without their single values this one, usually
+    wider, is what remains. Bounds are NaN where either is a single value.
+    """
+    mean, n, nan = a.mean - b.mean, min(a.n, b.n), float("nan")
+    if n < 2:
+        return Interval(mean, nan, nan, nan, n)
+    errors = np.array([a.std**2 / a.n, b.std**2 / b.n])
+    error = float(errors.sum() ** 0.5)
+    if error == 0:
+        return Interval(mean, 0.0, mean, mean, n)
+    freedom = errors.sum() ** 2 / (errors**2 / np.array([a.n - 1, b.n - 1])).sum()
+    half_width = float(student_t.ppf((1 + confidence) / 2, freedom)) * error
+    return Interval(mean, error * n**0.5, mean - half_width, mean + half_width, n)
+
+
 def verdict(difference: Interval, claimed_sign: int = 1) -> str:
     """What seeds say about a claimed difference: `holds`, `opposite` or `undecided`.
 
@@ -104,3 +131,69 @@ def equivalence(difference: Interval, margin: float) -> str:
     if -margin <= difference.low and difference.high <= margin:
         return "holds"
     return "opposite" if difference.low > margin or difference.high < -margin else "undecided"
+
+
+# --- What checks a verdict --------------------------------------------------------------------------------------------
+
+
+class SignFlip(NamedTuple):
+    """Two-sided p of a sign-flip test, and the least p that so few differences can give."""
+
+    p: float
+    least: float
+
+
+def sign_flip_test(
+    differences: Sequence[float] | Float[np.ndarray, " n"], generator: np.random.Generator | None = None
+) -> SignFlip:
+    """Permutation test of "no difference" that needs no normal distribution, only one that is symmetric about 0.
+
+    Without a difference each sign is as likely as the other; p is the share of all sign patterns whose mean is at
+    least as far from 0 as the one found. Every pattern has its mirror image, so with n differences p is never below
+    2 / 2^n: 0.25 with 3 seeds, and below 0.05 from 6 seeds on.
+
+    Args:
+        differences: paired, one per seed.
+        generator: draws patterns where there are more than 16 differences; up to that all are counted.
+
+    Raises:
+        ValueError: no differences, one that is not finite, or more than 16 without a generator.
+
+    >>> sign_flip_test([2.0, 2.2, 1.8])
+    SignFlip(p=0.25, least=0.25)
+    """
+    sample = np.asarray(differences, np.float64)
+    n = len(sample)
+    if n == 0 or not np.isfinite(sample).all():
+        raise ValueError(f"a sign-flip test needs finite differences, one per seed; got {sample.tolist()}")
+    if n > EXACT_PAIRS and generator is None:
+        raise ValueError(f"{n} differences have too many sign patterns to count; give a generator that draws some")
+    sums = np.zeros(1)
+    if n <= EXACT_PAIRS:
+        for difference in sample:
+            sums = np.concatenate([sums + difference, sums - difference])
+    elif generator is not None:
+        sums = np.append(generator.choice([-1.0, 1.0], (FLIPS, n)) @ sample, sample.sum())
+    as_far = np.abs(sums) >= abs(sample.sum()) - 1e-9 * np.abs(sample).sum()
+    return SignFlip(float(as_far.mean()), max(2.0 ** (1 - n), 1 / len(sums)))
+
+
+def seeds_needed(difference: Interval, confidence: float = 0.95) -> int | None:
+    """How many seeds would settle a difference of the size seen: an estimate.
+
+    The smallest n, 3 or more, at which the t interval of n seeds with this mean and this standard deviation leaves 0
+    out. Of the experiments repeated with that many seeds about half would still be undecided, and a deviation from a
+    few seeds is itself uncertain.
+
+    Returns:
+        The number; None if it is above 1,000 or the difference has no deviation or is 0.
+
+    >>> seeds_needed(Interval(mean=1.0, std=2.0, low=-4.0, high=6.0, n=3))
+    18
+    """
+    if not (np.isfinite(difference.std) and difference.mean):
+        return None
+    n = np.arange(MIN_SEEDS, MOST_SEEDS + 1)
+    half_width = student_t.ppf((1 + confidence) / 2, n - 1) * difference.std / np.sqrt(n)
+    enough = n[half_width < abs(difference.mean)]
+    return int(enough[0]) if enough.size else None

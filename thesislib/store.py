@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from thesislib.settings import Machine
@@ -34,6 +34,9 @@ from thesislib.settings import Machine
 KEY_LENGTH = 16
 CHECKPOINT = "checkpoint.safetensors"
 FAILURE_LOG = "failure.txt"
+WAITING = "waiting for another process that computes it"
+PATIENCE = 2.0  # seconds between two messages that say so
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class StageFailed(RuntimeError):
@@ -114,6 +117,10 @@ class Store:
         """Whether the artefact is complete."""
         return self.folder(stage).is_dir()
 
+    def begun(self, stage: Stage) -> bool:
+        """Whether the stage was begun and not completed."""
+        return _part(self.folder(stage)).is_dir()
+
     def failure(self, stage: Stage) -> str | None:
         """The log of the last failure, if the stage has failed and not been completed since."""
         log = _part(self.folder(stage)) / FAILURE_LOG
@@ -122,19 +129,19 @@ class Store:
     def compute(self, stage: Stage, progress: Progress | None = None) -> Path:
         """The artefact's folder; computes it first if it is missing. Its inputs must exist.
 
-        Another process computing the same artefact is waited for.
+        Another process computing the same artefact is waited for, and `progress` is told so.
 
         Raises:
             StageFailed: the stage function raised; its log and checkpoints stay in the `.part` folder.
         """
-        final = self.folder(stage)
+        final, progress = self.folder(stage), progress or Progress()
         if final.is_dir():
             return final
         with _explained(self.root):
             final.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(final.with_name(final.name + ".lock")):
+            with _held(FileLock(final.with_name(final.name + ".lock")), progress):
                 if not final.is_dir():
-                    self._compute(stage, final, progress or Progress())
+                    self._compute(stage, final, progress)
         return final
 
     def _compute(self, stage: Stage, final: Path, progress: Progress) -> None:
@@ -237,13 +244,27 @@ def _flush(folder: Path) -> None:
 
 
 @contextlib.contextmanager
+def _held(lock: FileLock, progress: Progress) -> Iterator[None]:
+    """The lock, once no other process holds it."""
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=PATIENCE)
+        except Timeout:
+            progress(0, 1, WAITING)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
 def _explained(root: Path) -> Iterator[None]:
     """Says what to do where the store cannot be written to."""
     try:
         yield
     except (OSError, StageFailed) as error:
         cause = error if isinstance(error, OSError) else error.__cause__
-        if os.strerror(errno.ENOSPC) in str(cause):
+        if any(os.strerror(code) in str(cause) for code in FULL):
             advice = f"the disk of {root} is full; free some space (`thesis clean`) and start again: nothing is lost"
             raise StageFailed(f"{error}\n{advice}") from cause
         if isinstance(error, OSError):

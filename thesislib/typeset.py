@@ -1,4 +1,4 @@
-"""A table of results as accessible HTML, as LaTeX and as CSV, with the best three values of a column marked.
+"""A table of results laid out and as accessible HTML, with the best three values of a column marked.
 
 As in the thesis the best three are red, green and blue; a raised 1, 2 or 3 says the same without colour.
 """
@@ -20,10 +20,6 @@ LEGEND = "Best three values of a column: ¹ red, ² green, ³ blue."
 WIDE = 12  # columns from which a report turns the headings upright
 # The report's style sheet sets the variables for its light and dark theme; JupyterLab shows the colours given here.
 _COLOURS = {1: "var(--place1,#c1121f)", 2: "var(--place2,#2b7a2b)", 3: "var(--place3,#1d5fc4)"}
-_LATEX_SPECIAL = {c: "\\" + c for c in "&%$#_{}"} | {
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "–": "--", "−": "$-$", "±": r"$\pm$",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -75,12 +71,12 @@ def lay_out(
     Raises:
         ValueError: a column that does not exist, or a number of labels that is not the number of rows.
     """
-    frame = frame.rename(columns=_one_line)
+    frame = frame.rename(columns=one_line)
     if not frame.columns.is_unique:
         raise ValueError(f"columns of a table need different names, found {list(frame.columns)}")
     highest, lowest, formats = _names(best), _names(lowest), dict(formats or {})
     for column in [*highest, *lowest, *formats]:
-        _require(column, frame)
+        require_column(column, frame)
     labels = _labels(frame, within)
     if isinstance(frame.index, pd.RangeIndex) and frame.index.name is None and len(frame.columns) > 1:
         frame = frame.set_index(frame.columns[0])
@@ -118,33 +114,6 @@ def to_html(layout: Layout, caption: str, note: str = "") -> str:
         f'<caption style="text-align:left"><span>{escape(caption)}</span></caption>'
         f"<thead><tr>{''.join(head)}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>{foot}</div>"
     )
-
-
-def to_latex(layout: Layout, caption: str, name: str) -> str:
-    """The table for LaTeX with booktabs and xcolor."""
-    numeric = [layout.numeric(column) for column in range(len(layout.columns))]
-    columns = "l" * len(layout.corner) + "".join("r" if number else "l" for number in numeric)
-    lines = [" & ".join(_latex(text) for text in [*layout.corner, *layout.columns]) + r" \\", r"\midrule"]
-    for headings, cells in layout.rows:
-        lines.append(" & ".join([*map(_latex, headings), *map(_latex_cell, cells)]) + r" \\")
-    body = "\n".join(lines)
-    return (
-        "% needs \\usepackage{booktabs,xcolor}\n\\begin{table}\n\\centering\n"
-        f"\\caption{{{_latex(caption)}}}\n\\label{{tab:{name}}}\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n"
-        f"{body}\n\\bottomrule\n\\end{{tabular}}\n\\end{{table}}\n"
-    )
-
-
-def to_csv(frame: pd.DataFrame) -> str:
-    """All values at full precision; an interval becomes the columns `name`, `name low` and `name high`."""
-    plain = {}
-    for column, values in frame.rename(columns=_one_line).items():
-        plain[column] = [getattr(value, "mean", value) if is_interval(value) else value for value in values]
-        if any(is_interval(value) for value in values):
-            for end in ("low", "high"):
-                plain[f"{column} {end}"] = [getattr(value, end) if is_interval(value) else None for value in values]
-    plain_index = isinstance(frame.index, pd.RangeIndex) and frame.index.name is None
-    return pd.DataFrame(plain, index=frame.index).to_csv(index=not plain_index, lineterminator="\n")
 
 
 def is_interval(value: Any) -> bool:
@@ -211,14 +180,15 @@ def _labels(frame: pd.DataFrame, within: Sequence[Any] | str | None) -> list[Any
     if within is None:
         return ["all"] * len(frame)
     if isinstance(within, str):
-        _require(within, frame)
+        require_column(within, frame)
         within = list(frame[within])
     if len(within) != len(frame):
         raise ValueError(f"within has {len(within)} labels for {len(frame)} rows")
     return [None if pd.isna(label) else label for label in within]
 
 
-def _require(column: Hashable, frame: pd.DataFrame) -> None:
+def require_column(column: Hashable, frame: pd.DataFrame) -> None:
+    """Raise a ValueError that names the nearest column where a table lacks this one."""
     if column not in frame.columns:
         close = difflib.get_close_matches(str(column), [str(name) for name in frame.columns], 1)
         hint = f"did you mean {close[0]!r}?" if close else f"columns: {', '.join(map(str, frame.columns))}"
@@ -229,7 +199,8 @@ def _names(columns: Sequence[Hashable]) -> list[Hashable]:
     return [columns] if isinstance(columns, str) else list(columns)
 
 
-def _one_line(name: Hashable) -> Hashable:
+def one_line(name: Hashable) -> Hashable:
+    """A column's name; the parts of a tuple are joined."""
     return " ".join(str(part) for part in name if part != "") if isinstance(name, tuple) else name
 
 
@@ -243,14 +214,3 @@ def _html_cell(cell: Cell, style: str, in_ranked_column: bool) -> str:
     if cell.interval:
         text += f' <small class="interval">{escape(cell.interval)}</small>'
     return f'<td style="{style};white-space:nowrap">{text}</td>' if cell.numeric else f'<td style="{style}">{text}</td>'
-
-
-def _latex_cell(cell: Cell) -> str:
-    text = _latex(cell.text)
-    if cell.place:
-        text = rf"\textcolor{{{PLACES[cell.place][0]}}}{{{text}}}\textsuperscript{{{cell.place}}}"
-    return f"{text} {{\\scriptsize {_latex(cell.interval)}}}" if cell.interval else text
-
-
-def _latex(text: str) -> str:
-    return "".join(_LATEX_SPECIAL.get(character, character) for character in text)

@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from thesislib.models.resnet38 import MIN_CHANNELS, ResNet38
+from thesislib.models.resnet38 import MIN_CHANNELS
+from thesislib.models.resnet50 import Backbone
 from thesislib.pairs import RADIUS, pair_offsets, pair_window
 
 LEVEL_CHANNELS = (64, 128, 256)  # of conv4, conv5, conv6, at width 1
@@ -36,11 +37,12 @@ class AffinityNet(nn.Module):
     Raises:
         ValueError: in `forward`, images too small for the radius.
 
+    >>> from thesislib.models.resnet38 import ResNet38
     >>> AffinityNet(ResNet38(width=1 / 64)).eval()(torch.zeros(1, 3, 40, 80)).shape
     torch.Size([1, 34, 2])
     """
 
-    def __init__(self, backbone: ResNet38, *, radius: int = RADIUS, generator: torch.Generator | None = None) -> None:
+    def __init__(self, backbone: Backbone, *, radius: int = RADIUS, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.radius, self.stride = radius, backbone.stride
         self.backbone = backbone

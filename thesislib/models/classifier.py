@@ -2,6 +2,7 @@
 
 Thesis sections 2.3.1 and 3.3.1, equations 2.1 and 3.1. Corresponds to `network/resnet38_cls.py` of
 jiwoon-ahn/psa (one head) and of Juliachang/SC-CAM (a second head for the sub-categories).
+The thesis' text has one more convolution, which no published code has (S4): `feature_channels`.
 
 Deliberate differences: the heads are called `fc8` and `fc8_sub` whatever their number of outputs; one forward
 pass returns the response map beside the logits, taken before the dropout (A25) and not rectified; dropout is
@@ -14,11 +15,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from thesislib.models.resnet38 import ResNet38
+from thesislib.models.resnet50 import Backbone
 
 
 class ClassifierOutput(NamedTuple):
-    """What one forward pass of `CamClassifier` gives; D is the number of channels of `conv6`."""
+    """What one forward pass of `CamClassifier` gives; D is the number of channels of the map that is pooled."""
 
     logits: Float[Tensor, "b c"]
     sub_logits: Float[Tensor, "b ck"] | None
@@ -33,14 +34,17 @@ class CamClassifier(nn.Module):
         backbone: gives `conv6`; freeze it first where the published training is wanted (`ResNet38.freeze`).
         num_classes: C, without background.
         num_subcategories: K per class, for the second head of chapter 3; 0 leaves that head out.
-        dropout: probability that a channel of `conv6` is dropped in training.
-        generator: source of the heads' initial weights (Xavier uniform).
+        feature_channels: of a 3x3 convolution with ReLU between `conv6` and the pooling, 512 in the thesis' text; 0
+            leaves it out, as in the published code (S4).
+        dropout: probability that a channel of the pooled map is dropped in training.
+        generator: source of the initial weights of the heads (Xavier uniform) and of that convolution (He).
 
     Shapes:
         images `(B, 3, H, W)`, normalised RGB -> `ClassifierOutput` with logits `(B, C)`, sub_logits `(B, C*K)` or
         None (column `c*K + k`), pooled `(B, D)`, what the heads see, and response `(B, C, h, w)`, the un-rectified
         class activation map. Gradients flow through all of them.
 
+    >>> from thesislib.models.resnet38 import ResNet38
     >>> model = CamClassifier(ResNet38(width=1 / 64), num_classes=3, num_subcategories=2).eval()
     >>> [tuple(part.shape) for part in model(torch.zeros(1, 3, 32, 48))]
     [(1, 3), (1, 6), (1, 64), (1, 3, 4, 6)]
@@ -48,10 +52,11 @@ class CamClassifier(nn.Module):
 
     def __init__(
         self,
-        backbone: ResNet38,
+        backbone: Backbone,
         num_classes: int,
         num_subcategories: int = 0,
         *,
+        feature_channels: int = 0,
         dropout: float = 0.5,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -61,26 +66,35 @@ class CamClassifier(nn.Module):
                 "num_classes must be at least 1 and num_subcategories at least 0, "
                 f"got {num_classes} and {num_subcategories}"
             )
+        if feature_channels < 0:
+            raise ValueError(f"feature_channels must be at least 0 (no such layer), got {feature_channels}")
         self.num_classes, self.num_subcategories = num_classes, num_subcategories
         self.stride = backbone.stride
         self.backbone = backbone
         self.dropout = nn.Dropout2d(dropout)
-        self.fc8 = _head(backbone.channels.conv6, num_classes, generator)
+        deepest = backbone.channels.conv6
+        self.conv_features = _feature_layer(deepest, feature_channels, generator) if feature_channels else None
+        self.fc8 = _head(feature_channels or deepest, num_classes, generator)
         outputs = num_classes * num_subcategories
-        self.fc8_sub = _head(backbone.channels.conv6, outputs, generator) if num_subcategories else None
+        self.fc8_sub = _head(feature_channels or deepest, outputs, generator) if num_subcategories else None
 
     def forward(self, images: Float[Tensor, "b 3 height width"]) -> ClassifierOutput:
         """Logits, pooled feature and response map of a batch."""
-        conv6 = self.backbone(images).conv6
+        features = self.features(images)
         # Dropping a channel multiplies it by a constant, so it commutes with the mean over its cells, and
         # dropping it afterwards spares a second copy of the largest map.
-        pooled = self.dropout(conv6.mean((2, 3), keepdim=True))
+        pooled = self.dropout(features.mean((2, 3), keepdim=True))
         sub_logits = None if self.fc8_sub is None else self.fc8_sub(pooled).flatten(1)
-        return ClassifierOutput(self.fc8(pooled).flatten(1), sub_logits, pooled.flatten(1), self.fc8(conv6))
+        return ClassifierOutput(self.fc8(pooled).flatten(1), sub_logits, pooled.flatten(1), self.fc8(features))
+
+    def features(self, images: Float[Tensor, "b 3 height width"]) -> Float[Tensor, "b d h w"]:
+        """The map f that is pooled and weighted: `conv6`, or what the convolution behind it makes of it (S4)."""
+        conv6 = self.backbone(images).conv6
+        return conv6 if self.conv_features is None else self.conv_features(conv6).relu()
 
     def response(self, images: Float[Tensor, "b 3 height width"]) -> Float[Tensor, "b c h w"]:
         """The un-rectified class activation maps alone (2.1)."""
-        return self.fc8(self.backbone(images).conv6)
+        return self.fc8(self.features(images))
 
     def sub_response(self, images: Float[Tensor, "b 3 height width"]) -> Float[Tensor, "b ck h w"]:
         """The un-rectified maps of the sub-categories, channel `c*K + k` (A17).
@@ -90,7 +104,14 @@ class CamClassifier(nn.Module):
         """
         if self.fc8_sub is None:
             raise ValueError("this classifier has no sub-category head; build it with num_subcategories=K")
-        return self.fc8_sub(self.backbone(images).conv6)
+        return self.fc8_sub(self.features(images))
+
+
+def _feature_layer(channels: int, outputs: int, generator: torch.Generator | None) -> nn.Conv2d:
+    layer = nn.Conv2d(channels, outputs, 3, padding=1)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+    nn.init.zeros_(layer.get_parameter("bias"))
+    return layer
 
 
 def _head(channels: int, outputs: int, generator: torch.Generator | None) -> nn.Conv2d:

@@ -10,17 +10,17 @@ published code loads non-strictly); pickles are opened with `weights_only=True`;
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from thesislib.models import registry
 from thesislib.models.mxnet import mxnet_to_resnet38, read_mxnet_params
-
-KNOWN_MD5 = {"ilsvrc-cls_rna-a1_cls1000_ep-0001.params": "ff21f45d6bf03284100dcbec571edfad"}  # ademxapp checksum.md5
 
 _LISTED = 20  # names per kind of problem in an error
 
@@ -77,8 +77,8 @@ def load_weights(model: nn.Module, path: str | Path, *, heads: bool = True) -> i
 
     Args:
         model: a backbone, or a network that holds one as `backbone` (then what lies outside it are its heads).
-        path: the file; its ending decides how it is read. For a ResNet-101 of layout `torchvision`, a `.pth` is
-            torchvision's file.
+        path: the file; its ending decides how it is read. For a ResNet-101 of layout `torchvision` or a ResNet-50, a
+            `.pth` is torchvision's file.
         heads: True, for inference: the heads must be filled too. False, for initialisation: the backbone alone is
             filled (`.params` files have no heads). A bare backbone ignores the heads of a file.
 
@@ -116,13 +116,16 @@ def num_outputs(path: str | Path, head: str) -> int:
     return len(tensors.get(f"{head}.weight", ()))
 
 
-def save_weights(model: nn.Module, path: str | Path) -> None:
-    """Write all tensors of a model as safetensors; the file appears under its name only when it is whole."""
+def save_weights(model: nn.Module, path: str | Path, about: Mapping[str, str] | None = None) -> None:
+    """Write all tensors of a model as safetensors; the file appears under its name only when it is whole.
+
+    `about` is kept with them; of it, `layout` is compared with that of the network the file is loaded into.
+    """
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     # Written by Python, so that the file gets the rights of any other: others may share the store.
-    partial.write_bytes(safetensors.torch.save(tensors))
+    partial.write_bytes(safetensors.torch.save(tensors, dict(about or {}) or None))
     partial.replace(path)
 
 
@@ -133,24 +136,48 @@ def _existing(path: str | Path) -> Path:
     return path
 
 
-def _read(path: Path, backbone: nn.Module) -> dict[str, Tensor]:
-    """All tensors of a weight file under our names."""
-    _check_md5(path)
+def read_tensors(path: str | Path) -> dict[str, Tensor]:
+    """All tensors of a weight file under the names they have in it.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: unreadable or unsafe file, an unknown ending, or the wrong checksum of a file with a known name.
+    """
+    path = _existing(path)
+    _check_checksum(path)
     match path.suffix:
         case ".params":
-            arrays = {name: torch.from_numpy(array) for name, array in read_mxnet_params(path).items()}
-            return _renamed(path, arrays, mxnet_to_resnet38)
+            return {name: torch.from_numpy(array) for name, array in read_mxnet_params(path).items()}
         case ".pth":
-            torchvision = getattr(backbone, "layout", "") == "torchvision"
-            return _renamed(
-                path, _unpickle_tensors(path), torchvision_to_resnet101 if torchvision else released_to_ours
-            )
+            return _unpickle_tensors(path)
         case ".safetensors":
             try:
                 return safetensors.torch.load_file(path)
             except SafetensorError as error:
                 raise ValueError(f"{path} is not a whole safetensors file ({error}); copy or train it again") from error
-    raise ValueError(f"{path}: unknown ending {path.suffix!r}; expected .params, .pth or .safetensors")
+    hint = "; convert.py of deeplab-pytorch makes a .pth of it" if path.suffix == ".caffemodel" else ""
+    raise ValueError(f"{path}: unknown ending {path.suffix!r}; expected .params, .pth or .safetensors{hint}")
+
+
+def read_about(path: str | Path) -> dict[str, str]:
+    """What `save_weights` kept with the tensors of a whole file; nothing of files that are not ours."""
+    if Path(path).suffix != ".safetensors":
+        return {}
+    with safe_open(path, framework="pt") as file:
+        return file.metadata() or {}
+
+
+def _read(path: Path, backbone: nn.Module) -> dict[str, Tensor]:
+    """All tensors of a weight file under our names."""
+    tensors, layout = read_tensors(path), getattr(backbone, "layout", "")
+    match path.suffix:
+        case ".params":
+            return _renamed(path, tensors, mxnet_to_resnet38)
+        case ".pth":
+            return _renamed(path, tensors, torchvision_to_resnet101 if layout == "torchvision" else released_to_ours)
+    if layout and (written := read_about(path).get("layout", layout)) != layout:
+        raise ValueError(f"{path} holds weights of layout {written!r}, expected {layout!r}: set segmentation.layout")
+    return tensors
 
 
 def _renamed(path: Path, tensors: dict[str, Tensor], rename: Callable[[str], str | None]) -> dict[str, Tensor]:
@@ -168,14 +195,19 @@ def _renamed(path: Path, tensors: dict[str, Tensor], rename: Callable[[str], str
     return renamed
 
 
-def _check_md5(path: Path) -> None:
-    expected = KNOWN_MD5.get(path.name)
-    if expected is None:
+def _check_checksum(path: Path) -> None:
+    entry = registry.named(path.name)
+    if entry is None or not (expected := entry.md5 or entry.sha256):
         return
+    kind, received = ("MD5", file_digest(path, "md5")) if entry.md5 else ("SHA-256", file_digest(path, "sha256"))
+    if not received.startswith(expected):
+        raise ValueError(f"{path} has the {kind} {received}, expected {expected}; download it again")
+
+
+def file_digest(path: Path, kind: Literal["md5", "sha256"]) -> str:
+    """Checksum of a file's bytes, as hexadecimal digits; to recognise a file, not to protect against forgery."""
     with path.open("rb") as file:
-        received = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if received != expected:
-        raise ValueError(f"{path} has the MD5 {received}, expected {expected}; download it again")
+        return hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()
 
 
 def _unpickle_tensors(path: Path) -> dict[str, Tensor]:

@@ -84,7 +84,7 @@ def _write_scores(images: VocDataset, maps: Path, folder: Path, alphas: list[flo
 
 def compute(job: Job, backbone: BackboneSettings, affinity: AffinitySettings, seed: int) -> None:
     """Train AffinityNet and keep its weights and the loss of every step."""
-    images = data_stage.open_split(job, affinity.split, cache=not job.machine.data_root)
+    images = data_stage.open_split(job, affinity.split, cache=True)
     model = build(backbone, seed)
     load_weights(model.backbone, job.inputs["backbone"] / backbone_stage.WEIGHTS)
     dataset = _LabelledCrops(images, job.inputs["labels"] / SCORES, affinity, model.stride, seed)

@@ -1,7 +1,8 @@
-"""Stage `backbone`: ResNet-38 weights to start from.
+"""Stage `backbone`: the weights that classifier and AffinityNet start from.
 
-At paper scale they are converted from a file of ImageNet weights (thesis 2.4.1, 3.4.1). The demo has no ImageNet: its
-network is trained on a generated pretext task, one blob an image whose shape, texture and hue are told apart.
+At paper scale they are converted from a file of ImageNet weights (thesis 2.4.1, 3.4.1): ResNet-38's, or torchvision's
+ResNet-50 for the variant of that name. The demo has no ImageNet: its ResNet-38 is trained on a generated pretext task,
+one blob an image whose shape, texture and hue are told apart.
 """
 
 import hashlib
@@ -19,7 +20,9 @@ from thesislib import training
 from thesislib.data.demo import pretext_images
 from thesislib.data.scenes import HUES, SHAPES, TEXTURES
 from thesislib.data.transforms import to_tensor
+from thesislib.models import registry
 from thesislib.models.resnet38 import BasicBlock, BottleneckBlock, ResNet38
+from thesislib.models.resnet50 import Backbone, ResNet50
 from thesislib.models.weights import load_weights, save_weights
 from thesislib.settings import BackboneSettings, Machine, PretextSettings, Settings, SettingsError
 from thesislib.store import Job, Stage, without_file
@@ -27,6 +30,11 @@ from thesislib.store import Job, Stage, without_file
 VERSION = 1
 WEIGHTS = "backbone.safetensors"
 HELD_OUT = 256  # pretext images for the accuracy, after those that are trained on
+INITIAL_WEIGHTS = {
+    "resnet38": registry.where("resnet38-imagenet"),
+    "resnet50": registry.where("resnet50-imagenet-v1"),
+}
+"""Which file is meant, by `backbone.network`."""
 PRETEXT_TARGETS = {"shape": len(SHAPES), "texture": len(TEXTURES), "hue": len(HUES)}
 
 
@@ -34,23 +42,25 @@ def stage(settings: Settings, machine: Machine) -> Stage:
     """The initial weights of `settings.backbone`: a file's, or those of the pretext task.
 
     Raises:
-        SettingsError: the weight file does not exist, or paper-scale settings name none.
+        SettingsError: the weight file does not exist, or settings of paper scale or with ResNet-50 name none.
     """
     backbone = settings.backbone
     if backbone.weights:
         chosen = {"backbone": without_file(backbone), "checksum": file_checksum(backbone.weights)}
         return Stage("backbone", VERSION, compute_converted, chosen, machine=machine, file=backbone.weights)
-    if settings.data.source == "folder":
+    if settings.data.source == "folder" or backbone.network != "resnet38":
         raise SettingsError(
-            "backbone.weights is empty: give the file of ImageNet weights of ResNet-38 "
-            "(ilsvrc-cls_rna-a1_cls1000_ep-0001.params), or choose preset 'demo'"
+            f"backbone.weights is empty: give the file of ImageNet weights of {registry.NETWORKS[backbone.network]} "
+            f"({INITIAL_WEIGHTS[backbone.network]}), or choose preset 'demo' with the network 'resnet38'"
         )
     chosen = {"backbone": backbone, "pretext": settings.pretext}
     return Stage("backbone", VERSION, compute_pretext, chosen, machine=machine, label="pretext task")
 
 
-def build(settings: BackboneSettings) -> ResNet38:
-    """ResNet-38 of these settings, to be filled with weights."""
+def build(settings: BackboneSettings) -> Backbone:
+    """The network of these settings, to be filled with weights."""
+    if settings.network == "resnet50":
+        return ResNet50(stride=settings.stride, dilations=settings.dilations)
     return ResNet38(settings.width, stride=settings.stride, dilations=settings.dilations, dropout=settings.dropout)
 
 
@@ -72,7 +82,7 @@ def compute_converted(job: Job, backbone: BackboneSettings, checksum: str) -> No
 class PretextNetwork(nn.Module):
     """Backbone, global average pooling and one softmax head for each of shape, texture and hue."""
 
-    def __init__(self, backbone: ResNet38) -> None:
+    def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.backbone = backbone
         self.heads = nn.ModuleList(nn.Linear(backbone.channels.conv6, n) for n in PRETEXT_TARGETS.values())
@@ -119,7 +129,7 @@ def _pretext_objective(model: nn.Module, batch: list[Tensor], rng: np.random.Gen
     }
 
 
-def _start_as_identity(network: ResNet38) -> None:
+def _start_as_identity(network: Backbone) -> None:
     """He initialisation, but zeros in the last convolution of each block (Goyal et al., 2017, section 5.1)."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):

@@ -99,14 +99,15 @@ def compute(
     weight: float = 0,
 ) -> None:
     """Train on `trainaug` and keep the weights and the loss terms of every step; `weight` is lambda of (3.3)."""
-    images = data_stage.open_split(job, "trainaug", cache=not job.machine.data_root)
+    images = data_stage.open_split(job, "trainaug", cache=True)
     sub_labels = read_labels(job.inputs["subcategories"]) if "subcategories" in job.inputs else None
     k = sub_labels.shape[1] // len(images.classes) if sub_labels is not None else 0
-    model = _build(backbone, classifier, len(images.classes), seed, k)
+    model = build(backbone, classifier, len(images.classes), seed, k)
     if "previous" in job.inputs:
         before = _from_file(job.inputs["previous"] / WEIGHTS, backbone, classifier, len(images.classes))
-        model.backbone.load_state_dict(before.backbone.state_dict())
-        model.fc8.load_state_dict(before.fc8.state_dict())  # columns of the other head mean other clusters now
+        # Columns of the other head mean other clusters now.
+        kept_tensors = {name: t for name, t in before.state_dict().items() if not name.startswith("fc8_sub.")}
+        model.load_state_dict(kept_tensors, strict=False)
     else:
         load_weights(model.backbone, job.inputs["backbone"] / backbone_stage.WEIGHTS)
     dataset = TrainingImages(images, classifier, seed, sub_labels)
@@ -139,7 +140,7 @@ def load(
     """
     folder = job.inputs["classifier"]
     path = folder / (checkpoint_file(epoch) if epoch else WEIGHTS)
-    if not path.is_file():
+    if epoch and not path.is_file():
         kept = ", ".join(str(int(file.stem[-3:])) for file in sorted(folder.glob("epoch-*"))) or "none"
         raise SettingsError(
             f"cam.epoch = {epoch}: no weights were kept after that epoch, only after {kept}; choose one of "
@@ -152,19 +153,27 @@ def _from_file(
     path: str | Path, backbone: BackboneSettings, classifier: ClassifierSettings, num_classes: int
 ) -> CamClassifier:
     """A classifier with the heads that its weight file has."""
-    model = _build(backbone, classifier, num_classes, seed=0, k=num_outputs(path, "fc8_sub") // num_classes)
+    model = build(backbone, classifier, num_classes, seed=0, k=num_outputs(path, "fc8_sub") // num_classes)
     load_weights(model, path)
     return model
 
 
-def _build(
+def build(
     backbone: BackboneSettings, classifier: ClassifierSettings, num_classes: int, seed: int, k: int
 ) -> CamClassifier:
+    """The classifier of these settings, to be filled with weights; `seed` is that of its heads, `k` K a class."""
     network = backbone_stage.build(backbone)
     if classifier.frozen:
         network.freeze()
     heads = training.torch_generator(seed, training.INITIALISATION)
-    return CamClassifier(network, num_classes, k, dropout=classifier.dropout, generator=heads)
+    return CamClassifier(
+        network,
+        num_classes,
+        k,
+        feature_channels=classifier.feature_channels,
+        dropout=classifier.dropout,
+        generator=heads,
+    )
 
 
 def read_labels(folder: Path) -> UInt8[np.ndarray, "n ck"]:

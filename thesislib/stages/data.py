@@ -10,6 +10,9 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterable
 
+import torch
+
+from thesislib.data import memory
 from thesislib.data.checks import check, fingerprint
 from thesislib.data.demo import DemoData, write_demo
 from thesislib.data.voc import VocDataset
@@ -62,8 +65,13 @@ def compute_folder(job: Job, fingerprint: str) -> None:
 
 
 def open_split(job: Job, split: str, *, cache: bool = False) -> VocDataset:
-    """A split of the data that `job` builds on."""
-    return VocDataset(job.machine.data_root or job.inputs["data"] / FOLDER, split, cache=cache)
+    """A split of the data that `job` builds on; `cache` keeps decoded images where memory allows.
+
+    Every process that loads images keeps its own, and so may a training on each GPU.
+    """
+    root = job.machine.data_root or job.inputs["data"] / FOLDER
+    copies = max(1, job.machine.data_workers) * max(1, torch.cuda.device_count())
+    return VocDataset(root, split, cache=cache and memory.fits(VocDataset(root, split), copies))
 
 
 def batches_of_one_size(images: VocDataset, indices: Iterable[int], batch_pixels: int) -> list[list[int]]:

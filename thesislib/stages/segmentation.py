@@ -16,8 +16,11 @@ from torch.utils.data import Dataset
 
 from thesislib import training
 from thesislib.crf import DEEPLAB, dense_crf
+from thesislib.data.checks import masks_fingerprint
+from thesislib.data.protocol import supervision_masks
 from thesislib.data.transforms import Augmentation, augment_jointly, to_tensor
 from thesislib.data.voc import DataError, VocDataset, read_mask, write_mask
+from thesislib.models import registry
 from thesislib.models.deeplab import DeepLabV2, ResNet101
 from thesislib.models.weights import load_weights, save_weights
 from thesislib.segmentation import segmentation_loss
@@ -33,10 +36,8 @@ WEIGHTS = "segmenter.safetensors"
 SCORES = "scores.npz"
 STAGES = ("plain", "crf")
 INITIAL_WEIGHTS = {
-    "imagenet": "torchvision's resnet101-63fe2227.pth from https://download.pytorch.org/models/, "
-    "with segmentation.layout=torchvision",
-    "coco": "init.caffemodel of DeepLab's authors as convert.py of deeplab-pytorch converts it "
-    "(deeplabv1_resnet101-coco.pth), with segmentation.layout=caffe",
+    init: f"{registry.where(name)}, with segmentation.layout={registry.get(name).network.layout}"
+    for init, name in (("imagenet", "resnet101-imagenet-v1"), ("coco", "deeplab-coco"))
 }
 """A22: which file is meant, by `segmentation.init`."""
 
@@ -56,6 +57,8 @@ def segmenter_stage(settings: Settings, machine: Machine, label: str = "") -> St
     inputs = {"data": data_stage.stage(settings, machine)}
     if segmentation.supervision == "pseudo":
         inputs["masks"] = pseudo_masks.masks_stage(settings, machine, label=label)
+    elif machine.data_root and (print_ := masks_fingerprint(VocDataset(machine.data_root, "trainaug"))):
+        chosen["masks"] = print_
     return Stage("segmenter", VERSION, compute_segmenter, chosen, inputs, machine, label, segmentation.weights)
 
 
@@ -105,15 +108,15 @@ def build(settings: SegmentationSettings, num_classes: int, generator: torch.Gen
     return DeepLabV2(backbone, num_classes, rates=settings.rates, generator=generator)
 
 
-def compute_segmenter(job: Job, segmentation: SegmentationSettings, seed: int, checksum: str) -> None:
+def compute_segmenter(job: Job, segmentation: SegmentationSettings, seed: int, checksum: str, masks: str = "") -> None:
     """Train on `trainaug` and keep the weights and the loss of every step."""
-    images = data_stage.open_split(job, "trainaug", cache=not job.machine.data_root)
+    images = data_stage.open_split(job, "trainaug", cache=True)
     torch.manual_seed(seed)
     model = build(segmentation, len(images.classes) + 1, training.torch_generator(seed, training.INITIALISATION))
     if job.file:
         load_weights(model, job.file, heads=False)
-    masks = job.inputs["masks"] / pseudo_masks.MASKS if "masks" in job.inputs else None
-    dataset = _MaskedImages(images, masks, model, segmentation, seed)
+    folder = job.inputs["masks"] / pseudo_masks.MASKS if "masks" in job.inputs else None
+    dataset = _MaskedImages(images, folder, model, segmentation, seed)
     history = training.train_stage(job, model, dataset, len(images), _objective, segmentation, seed)
     save_weights(model, job.folder / WEIGHTS)
     np.savez(job.folder / "history.npz", segmentation=np.asarray(history["segmentation"], np.float32))
@@ -128,7 +131,7 @@ class _MaskedImages(Dataset):
         self.images, self.seed = images, seed
         self.preprocessing = model.preprocessing
         self.augmentation = Augmentation(**settings.augmentation.model_dump())
-        paths = [masks / f"{name}.png" if masks else images.mask_path(i) for i, name in enumerate(images.ids)]
+        paths = [masks / f"{name}.png" for name in images.ids] if masks else supervision_masks(images)
         missing = [path.name for path in paths if not path.is_file()]
         if missing:
             raise DataError(

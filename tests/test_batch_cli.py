@@ -1,0 +1,170 @@
+"""`thesis batch` from file to reports: on small notebooks, of which some fail, die or are killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from notebook_files import write_notebook
+
+from thesislib import cli, cli_batch, records
+from thesislib.store import Store
+
+COUNTED = """\
+import os, signal
+from pathlib import Path
+folder = Path({folder!r})
+with (folder / "executed").open("a") as file:
+    file.write(f"{{alpha}}\\n")
+"""
+FRAGILE = """\
+if (folder / "broken").exists() and alpha == 0.4:
+    raise ValueError("not today")
+if (folder / "broken").exists() and alpha == 0.6:
+    os.kill(os.getpid(), signal.SIGKILL)
+nb.key_number("twice alpha", 2 * alpha)
+"""
+SLOW = """\
+import time
+while alpha == 0.4 and not (folder / "go on").exists():
+    time.sleep(0.05)
+"""
+BATCH = 'notebook = "01_data"\npreset = "smoke"\nseeds = 1\n[grid]\nalpha = [{values}]\n'
+PROGRAM = """\
+import sys
+from pathlib import Path
+from thesislib import cli, cli_batch
+if __name__ == "__main__":
+    cli_batch.NOTEBOOKS = Path(sys.argv[1])
+    sys.exit(cli.main(sys.argv[2:]))
+"""
+
+
+def _project(folder: Path, values: str, *cells: str) -> list[str]:
+    """A notebook that plans nothing but the data, a batch of it, and the arguments of the command."""
+    write_notebook(folder / "notebooks" / "01_data.ipynb", COUNTED.format(folder=str(folder)), *cells)
+    (folder / "some.toml").write_text(BATCH.format(values=values))
+    places = ["--runs-dir", str(folder / "runs"), "--reports-dir", str(folder / "reports")]
+    return ["batch", str(folder / "some.toml"), *places]
+
+
+def _executed(folder: Path) -> list[str]:
+    return sorted((folder / "executed").read_text().split())
+
+
+def _record(folder: Path, run: str) -> records.Record:
+    return records.read(folder / "reports" / "batches" / "some" / run / "smoke" / "01_data" / "results.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("01_data", "01_dat"), "did you mean '01_data'"),
+        (("alpha", "alhpa"), "did you mean 'alpha'"),
+        (("[0.2, 0.4]", "[]"), "alpha has no values"),
+        (("[0.2, 0.4]", "['x']"), "is of type str"),
+        (("[0.2, 0.4]", "[0.2, 0.2]"), "duplicate run"),
+        (("seeds = 1", "seeds = 0"), "seeds = 0"),
+        (("[grid]", "[grid"), "is not TOML"),
+    ],
+)
+def test_bad_batch_ends_with_status_2_before_anything_starts(
+    change: tuple[str, str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cli_batch, "NOTEBOOKS", tmp_path / "notebooks")
+    arguments = _project(tmp_path, "0.2, 0.4")
+    (tmp_path / "some.toml").write_text((tmp_path / "some.toml").read_text().replace(*change))
+    before = sorted(tmp_path.rglob("*"))
+    assert cli.main(arguments) == 2
+    assert message in capsys.readouterr().err
+    assert cli.main([*arguments, "--workers", "0"]) == 2
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_dry_run_shows_runs_stages_and_times_and_computes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(tmp_path / "runs")
+    for number, seconds in enumerate((20, 40, 600)):
+        artefact = store.root / "classifier" / str(number)
+        artefact.mkdir(parents=True)
+        resumed = "true" if seconds == 600 else "false"
+        (artefact / "provenance.json").write_text(f'{{"duration_s": {seconds}, "resumed": {resumed}}}')
+    path = tmp_path / "two.toml"
+    grid = (
+        "[fixed]\nalphas = [0.2]\nlambda_ents = [0.02]\nlambda_cons = [1e-4]\n[grid]\nlambda_ent_of_c = [0.02, 0.3]\n"
+    )
+    path.write_text('notebook = "22_sensitivity"\npreset = "smoke"\nseeds = 1\n' + grid)
+    before = sorted(tmp_path.rglob("*"))
+    places = ["--runs-dir", str(store.root), "--reports-dir", str(tmp_path / "reports")]
+    assert cli.main(["batch", str(path), "--dry-run", "--workers", "2", *places]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert sorted(tmp_path.rglob("*")) == before
+    # Plain CAM, alpha 0.2, and of panels b and c lambda_con 2e-4, then 1e-4 and 2e-4 with either lambda_ent
+    assert shown[0] == "two: 2 run(s) of 22_sensitivity, smoke, 1 seed(s)"
+    assert shown[1] == "  lambda_ent_of_c = 0.02: 10 stages to compute, 8 of them for other runs too"
+    assert shown[2] == "      needs 1 data, 1 backbone, 4 classifier, 4 response_maps"
+    assert shown[3] == "  lambda_ent_of_c = 0.3: 12 stages to compute, 8 of them for other runs too"
+    columns = [" ".join(line.split()) for line in shown]
+    assert "backbone 1 1 no past runs of this stage" in columns
+    assert "classifier 6 3 30 s 3 min 0 s" in columns
+    assert shown[-1] == (
+        "14 stages to compute: at least 3 min 0 s on one worker, 1 min 30 s on 2 that are always busy; "
+        "then the notebooks"
+    )
+
+
+@pytest.mark.slow
+def test_failed_and_dead_notebooks_do_not_stop_the_others_and_are_run_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_batch, "NOTEBOOKS", tmp_path / "notebooks")
+    arguments = _project(tmp_path, "0.2, 0.4, 0.6", FRAGILE)
+    (tmp_path / "broken").touch()
+    assert cli.main(arguments) == 1
+    shown = capsys.readouterr().out
+    assert _executed(tmp_path) == ["0.2", "0.4", "0.6"]
+    assert "alpha-0p4: ValueError: not today" in shown
+    assert "alpha-0p6: DeadKernelError: Kernel died" in shown
+    page = (tmp_path / "reports" / "batches" / "some" / "index.html").read_text()
+    assert 'href="alpha-0p4/smoke/01_data.html"' in page and "ValueError: not today" in page
+    assert "twice alpha" in page and page.count("✗") == 2
+    assert _record(tmp_path, "alpha-0p4")["state"] == "failed"
+
+    (tmp_path / "broken").unlink()
+    assert cli.main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert _executed(tmp_path) == ["0.2", "0.4", "0.4", "0.6", "0.6"]
+    assert "alpha = 0.2: its report is up to date" in shown
+    assert [line.split()[1] for line in shown.splitlines() if line.startswith("0.")] == ["up", "done", "done"]
+    assert (tmp_path / "reports" / "batches" / "some" / "alpha-0p6" / "smoke" / "index.html").is_file()
+
+
+@pytest.mark.slow
+def test_killed_batch_goes_on_and_does_not_repeat_what_was_finished(tmp_path: Path) -> None:
+    arguments = _project(tmp_path, "0.2, 0.4", SLOW)
+    (tmp_path / "program.py").write_text(PROGRAM)
+    command = [sys.executable, str(tmp_path / "program.py"), str(tmp_path / "notebooks"), *arguments]
+    batch = subprocess.Popen([*command, "--workers", "1"], stdout=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "executed").exists() or _executed(tmp_path) != ["0.2", "0.4"]:
+        assert batch.poll() is None and time.monotonic() < deadline, "the second notebook was not reached"
+        time.sleep(0.05)
+    os.killpg(batch.pid, signal.SIGKILL)
+    batch.wait()
+    assert _record(tmp_path, "alpha-0p2")["state"] == "done"
+    assert _record(tmp_path, "alpha-0p4")["state"] == "unfinished"
+
+    (tmp_path / "go on").touch()
+    again = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert _executed(tmp_path) == ["0.2", "0.4", "0.4"]
+    assert "alpha = 0.2: its report is up to date" in again.stdout
+    assert _record(tmp_path, "alpha-0p4")["state"] == "done"

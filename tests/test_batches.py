@@ -1,0 +1,203 @@
+"""Batch files are checked before anything runs, and plans are in step with their notebooks."""
+
+import ast
+import inspect
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import nbformat
+import pytest
+
+from thesislib import batches, engine, experiments, parameters, settings
+from thesislib.notebook import Notebook
+from thesislib.parameters import project_root
+from thesislib.settings import Machine, SettingsError
+from thesislib.store import Store
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+FILES = sorted((ROOT / "batches").glob("*.toml"))
+TABLES_AND_CURVES = {
+    "table-2.1", "table-2.2", "table-2.3", "table-3.1", "table-3.2", "table-3.3", "table-3.4", "fig-2.5", "fig-3.4",
+}  # fmt: skip
+GOOD = 'notebook = "21_response_maps"\npreset = "smoke"\nseeds = 1\n'
+BAD = {
+    "unknown notebook": ('notebook = "21_response_map"', r"no notebook '21_response_map'.*did you mean '21_resp"),
+    "no notebook": ("seeds = 1", "the entry `notebook` is missing"),
+    "not TOML": ("notebook = 21_response_maps", r"is not TOML: .*line 1"),
+    "unknown entry": (GOOD + "[gird]\nalpha = [1]", r"unknown entry 'gird'; did you mean 'grid'\?"),
+    "unknown preset": (GOOD.replace("smoke", "smoek"), r"unknown preset 'smoek'; did you mean 'smoke'\?"),
+    "seeds as text": (GOOD.replace("seeds = 1", 'seeds = "3"'), r"seeds = '3': expected a whole number"),
+    "no seeds": (GOOD.replace("seeds = 1", "seeds = 0"), "seeds = 0: expected a whole number of at least 1"),
+    "unknown parameter in fixed": (GOOD + "[fixed]\nalhpa = 0.2", r"\[fixed\].* 'alhpa'; did you mean 'alpha'\?"),
+    "unknown parameter in grid": (GOOD + "[grid]\nlamda_ent = [0.2]", r"\[grid\].*; did you mean 'lambda_ent'\?"),
+    "ill-typed value": (GOOD + '[fixed]\nalpha = "much"', "alpha = 'much' is of type str, expected float"),
+    "ill-typed value of the grid": (GOOD + "[grid]\nalpha = [0.2, true]", "alpha = True: .*is of type bool"),
+    "ill-typed item": (
+        'notebook = "22_sensitivity"\n[fixed]\nalphas = [0.2, "x"]',
+        r"alphas = \[0.2, 'x'\] is of type list, expected",
+    ),
+    "values out of a list": (GOOD + "[grid]\nalpha = 0.2", r"alpha = 0.2: expected a list of values, such as \[0.2\]"),
+    "empty grid": (GOOD + "[grid]", r"\[grid\] is empty"),
+    "no values": (GOOD + "[grid]\nalpha = []", "alpha has no values"),
+    "duplicate runs": (GOOD + "[grid]\nalpha = [0.2, 0.4, 0.2]", "duplicate run: alpha = 0.2 is in the grid twice"),
+    "equal numbers": (GOOD + "[grid]\nalpha = [0, 0.0]", "duplicate run"),
+    "fixed and grid": (GOOD + "[fixed]\nalpha = 0.1\n[grid]\nalpha = [0.2]", "alpha is both fixed and in the grid"),
+    "out of range": (GOOD + "[grid]\nalpha = [0.2, 9]", "alpha = 9: .*mixup_alpha = 9: .*less than or equal to 8"),
+    "not finite": (GOOD + "[fixed]\nlambda_ent = nan", "lambda_ent = nan: .*finite"),
+    "rounds out of range": ('notebook = "33_rounds"\n[fixed]\nrounds = 0', "rounds must be at least 1"),
+    "bad row": (GOOD + '[fixed.extra_rows.x]\n"classifier.mixup_alfa" = 1', "did you mean 'classifier.mixup_alpha'"),
+    "bad override": (GOOD + "[fixed.overrides]\n'classifier.epochs' = 0", "classifier.epochs = 0: .*greater than"),
+    "override as a table": (GOOD + "[fixed.overrides]\nclassifier.epochs = 3", 'write "classifier.epochs" in quotes'),
+    "preset in the grid": (GOOD + '[grid]\npreset = ["demo"]', "preset is given at the top of the file"),
+    "reports_dir": (GOOD + '[fixed]\nreports_dir = "x"', "reports_dir is given as --reports-dir"),
+    "missing weights": ('notebook = "23_segmentation"\n[fixed]\ncoco_weights = "no.pth"', r"no\.pth"),
+    "missing data": (GOOD.replace("smoke", "voc2012"), "needs data: give data_root"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_file_is_refused_with_its_name_and_the_reason(name: str, tmp_path: Path) -> None:
+    content, message = BAD[name]
+    path = tmp_path / "bad.toml"
+    path.write_text(content)
+    with pytest.raises(SettingsError, match=message) as error:
+        batches.read(path, NOTEBOOKS)
+    assert str(path) in str(error.value)
+
+
+def test_missing_file_names_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "table_2_1.toml").touch()
+    with pytest.raises(SettingsError, match=r"no batch file .*did you mean '.*/table_2_1\.toml'"):
+        batches.read(tmp_path / "table_21.toml", NOTEBOOKS)
+
+
+def test_runs_are_every_combination_with_names_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "some.toml"
+    path.write_text(GOOD + "[fixed]\nlambda_con = 1e-4\n[grid]\nalpha = [0.2, 0.4]\ndata_seed = [0, 1, 2]\n")
+    batch = batches.read(path, NOTEBOOKS)
+    values = [(run.parameters["alpha"], run.parameters["data_seed"]) for run in batch.runs]
+    assert values == [(alpha, seed) for alpha in (0.2, 0.4) for seed in range(3)]
+    assert all(run.parameters["lambda_con"] == 1e-4 for run in batch.runs)
+    names = [run.name for run in batch.runs]
+    assert len(set(names)) == 6 and all(re.fullmatch(r"[\w+-]+", name, re.ASCII) for name in names)
+    path.write_text(path.read_text().replace("[0.2, 0.4]", "[0.8, 0.4]"))
+    again = [run.name for run in batches.read(path, NOTEBOOKS).runs]
+    assert set(again) & set(names) == set(names[3:])
+
+
+def test_each_run_is_planned_with_its_own_parameters(tmp_path: Path) -> None:
+    path = tmp_path / "some.toml"
+    path.write_text(GOOD + "[grid]\nalpha = [0.2, 0.4]\n")
+    first, second = ({stage.key for stage in run.stages} for run in batches.read(path, NOTEBOOKS).runs)
+    chosen = settings.load("smoke")
+    default = experiments.stages_of(["21_response_maps"], chosen, range(1), Machine(data_root=""))
+    assert first == {stage.key for stage in default}
+    assert first & second and first - second and second - first
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_committed_file_is_right_and_named_after_what_its_notebook_holds(path: Path) -> None:
+    batch = batches.read(path, NOTEBOOKS)
+    assert batch.preset == "demo" and batch.seeds >= 3
+    assert _results(path.stem) <= set(experiments.RESULTS[batch.notebook.stem])
+
+
+def test_every_table_and_curve_has_a_batch() -> None:
+    assert {result for path in FILES for result in _results(path.stem)} == TABLES_AND_CURVES
+
+
+def _results(stem: str) -> set[str]:
+    """`table-2.2` and `table-2.3` of "table_2_2_2_3", `fig-2.5` of "fig_2_5c"."""
+    kind, _, numbers = stem.partition("_")
+    return {f"{kind}-{chapter}.{number}" for chapter, number in re.findall(r"(\d)_(\d+)", numbers)}
+
+
+# --- Plans and notebooks ----------------------------------------------------------------------------------------------
+
+
+def _cells(name: str) -> list[str]:
+    cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
+    return [cell.source for cell in cells if cell.cell_type == "code"]
+
+
+@pytest.mark.parametrize("name", experiments.NOTEBOOKS)
+def test_plan_has_the_defaults_of_its_notebook(name: str) -> None:
+    declared = parameters.read_cell(_cells(name)[0])
+    for parameter in inspect.signature(experiments.NOTEBOOKS[name]).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            default = declared[parameter.name].value
+            planned = parameter.default or type(default)()  # None stands for an empty dict
+            assert (list(planned) if isinstance(planned, tuple) else planned) == default, parameter.name
+
+
+@pytest.mark.parametrize("name", experiments.NOTEBOOKS)
+def test_settings_that_follow_from_parameters_are_those_of_the_settings_cell(name: str) -> None:
+    first, second, *_ = _cells(name)
+    declared = {key: parameter.value for key, parameter in parameters.read_cell(first).items()}
+    others = {key: value for key, value in {"data_seed": 7, "weights": "some.pth"}.items() if key in declared}
+    (call,) = [
+        node
+        for node in ast.walk(ast.parse(second))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Notebook"
+    ]
+    (given,) = [keyword.value for keyword in call.keywords if keyword.arg == "own_settings"] or [ast.Dict([], [])]
+    for values in (declared, declared | others):
+        stated = eval(ast.unparse(given), {"project_root": project_root} | values)
+        assert {key: value for key, value in experiments.own_settings(values).items() if value != ""} == {
+            key: value for key, value in stated.items() if value != ""
+        }
+
+
+OTHERS: dict[str, dict[str, Any]] = {
+    "21_response_maps": {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4, "data_seed": 1}
+    | {"extra_rows": {"less decay": {"classifier.weight_decay": 1e-5}}},
+    "22_sensitivity": {"alphas": [0.4], "lambda_ents": [0.1], "lambda_cons": [1e-4], "lambda_ent_of_c": 0.3}
+    | {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4},
+    "23_segmentation": {"extra_rows": {"mixup": {"classifier.mixup_alpha": 0.4}}},
+    "31_response_maps": {"rounds": 1, "extra_rows": {"K = 3": {"subcategories.round": 1, "subcategories.k": 3}}},
+    "32_number_of_subcategories": {"after_round": 2},
+    "33_rounds": {"rounds": 2},
+    "34_clusters": {"rounds": 2},
+    "35_segmentation": {"rounds": 1, "extra_rows": {"K = 3": {"subcategories.round": 1, "subcategories.k": 3}}},
+}
+"""For each notebook whose plan takes parameters, other values of them. The quickstart's are files."""
+
+
+def test_all_parameters_of_plans_have_other_values() -> None:
+    for name, plan in experiments.NOTEBOOKS.items():
+        keywords = {key for key, kind in inspect.signature(plan).parameters.items() if kind.kind == kind.KEYWORD_ONLY}
+        assert keywords - {"coco_weights", "image", "weights"} <= OTHERS.get(name, {}).keys(), name
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(tmp_path_factory.mktemp("store") / "runs")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHERS)
+def test_notebook_with_other_parameters_asks_for_nothing_that_was_not_planned(
+    name: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its cells run in this process, up to the last that computes stages."""
+    common = {"preset": "smoke", "seeds": 1, "runs_dir": str(store.root), "reports_dir": str(tmp_path)}
+    chosen = settings.load("smoke", experiments.own_settings(OTHERS[name]))
+    engine.run(experiments.stages_of([name], chosen, range(1), Machine(), OTHERS[name]), store)
+    before = sorted(store.root.glob("*/*"))
+    monkeypatch.setattr(Notebook, "figure", lambda notebook, figure, *words: plt.close(figure))
+    _execute(name, common | OTHERS[name])
+    assert sorted(store.root.glob("*/*")) == before
+
+
+def _execute(name: str, values: Mapping[str, Any]) -> None:
+    first, *cells = _cells(name)
+    last = max(i for i, cell in enumerate(cells) if "nb.run(" in cell)
+    namespace: dict[str, Any] = {}
+    exec(first, namespace)
+    namespace.update(values)
+    for cell in cells[: last + 1]:
+        exec(cell, namespace)

@@ -1,0 +1,120 @@
+"""The bootstrap over images against scipy and against counting every draw, and the tables of what runs can decide."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from thesislib import bootstrap, evidence
+from thesislib.metrics import ConfusionMatrix
+from thesislib.rows import PLAIN_CAM, Claim, Row
+from thesislib.statistics import Interval, sign_flip_test
+
+MIXUP = Row("mixup")
+CLAIM = Claim("Mixup improves the maps", MIXUP, PLAIN_CAM)
+
+
+def made_counts(runs: int, images: int, quality: float, seed: int = 0) -> np.ndarray:
+    """Confusion counts of images of 36 pixels, of which a share `quality` is called right."""
+    rng = np.random.default_rng(seed)
+    counts = np.zeros((runs, images, 3, 3), np.int64)
+    for of_image in counts.reshape(-1, 3, 3):
+        truth = rng.choice(3, 36, p=[0.5, 0.3, 0.2])
+        np.add.at(of_image, (truth, np.where(rng.random(36) < quality, truth, rng.integers(0, 3, 36))), 1)
+    return counts
+
+
+def made_scores(runs: int, images: int) -> dict[str, list[dict[str, np.ndarray]]]:
+    """Runs of plain CAM and of a better row."""
+    rows = {"CAM": made_counts(runs, images, 0.5), "mixup": made_counts(runs, images, 0.8)}
+    return {name: [{"image_confusion": run} for run in counts] for name, counts in rows.items()}
+
+
+def miou(counts: np.ndarray, images: object) -> float:
+    """Mean over runs of the mIoU of the chosen images, by the metric that everything else is scored with."""
+    found = []
+    for run in counts:
+        matrix = ConfusionMatrix(3)
+        matrix.counts = run[np.asarray(images, int)].sum(axis=0)
+        found.append(100 * matrix.miou())
+    return float(np.mean(found))
+
+
+def test_bootstrap_agrees_with_counting_every_draw_of_four_images():
+    counts = made_counts(2, 4, 0.7)
+    every = [miou(counts, draw) for draw in itertools.product(range(4), repeat=4)]
+    found = bootstrap.bootstrap_miou(counts, np.random.default_rng(0))
+    assert found.mean == pytest.approx(miou(counts, range(4)))
+    assert found.images == 4
+    assert found.std == pytest.approx(np.std(every), rel=0.06)
+    assert (found.low, found.high) == pytest.approx(np.percentile(every, [2.5, 97.5]), abs=1.0)
+
+
+def test_bootstrap_agrees_with_scipy():
+    counts = made_counts(1, 40, 0.6)
+    reference = stats.bootstrap(
+        (np.arange(40),), lambda images: miou(counts, images), n_resamples=1000, method="percentile",
+        vectorized=False, rng=np.random.default_rng(1),
+    )  # fmt: skip
+    found = bootstrap.bootstrap_miou(counts, np.random.default_rng(0))
+    assert (found.low, found.high) == pytest.approx(tuple(reference.confidence_interval), abs=0.6)
+    assert found.std == pytest.approx(reference.standard_error, rel=0.1)
+
+
+def test_same_images_are_drawn_for_both_sides_of_a_difference():
+    a, b = made_counts(1, 30, 0.9), made_counts(1, 30, 0.6, seed=1)
+    draw = np.random.default_rng
+    same = bootstrap.bootstrap_difference(a, a, draw(0))
+    assert (same.mean, same.low, same.high) == (0, 0, 0)
+    there, back = bootstrap.bootstrap_difference(a, b, draw(0)), bootstrap.bootstrap_difference(b, a, draw(0))
+    assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
+    assert there.mean == pytest.approx(miou(a, range(30)) - miou(b, range(30)))
+    with pytest.raises(ValueError, match="same images, got 30 and 29"):
+        bootstrap.bootstrap_difference(a, b[:, :29], draw(0))
+    with pytest.raises(ValueError, match="got 0 runs of 30 images"):
+        bootstrap.bootstrap_miou(a[:0], draw(0))
+
+
+def test_table_of_seeds_says_what_three_seeds_can_decide():
+    scores = {
+        name: [{"image_confusion": run} for run in made_counts(3, 8, q)] for name, q in (("CAM", 0.5), ("mixup", 0.8))
+    }
+    found = evidence.differences([CLAIM], scores)
+    (line,) = evidence.of_seeds(found).to_dict("records")
+    values = found["mixup > CAM"]
+    assert values == pytest.approx(
+        [miou(run["image_confusion"][None], range(8)) - miou(other["image_confusion"][None], range(8))
+         for run, other in zip(scores["mixup"], scores["CAM"], strict=True)]
+    )  # fmt: skip
+    assert line[evidence.DIFFERENCE].mean == pytest.approx(np.mean(values))
+    assert (line[evidence.CHANCE], line[evidence.LEAST]) == sign_flip_test(values)
+    assert line[evidence.LEAST] == 0.25
+
+
+def test_single_seed_has_an_interval_over_images_alone():
+    scores = {
+        name: [{"image_confusion": run} for run in made_counts(1, 8, q)] for name, q in (("CAM", 0.5), ("mixup", 0.8))
+    }
+    frame = evidence.of_images(scores, ["CAM", "mixup"])
+    assert np.isnan(frame.loc["mixup", "mIoU, over seeds"].low)
+    over_images = frame.loc["mixup", "minus CAM, over images"]
+    assert over_images.low < over_images.mean < over_images.high
+    assert frame.loc["CAM", "minus CAM, over images"] is None
+    (line,) = evidence.of_seeds(evidence.differences([CLAIM], scores)).to_dict("records")
+    assert [line[name] for name in (evidence.DEVIATION, evidence.CHANCE, evidence.NEEDED)] == [None] * 3
+
+
+def test_difference_that_no_number_of_seeds_would_settle_is_said_so():
+    frame = evidence.of_seeds({"none": [1.0, -1.0, 0.001], "same": [0.0, 0.0, 0.0]})
+    assert frame[evidence.NEEDED].tolist() == ["more than 1,000", None]
+    assert isinstance(frame.loc["none", evidence.DIFFERENCE], Interval)
+
+
+def test_every_step_of_the_chain_is_compared():
+    runs = {
+        name: [{"image_confusion": run} for run in made_counts(2, 4, q)] for name, q in (("CAM", 0.5), ("mixup", 0.8))
+    }
+    found = evidence.after_steps({"val": {"CAM": runs, "+ CRF": runs}}, "mixup")
+    assert list(found) == ["after CAM, val", "after CRF, val"]
+    assert len(found["after CRF, val"]) == 2

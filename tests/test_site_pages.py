@@ -1,0 +1,280 @@
+"""Index, "The thesis against here", comparison of two runs and snapshot, made from records written by hand."""
+
+import base64
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import bs4
+import numpy as np
+import pytest
+from notebook_files import write_notebook
+from PIL import Image
+from scipy import stats
+
+from thesislib import against, cli, comparison, records, site_pages, snapshot
+from thesislib.pages import TEMPLATES
+
+HOSTILE = "<script>alert('x')</script>"
+A, B = [48.0, 49.0, 50.0], [50.0, 52.0, 55.0]
+
+
+def number(label: str, values: list[float], **more: Any) -> records.Record:
+    """A key number as a notebook records it, by the textbook formula of the interval."""
+    mean, std, n = float(np.mean(values)), float(np.std(values, ddof=1)), len(values)
+    low, high = stats.t.interval(0.95, n - 1, mean, std / n**0.5)
+    found = {"label": label, "value": mean, "std": std, "low": low, "high": high, "n": n}
+    return (
+        found
+        | {"text": f"{mean:.1f}", "interval": f"[{low:.1f}, {high:.1f}]", "thesis": None, "thesis_text": "", "note": ""}
+        | more
+    )
+
+
+def place(row: str, source: str = "Table 2.1") -> records.Record:
+    return {"source": source, "row": row, "split": "train", "stage": "response maps", "measure": "mIoU"}
+
+
+def png(colour: int, size: tuple[int, int] = (64, 48)) -> bytes:
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(colour).integers(0, 255, (*size, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def write_report(folder: Path, name: str = "21_maps", values: list[float] = A, **changes: Any) -> Path:
+    """The exports of a report, and a page for it."""
+    exports = folder / name
+    exports.mkdir(parents=True)
+    (exports / "scores.csv").write_text(f"method,mIoU,mIoU low,mIoU high\nCAM,{values[0]!r},40.5,60.5\nplain,7,,\n")
+    (exports / "same.csv").write_text("method,images\nCAM,12\n")
+    (exports / "curve.png").write_bytes(png(int(values[0])))
+    (exports / "drawing.png").write_bytes(png(1))
+    shown = {"verdict": "undecided", "difference": "+1.0", "interval": "[−1.0, +3.0]", "note": ""}
+    claim = {"claim": f"A > B {HOSTILE}", "thesis": 2.1, "value": 1.0, "low": -1.0, "high": 3.0, "n": 3}
+    beside = [number("", values) | place(row) | {"thesis": thesis} for row, thesis in (("CAM", 48.0), ("mixup", 49.3))]
+    text = {"caption": f"Caption {HOSTILE}", "alt": f"alt {HOSTILE}"}
+    found = records.empty(name) | {
+        "state": "done",
+        "title": f"Maps {HOSTILE}",
+        "preset": "demo",
+        "generated": True,
+        "seeds": 3,
+        "parameters": {"seeds": 3, "alpha": values[0] / 100, "runs_dir": str(folder)},
+        "settings": {"classifier": {"epochs": 14, "lambda_ent": 0.02}},
+        "key_numbers": [number("CAM, mIoU", values, thesis=48.0, place=place("CAM"))],
+        "verdicts": [shown | claim | {"place": place("A > B")}],
+        "tables": [
+            {"name": "scores", "caption": f"Scores {HOSTILE}", "csv": "scores.csv", "beside": beside},
+            {"name": "same", "caption": "The same", "csv": "same.csv", "beside": []},
+        ],
+        "figures": [text | {"name": each, "png": f"{each}.png"} for each in ("curve", "drawing")],
+    }
+    records.write(exports / records.FILE, found | changes)
+    embedded = base64.b64encode(png(int(values[0]), (300, 200))).decode()
+    (folder / f"{name}.html").write_text(
+        f'<!DOCTYPE html><html lang="en"><body><nav><a href="index.html">all</a></nav><p><a href="#x">x</a> '
+        f'<a href="notes.txt">notes</a></p><img alt="maps" width="150" src="data:image/png;base64,{embedded}">'
+        f'<h2>Files</h2><ul class="files"><li>: <a href="{name}/scores.csv">CSV</a> <a href="{name}/scores.md">MD</a>'
+        "</li></ul><script>let a = 1 < 2 && 3;</script></body></html>"
+    )
+    return exports
+
+
+class Page:
+    """Tags, text and links of a page."""
+
+    def __init__(self, path: Path) -> None:
+        soup = bs4.BeautifulSoup(path.read_text(), "html.parser")
+        self.tags = [tag.name for tag in soup.find_all(True)]
+        self.links = [str(link["href"]) for link in soup("a", href=True)]
+        for script in soup(["style", "script"]):
+            script.decompose()
+        self.text = " ".join(soup.get_text(" ").split())
+
+
+# --- Index and thesis page --------------------------------------------------------------------------------------------
+
+
+def test_index_groups_by_chapter_and_lists_what_was_not_executed(tmp_path: Path) -> None:
+    write_report(tmp_path / "demo", "31_maps")
+    for name in ("21_maps", "31_maps", "51_performance"):
+        write_notebook(tmp_path / "notebooks" / f"{name}.ipynb", introduction=f"# Title of {name}")
+    page = Page(site_pages.write_index(tmp_path / "demo", tmp_path / "notebooks"))
+    titles = ["Chapter 2", "Title of 21_maps", "Chapter 3", "Maps", "Performance", "Title of 51_performance"]
+    assert [page.text.find(title) for title in titles] == sorted(page.text.find(title) for title in titles)
+    assert "Title of 21_maps … not executed yet 21_maps thesis run 21_maps --preset demo" in page.text
+    assert "3 notebooks: 2 not executed yet, 1 done." in page.text
+    assert "Title of 31_maps" not in page.text  # its record has the title
+    local = [link for link in page.links if "://" not in link and not link.startswith("#")]
+    assert "31_maps.html" in local and all((tmp_path / "demo" / link).is_file() for link in local)
+
+
+def test_batches_beside_are_linked(tmp_path: Path) -> None:
+    (tmp_path / "batches" / "table_2_1").mkdir(parents=True)
+    (tmp_path / "batches" / "table_2_1" / "index.html").touch()
+    (tmp_path / "demo").mkdir()
+    assert "../batches/table_2_1/index.html" in Page(site_pages.write_index(tmp_path / "demo")).links
+
+
+def test_thesis_page_has_each_printed_number_once_with_interval_and_difference(tmp_path: Path) -> None:
+    write_report(tmp_path / "demo")
+    site_pages.write_index(tmp_path / "demo")
+    page = Page(tmp_path / "demo" / "thesis.html")
+    low, high = stats.t.interval(0.95, 2, 49, 1 / 3**0.5)
+    apart = f"[−{48 - low:.1f}, +{high - 48:.1f}]"
+    assert page.text.count(f"CAM train, response maps 48.0 49.0 [{low:.1f}, {high:.1f}] +1.0 {apart} 3 21_maps") == 1
+    assert page.text.count("48.0 49.0") == 1
+    assert f"A > B {HOSTILE} train, response maps +2.1 +1.0 [−1.0, +3.0] ? undecided 3 21_maps" in page.text
+    assert "Generated data: a reading aid, not a comparison." in page.text
+    assert page.tags.count("script") == 1
+
+
+def test_sources_come_in_the_order_of_the_thesis() -> None:
+    names = ["Fig. 3.4", "Table 3.2", "Table 2.1", "Fig. 2.5 b", "Table 2.2", "Fig. 2.5 a"]
+    record = records.empty("x") | {
+        "tables": [{"beside": [number("", A) | place("CAM", name) | {"thesis": 1} for name in names]}]
+    }
+    assert list(against.levels([record])) == [
+        "Table 2.1",
+        "Table 2.2",
+        "Fig. 2.5 a",
+        "Fig. 2.5 b",
+        "Table 3.2",
+        "Fig. 3.4",
+    ]
+
+
+# --- Comparison -------------------------------------------------------------------------------------------------------
+
+
+def test_comparison_shows_what_differs(tmp_path: Path) -> None:
+    a = write_report(tmp_path / "demo")
+    b = write_report(tmp_path / "other", values=B, settings={"classifier": {"epochs": 20, "lambda_ent": 0.02}})
+    output = tmp_path / "both.html"
+    assert cli.main(["compare", str(a), str(b / records.FILE), "--output", str(output)]) == 0
+    page = Page(output)
+    assert "alpha 0.48 0.5" in page.text and "classifier.epochs 14 20" in page.text
+    assert "lambda_ent" not in page.text and "runs_dir" not in page.text
+    change = stats.ttest_ind(B, A, equal_var=False).confidence_interval(0.95)
+    expected = f"+{np.mean(B) - np.mean(A):.1f} [{change.low:+.1f}, {change.high:+.1f}]".replace("-", "−")
+    assert expected in page.text
+    assert "scores: 1 of 2 cells differ" in page.text and "same: all 1 cells the same" in page.text
+    assert re.search(r"CAM mIoU 48.0 \[40.50, 60.50\] 50.0 \[40.50, 60.50\] \+2.00", page.text)
+    assert page.tags.count("img") == 3  # the drawing is the same in both
+    assert page.tags.count("script") == 1
+    assert all((tmp_path / link).is_file() for link in page.links if not link.startswith("#"))
+    assert "Other images" not in page.text
+
+
+def test_comparison_across_presets_says_that_scores_are_not_of_the_same_thing(tmp_path: Path) -> None:
+    a, b = write_report(tmp_path / "demo"), write_report(tmp_path / "smoke", preset="smoke")
+    page = Page(comparison.write(a.with_suffix(".html"), b, tmp_path / "both.html"))
+    assert "The two runs differ in the preset" in page.text
+
+
+def test_comparison_of_what_cannot_be_compared_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = write_report(tmp_path / "demo"), write_report(tmp_path / "demo", "31_maps")
+    for arguments, message in (
+        ([a, b], "is of the notebook 21_maps"),
+        ([a, tmp_path], "expected a report"),
+        ([a, a, "--output", tmp_path / "none" / "page.html"], "expected an .html file in a folder that exists"),
+    ):
+        assert cli.main(["compare", *map(str, arguments)]) == 2
+        assert message in capsys.readouterr().err
+
+
+# --- Snapshot ---------------------------------------------------------------------------------------------------------
+
+
+def test_snapshot_is_small_whole_and_has_no_dead_links(tmp_path: Path) -> None:
+    write_report(tmp_path / "demo")
+    site_pages.write_index(tmp_path / "demo")
+    whole = sum(path.stat().st_size for path in (tmp_path / "demo").glob("*.html"))
+    size, _ = snapshot.write(tmp_path / "demo", tmp_path / "copy")
+    copies = sorted(path.name for path in (tmp_path / "copy").iterdir())
+    assert copies == ["21_maps.html", "index.html", "thesis.html"]
+    assert size == sum(path.stat().st_size for path in (tmp_path / "copy").iterdir()) < whole
+    for name in copies:
+        links = [
+            link for link in Page(tmp_path / "copy" / name).links if "://" not in link and not link.startswith("#")
+        ]
+        assert all((tmp_path / "copy" / link).is_file() for link in links)
+    report = (tmp_path / "copy" / "21_maps.html").read_text()
+    assert "let a = 1 < 2 && 3;" in report and "notes" in report
+    assert "Files" not in report and 'alt="maps"' in report and "data:image/webp" in report
+    snapshot.write(tmp_path / "demo", tmp_path / "copy")  # an older copy is replaced
+
+
+def test_snapshot_makes_figures_as_small_as_it_must(tmp_path: Path) -> None:
+    write_report(tmp_path / "demo")
+    site_pages.write_index(tmp_path / "demo")
+    sizes = [snapshot.write(tmp_path / "demo", tmp_path / "copy")]
+    while sizes[-1][1] != snapshot.REDUCTIONS[-1]:
+        sizes.append(snapshot.write(tmp_path / "demo", tmp_path / "copy", most_bytes=sizes[-1][0]))
+    assert len(sizes) == len(snapshot.REDUCTIONS)
+    with pytest.raises(ValueError, match="are allowed"):
+        snapshot.write(tmp_path / "demo", tmp_path / "copy", most_bytes=1000)
+
+
+def test_snapshot_refuses_what_is_not_finished_and_spares_other_files(tmp_path: Path) -> None:
+    write_report(tmp_path / "demo", state="failed")
+    with pytest.raises(ValueError, match="no reports with an index"):
+        snapshot.write(tmp_path / "demo", tmp_path / "copy")
+    site_pages.write_index(tmp_path / "demo")
+    with pytest.raises(ValueError, match="21_maps is failed"):
+        snapshot.write(tmp_path / "demo", tmp_path / "copy")
+    write_report(tmp_path / "good")
+    site_pages.write_index(tmp_path / "good")
+    with pytest.raises(ValueError, match="holds more than pages"):
+        snapshot.write(tmp_path / "good", tmp_path / "good")
+    with pytest.raises(ValueError, match="execute its notebook first"):
+        list(snapshot.write_pictures(tmp_path / "good", tmp_path))
+
+
+def test_pictures_of_the_readme_are_small(tmp_path: Path) -> None:
+    for source in snapshot.PICTURES.values():
+        (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / source).write_bytes(png(3, (300, 1100)))
+    for path in snapshot.write_pictures(tmp_path, tmp_path):
+        with Image.open(path) as image:
+            assert image.width <= 1000 and image.mode == "P"
+
+
+# --- Colours ----------------------------------------------------------------------------------------------------------
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of WCAG 2."""
+    shares = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted([luminance(one), luminance(other)], reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_text_has_enough_contrast_in_both_themes() -> None:
+    style = (TEMPLATES / "style.css").read_text()
+    light, dark = (
+        dict(re.findall(r"--([\w-]+): (#\w{6})", block)) for block in re.findall(r":root \{(.*?)\}", style, re.DOTALL)
+    )
+    for theme in (light, light | dark):
+        for ink in ("ink", "soft", "link", "place1", "place2", "place3"):
+            for paper in ("paper", "card"):
+                assert contrast(theme[ink], theme[paper]) >= 4.5, (ink, paper)
+        assert contrast(theme["ink"], theme["warn"]) >= 4.5
+        for badge in ("holds", "opposite", "undecided"):
+            assert contrast("#ffffff", theme[badge]) >= 4.5, badge
+
+
+def test_records_of_older_reports_can_be_read(tmp_path: Path) -> None:
+    """Fields that were added since have their empty value."""
+    (tmp_path / "21_maps").mkdir()
+    (tmp_path / "21_maps" / records.FILE).write_text(json.dumps({"notebook": "21_maps", "state": "done"}))
+    found = records.read(tmp_path / "21_maps" / records.FILE)
+    assert (found["state"], found["artefacts"], found["tables"]) == ("done", {}, [])
