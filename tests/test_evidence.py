@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from thesislib import bootstrap, evidence
+from thesislib import bootstrap, evidence, typeset
 from thesislib.metrics import ConfusionMatrix
 from thesislib.rows import PLAIN_CAM, Claim, Row
 from thesislib.statistics import Interval, sign_flip_test
@@ -106,8 +106,9 @@ def test_single_seed_has_an_interval_over_images_alone():
 
 
 def test_difference_that_no_number_of_seeds_would_settle_is_said_so():
-    frame = evidence.of_seeds({"none": [1.0, -1.0, 0.001], "same": [0.0, 0.0, 0.0]})
-    assert frame[evidence.NEEDED].tolist() == ["more than 1,000", None]
+    frame = evidence.of_seeds({"none": [1.0, -1.0, 0.001], "same": [0.0, 0.0, 0.0], "few": [1.0, 2.0, 2.5]})
+    assert frame[evidence.NEEDED].tolist() == ["more than 1,000", None, 4]
+    assert typeset.text_of(frame.loc["few", evidence.NEEDED])[0] == "4"
     assert isinstance(frame.loc["none", evidence.DIFFERENCE], Interval)
 
 

@@ -19,16 +19,11 @@ from thesislib.scores import Measure, Scores
 from thesislib.statistics import ASSUMPTION, MOST_SEEDS, Interval, mean_interval, seeds_needed, sign_flip_test
 from thesislib.tables import over_seeds, versus
 
-DIFFERENCE, DEVIATION, CHANCE, LEAST, NEEDED = (
-    "difference",
-    "standard deviation",
-    "p, sign flips",
-    "least p possible",
-    "seeds to settle it",
-)
+SEED_COLUMNS = ("difference", "standard deviation", "p, sign flips", "least p possible", "seeds to settle it")
+DIFFERENCE, DEVIATION, CHANCE, LEAST, NEEDED = SEED_COLUMNS
 SEEDS_FORMATS = {DIFFERENCE: "+.1f", CHANCE: ".3f", LEAST: ".3f"}
 SEEDS_NOTE = (
-    f"{ASSUMPTION} The sign-flip test assumes only that differences without an effect are as often above 0 as below; "
+    f"{ASSUMPTION} The sign-flip test assumes only that without an effect a difference is as likely as its negative; "
     "its p cannot be less than 2 / 2ⁿ with n seeds, so it never reaches 5 % with fewer than six. Last column: the "
     "fewest seeds whose interval would leave 0 out if mean and standard deviation stayed as they are. An estimate: "
     "with so many, one repetition in two would still be undecided."
@@ -83,7 +78,8 @@ def of_seeds(found: Mapping[str, Sequence[float]], generator: np.random.Generato
             LEAST: None if single else test.least,
             NEEDED: _needed(interval),
         }
-    return pd.DataFrame.from_dict(lines, orient="index", dtype=object).rename_axis("difference of")
+    columns = {name: pd.Series({line: lines[line][name] for line in lines}, dtype=object) for name in SEED_COLUMNS}
+    return pd.DataFrame(columns).rename_axis("difference of")
 
 
 def of_images(scores: Scores, names: Sequence[str], reference: str = PLAIN_CAM.name, seed: int = 0) -> pd.DataFrame:

@@ -49,7 +49,11 @@ def colours(methods: Iterable[str]) -> dict[str, str]:
     return {method: METHODS.get(method) or next(others) for method in methods}
 
 
-def threshold_curves(panels: Sequence[Mapping[str, Float[np.ndarray, "s t"]]], fixed: float, split: str) -> Figure:
+def threshold_curves(
+    panels: Sequence[Mapping[str, Float[np.ndarray, "s t"] | Sequence[Float[np.ndarray, " t"]]]],
+    fixed: float,
+    split: str,
+) -> Figure:
     """mIoU against the background threshold: mean over seeds, with the 95 % interval as a band.
 
     Args:

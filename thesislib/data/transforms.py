@@ -63,7 +63,8 @@ class Augmentation:
         scales: factors on the image size, one of which is drawn.
         order: `published` resizes and jitters the whole image and cuts the window out last; `crop_first` resizes and
             jitters what the window shows. Same window, same pixels up to rounding, but the contrast jitter pulls
-            towards the mean grey of the window instead of that of the image.
+            towards the mean grey of the window instead of that of the image. Images a second on one core, of
+            500 x 375: 107 and 248 at crop 224, 100 and 105 at crop 448, which shows nearly all; DeepLab's 148 and 302.
     """
 
     long_side: tuple[int, int] | None = (256, 512)
