@@ -4,6 +4,7 @@ import torch
 from jaxtyping import install_import_hook
 
 MODULES = (
+    "bootstrap",
     "cam",
     "charts",
     "cluster_charts",
@@ -18,6 +19,7 @@ MODULES = (
     "data",
     "diagnostics",
     "diagrams",
+    "evidence",
     "exchange",
     "label_quality",
     "losses",

@@ -44,11 +44,15 @@ def bootstrap_miou(
 
 def bootstrap_difference(
     a: Integer[np.ndarray, "s n c c"],
-    b: Integer[np.ndarray, "s n c c"],
+    b: Integer[np.ndarray, "r m c c"],
     generator: np.random.Generator,
     confidence: float = 0.95,
 ) -> OverImages:
     """Difference of mIoU a - b in points, with its interval over images: the same images are drawn for both.
+
+    Args:
+        a, b: as the counts of `bootstrap_miou`, of the same images in the same order.
+        generator: draws the images.
 
     Raises:
         ValueError: different numbers of images, no run or no image.
