@@ -94,10 +94,7 @@ def test_without_the_crf_library_the_rest_runs_and_says_so(name, tmp_path, monke
     results = tmp_path / "reports" / "smoke" / name
     notes = json.loads((results / "results.json").read_text())["notes"]
     assert any("not run" in note["text"] and "pip install pydensecrf2" in note["text"] for note in notes)
-    table = {"21_response_maps": "table_2_1_refined_train", "31_response_maps": "table_3_1_refined_train"}.get(
-        name, "chain"
-    )
-    assert "not run" in (results / f"{table}.csv").read_text()
+    assert any("not run" in table.read_text() for table in results.glob("*.csv"))
 
 
 @pytest.mark.slow
