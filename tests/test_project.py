@@ -47,14 +47,14 @@ def test_readme_has_no_gaps_and_its_files_exist() -> None:
     readme = (ROOT / "README.md").read_text()
     assert not re.findall(r"@[A-Z]+@", readme)
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", readme):
-        assert target.startswith("reports/demo/") or (ROOT / target).exists(), target
+        assert (ROOT / target).exists(), target
 
 
 def test_readme_lists_every_table_and_figure_with_its_notebook_and_report() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
     for name in experiments.NOTEBOOKS:
         (line,) = [line for line in lines if f"(notebooks/{name}.ipynb)" in line]
-        assert f"(reports/demo/{name}.html)" in line
+        assert f"(docs/demo/{name}.html)" in line
         assert _results(line.split("|")[1]) == set(experiments.RESULTS.get(name, ())), name
 
 

@@ -81,6 +81,7 @@ def write_pictures(folder: Path, output: Path) -> Iterator[Path]:
     Raises:
         ValueError: a figure is not there, because its notebook was not executed.
     """
+    output.mkdir(parents=True, exist_ok=True)
     for name, source in PICTURES.items():
         if not (folder / source).is_file():
             raise ValueError(f"there is no figure {folder / source}; execute its notebook first")
