@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from notebook_files import write_notebook
 
-from thesislib import cli, cli_batch, engine, experiments, records
+from thesislib import cli, cli_batch, engine, plans, records
 from thesislib.settings import Machine, load
 from thesislib.store import Store
 
@@ -121,9 +121,11 @@ def test_dry_run_shows_runs_stages_and_times_and_computes_nothing(
 
 
 @pytest.mark.slow
-def test_killed_batch_goes_on_and_neither_failures_nor_dead_kernels_stop_it(tmp_path: Path) -> None:
+def test_killed_batch_goes_on_and_neither_failures_nor_dead_kernels_stop_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     arguments = _project(tmp_path, "0.2, 0.4, 0.6", FRAGILE)
-    engine.run(experiments.data(load("smoke"), range(1), Machine()), Store(tmp_path / "runs"))
+    engine.run(plans.data(load("smoke"), range(1), Machine()), Store(tmp_path / "runs"))
     (tmp_path / "program.py").write_text(PROGRAM)
     command = [sys.executable, str(tmp_path / "program.py"), str(tmp_path / "notebooks"), *arguments]
     batch = subprocess.Popen([*command, "--workers", "1"], stdout=subprocess.DEVNULL, start_new_session=True)
@@ -137,13 +139,14 @@ def test_killed_batch_goes_on_and_neither_failures_nor_dead_kernels_stop_it(tmp_
     assert _record(tmp_path, "alpha-0p4")["state"] == "unfinished"
 
     (tmp_path / "go on").touch()
-    again = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
-    assert again.returncode == 1, again.stdout + again.stderr
+    monkeypatch.setattr(cli_batch, "NOTEBOOKS", tmp_path / "notebooks")
+    assert cli.main(arguments) == 1
+    again = capsys.readouterr().out
     assert _executed(tmp_path) == ["0.2", "0.4", "0.4", "0.6"]
-    assert "alpha = 0.2: its report is up to date" in again.stdout
-    assert "alpha-0p4: ValueError: not today" in again.stdout
-    assert "alpha-0p6: DeadKernelError: Kernel died" in again.stdout
-    states = [line.split()[1] for line in again.stdout.splitlines() if line.startswith("0.")]
+    assert "alpha = 0.2: its report is up to date" in again
+    assert "alpha-0p4: ValueError: not today" in again
+    assert "alpha-0p6: DeadKernelError: Kernel died" in again
+    states = [line.split()[1] for line in again.splitlines() if line.startswith("0.")]
     assert states == ["up", "failed", "failed"]
     folder = tmp_path / "reports" / "batches" / "some"
     page = (folder / "index.html").read_text()

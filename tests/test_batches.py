@@ -10,8 +10,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import nbformat
 import pytest
+from linked_store import linked_store
 
-from thesislib import batches, engine, experiments, parameters, settings
+from thesislib import batches, parameters, plans, settings
 from thesislib.notebook import Notebook
 from thesislib.parameters import project_root
 from thesislib.settings import Machine, SettingsError
@@ -94,7 +95,7 @@ def test_each_run_is_planned_with_its_own_parameters(tmp_path: Path) -> None:
     path.write_text(GOOD + "[grid]\nalpha = [0.2, 0.4]\n")
     first, second = ({stage.key for stage in run.stages} for run in batches.read(path, NOTEBOOKS).runs)
     chosen = settings.load("smoke")
-    default = experiments.stages_of(["21_response_maps"], chosen, range(1), Machine(data_root=""))
+    default = plans.stages_of(["21_response_maps"], chosen, range(1), Machine(data_root=""))
     assert first == {stage.key for stage in default}
     assert first & second and first - second and second - first
 
@@ -103,7 +104,7 @@ def test_each_run_is_planned_with_its_own_parameters(tmp_path: Path) -> None:
 def test_committed_file_is_right_and_named_after_what_its_notebook_holds(path: Path) -> None:
     batch = batches.read(path, NOTEBOOKS)
     assert batch.preset == "demo" and batch.seeds >= 3
-    assert _results(path.stem) <= set(experiments.RESULTS[batch.notebook.stem])
+    assert _results(path.stem) <= set(plans.RESULTS[batch.notebook.stem])
 
 
 def test_every_table_and_curve_has_a_batch() -> None:
@@ -124,17 +125,17 @@ def _cells(name: str) -> list[str]:
     return [cell.source for cell in cells if cell.cell_type == "code"]
 
 
-@pytest.mark.parametrize("name", experiments.NOTEBOOKS)
+@pytest.mark.parametrize("name", plans.NOTEBOOKS)
 def test_plan_has_the_defaults_of_its_notebook(name: str) -> None:
     declared = parameters.read_cell(_cells(name)[0])
-    for parameter in inspect.signature(experiments.NOTEBOOKS[name]).parameters.values():
+    for parameter in inspect.signature(plans.NOTEBOOKS[name]).parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY:
             default = declared[parameter.name].value
             planned = parameter.default or type(default)()  # None stands for an empty dict
             assert (list(planned) if isinstance(planned, tuple) else planned) == default, parameter.name
 
 
-@pytest.mark.parametrize("name", experiments.NOTEBOOKS)
+@pytest.mark.parametrize("name", plans.NOTEBOOKS)
 def test_settings_that_follow_from_parameters_are_those_of_the_settings_cell(name: str) -> None:
     first, second, *_ = _cells(name)
     declared = {key: parameter.value for key, parameter in parameters.read_cell(first).items()}
@@ -147,12 +148,13 @@ def test_settings_that_follow_from_parameters_are_those_of_the_settings_cell(nam
     (given,) = [keyword.value for keyword in call.keywords if keyword.arg == "own_settings"] or [ast.Dict([], [])]
     for values in (declared, declared | others):
         stated = eval(ast.unparse(given), {"project_root": project_root} | values)
-        assert {key: value for key, value in experiments.own_settings(values).items() if value != ""} == {
+        assert {key: value for key, value in plans.own_settings(values).items() if value != ""} == {
             key: value for key, value in stated.items() if value != ""
         }
 
 
 OTHERS: dict[str, dict[str, Any]] = {
+    "00_quickstart": {"steps": 2},
     "21_response_maps": {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4, "data_seed": 1}
     | {"extra_rows": {"less decay": {"classifier.weight_decay": 1e-5}}},
     "22_sensitivity": {"alphas": [0.4], "lambda_ents": [0.1], "lambda_cons": [1e-4], "lambda_ent_of_c": 0.3}
@@ -164,29 +166,25 @@ OTHERS: dict[str, dict[str, Any]] = {
     "34_clusters": {"rounds": 2},
     "35_segmentation": {"rounds": 1, "extra_rows": {"K = 3": {"subcategories.round": 1, "subcategories.k": 3}}},
 }
-"""For each notebook whose plan takes parameters, other values of them. The quickstart's are files."""
+"""For each notebook whose plan takes parameters, other values of them; `coco_weights` is a file."""
 
 
 def test_all_parameters_of_plans_have_other_values() -> None:
-    for name, plan in experiments.NOTEBOOKS.items():
+    for name, plan in plans.NOTEBOOKS.items():
         keywords = {key for key, kind in inspect.signature(plan).parameters.items() if kind.kind == kind.KEYWORD_ONLY}
-        assert keywords - {"coco_weights", "image", "weights"} <= OTHERS.get(name, {}).keys(), name
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("store") / "runs")
+        assert keywords - {"coco_weights"} <= OTHERS.get(name, {}).keys(), name
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
 def test_notebook_with_other_parameters_asks_for_nothing_that_was_not_planned(
-    name: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, shared_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its cells run in this process, up to the last that computes stages."""
-    common = {"preset": "smoke", "seeds": 1, "runs_dir": str(store.root), "reports_dir": str(tmp_path)}
-    chosen = settings.load("smoke", experiments.own_settings(OTHERS[name]))
-    engine.run(experiments.stages_of([name], chosen, range(1), Machine(), OTHERS[name]), store)
+    common = {"preset": "smoke", "seeds": 1, "runs_dir": str(tmp_path / "runs"), "reports_dir": str(tmp_path)}
+    chosen = settings.load("smoke", plans.own_settings(OTHERS[name]))
+    planned = plans.stages_of([name], chosen, range(1), Machine(), OTHERS[name])
+    store = linked_store(planned, shared_store, tmp_path / "runs")
     before = sorted(store.root.glob("*/*"))
     monkeypatch.setattr(Notebook, "figure", lambda notebook, figure, *words: plt.close(figure))
     _execute(name, common | OTHERS[name])

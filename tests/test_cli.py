@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from linked_store import linked_store
 from torchvision.models import resnet
 
-from thesislib import cli, engine, experiments
+from thesislib import cli, engine, plans
 from thesislib.settings import Machine, load
 from thesislib.store import Store
 
@@ -53,7 +54,7 @@ def test_bad_input_ends_with_one_clear_line_before_any_work(
 
 def test_status_and_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = Store(tmp_path / "runs")
-    engine.run(experiments.data(load("smoke"), range(1), Machine(device="cpu")), store)
+    engine.run(plans.data(load("smoke"), range(1), Machine(device="cpu")), store)
     unfinished = tmp_path / "runs" / "classifier" / "0123456789abcdef.part"
     unfinished.mkdir(parents=True)
     (unfinished / "config.json").write_text("{}")
@@ -95,7 +96,9 @@ def test_doctor_loads_the_initial_weights_of_deeplab(tmp_path: Path, capsys: pyt
 
 
 @pytest.mark.slow
-def test_readmes_example_of_a_new_regulariser_gets_its_row(tmp_path: Path) -> None:
+def test_readmes_example_of_a_new_regulariser_gets_its_row(tmp_path: Path, shared_store: Store) -> None:
+    usual = plans.stages_of(["21_response_maps"], load("smoke"), range(1), Machine(device="cpu"))
+    linked_store(usual, shared_store, tmp_path / "runs")
     code = next(block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "smoothness_loss" in block)
     command = next(line for line in README.splitlines() if line.startswith("PYTHONPATH=. thesis run"))
     (tmp_path / "smoothness.py").write_text(code)
@@ -108,14 +111,15 @@ def test_readmes_example_of_a_new_regulariser_gets_its_row(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_reproduce_twice_computes_nothing_the_second_time(tmp_path: Path) -> None:
-    arguments = ("reproduce", "--preset", "smoke", "--seeds", "1", "--only", "01_data")
+def test_reproduce_twice_computes_nothing_the_second_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("reproduce", "--preset", "smoke", "--seeds", "1", "--only", "01_data", "--workers", "1")
     first = _thesis(*arguments, folder=tmp_path)
     assert first.returncode == 0, first.stdout + first.stderr
     assert str(tmp_path / "reports" / "smoke" / "index.html") in first.stdout
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*")}
-    second = _thesis(*arguments, folder=tmp_path)
-    assert second.returncode == 0
-    assert "0 stages to compute" in second.stdout
-    assert "1 reports are up to date, 0 to make" in second.stdout
+    places = ["--runs-dir", str(tmp_path / "runs"), "--reports-dir", str(tmp_path / "reports")]
+    assert cli.main([*arguments, *places]) == 0
+    second = capsys.readouterr().out
+    assert "0 stages to compute" in second
+    assert "1 reports are up to date, 0 to make" in second
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*")} == before

@@ -243,6 +243,14 @@ def test_a_picture_that_cannot_be_used_is_refused(own_file):
         quickstart.own_picture(own_file, ["fox"], CLASSES)
 
 
+def test_a_picture_for_the_random_walk_has_room_for_its_pairs(own_file):
+    """40 x 60 pixels: at stride 4 enough for 9 cells, at stride 8 not."""
+    quickstart.own_picture(own_file, ["fox"], CLASSES, quickstart.smallest_side(4, steps=2))
+    quickstart.own_picture(own_file, ["fox"], CLASSES, quickstart.smallest_side(8, steps=1))
+    with pytest.raises(DataError, match=r"60 x 40 pixels.*sides of at least 72"):
+        quickstart.own_picture(own_file, ["fox"], CLASSES, quickstart.smallest_side(8, steps=2))
+
+
 def test_a_large_picture_is_made_smaller(own_file):
     Image.new("RGB", (2000, 1000)).save(own_file)
     picture, labels = quickstart.own_picture(own_file, ["fox"], CLASSES)

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from thesislib import parallel
+from thesislib import cli, parallel
 from thesislib.settings import SettingsError
 
 FROZEN = {
@@ -25,26 +25,28 @@ FROZEN = {
 }
 
 
-def run(folder: Path, *start: str, **overrides: object) -> subprocess.CompletedProcess[str]:
+def arguments(folder: Path, **overrides: object) -> list[str]:
     given = [f"--set={name}={str(value).lower()}" for name, value in (FROZEN | overrides).items()]
-    command = [sys.executable, *start, "-m", "thesislib", "stage", "classifier", "--preset", "smoke", *given]
+    return ["stage", "classifier", "--preset", "smoke", *given, "--runs-dir", str(folder)]
+
+
+def run_two(folder: Path, **overrides: object) -> subprocess.CompletedProcess[str]:
+    start = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "thesislib")
+    command = [sys.executable, *start, *arguments(folder, **overrides)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "THESIS_DEVICE": "cpu"}
-    return subprocess.run(
-        [*command, "--runs-dir", str(folder)], env=environment, capture_output=True, text=True, timeout=300
-    )
-
-
-TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
-    folders = []
-    for name, start in (("one", ()), ("two", TWO)):
-        done = run(tmp_path / name, *start)
-        assert done.returncode == 0, done.stderr[-3000:]
-        assert not list((tmp_path / name).glob("*/*.part"))
-        folders.append(Path(done.stdout.split()[-1]))
+def test_two_processes_train_what_one_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("THESIS_DEVICE", "cpu")
+    assert cli.main(arguments(tmp_path / "one")) == 0
+    done = run_two(tmp_path / "two")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert not list(tmp_path.glob("*/*/*.part"))
+    folders = [Path(shown.split()[-1]) for shown in (capsys.readouterr().out, done.stdout)]
     assert folders[0].name == folders[1].name
     alone, shared = (safetensors.torch.load_file(folder / "classifier.safetensors") for folder in folders)
     for name, tensor in alone.items():
@@ -53,13 +55,21 @@ def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
         losses = [np.load(folder / "history.npz")[part] for folder in folders]
         np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
     assert (folders[1] / "epoch-001.safetensors").is_file()
-    again = run(tmp_path / "two", *TWO)
+    again = run_two(tmp_path / "two")
     assert again.returncode == 0, again.stderr[-3000:]  # there already: no process waits for another
 
 
 @pytest.mark.slow
+def test_a_setting_that_does_not_exist_is_told_once(tmp_path: Path) -> None:
+    refused = run_two(tmp_path, **{"classifier.accumulat": 2})
+    assert refused.returncode != 0
+    assert refused.stderr.count("unknown setting 'classifier.accumulat'; did you mean") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
 def test_parts_that_cannot_be_shared_are_refused(tmp_path: Path) -> None:
-    refused = run(tmp_path, *TWO, **{"classifier.accumulate": 1})
+    refused = run_two(tmp_path, **{"classifier.accumulate": 1})
     assert refused.returncode != 0
     assert "2 processes cannot share 1 parts" in refused.stderr + refused.stdout
 

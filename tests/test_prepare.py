@@ -278,14 +278,25 @@ def test_files_that_are_no_mask_of_sbd(tmp_path):
     path = tmp_path / "a.mat"
     write_mat(path, sbd_mask("c"))
     np.testing.assert_array_equal(read_sbd_mask(path), sbd_mask("c"))
-    for content in ({"GTinst": 1}, {"GTcls": 1}, {"GTcls": {"Boundaries": 1}}, {"GTcls": {"Segmentation": "text"}}):
+    for content in ({"GTinst": 1}, {"GTcls": 1}, {"GTcls": "text"}, {"GTcls": []}, {"GTcls": {"Boundaries": 1}}):
         savemat(path, content)
-        assert str(path) in error_of(read_sbd_mask, path)
-    for mask in (np.full((4, 5), 21, np.uint8), np.zeros((4, 5), np.int16), np.zeros((4, 5, 3), np.uint8)):
+        assert f"{path} holds no mask of SBD; expected GTcls.Segmentation" in error_of(read_sbd_mask, path)
+    for mask in (np.full((4, 5), 21, np.uint8), np.zeros((4, 5), np.int16), np.zeros((4, 5, 3), np.uint8), "text"):
         savemat(path, {"GTcls": {"Segmentation": mask}})
         assert "; expected " in error_of(read_sbd_mask, path)
-    for content in (b"", b"text" * 99, path.read_bytes()[:150]):
+    for content in (b"", b"text" * 99, b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM", path.read_bytes()[:150]):
         path.write_bytes(content)
+        assert f"cannot read SBD's mask {path}" in error_of(read_sbd_mask, path)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_files_of_sbd_that_were_cut_anywhere(tmp_path, compressed):
+    path = tmp_path / "a.mat"
+    savemat(path, {"GTcls": {"Segmentation": sbd_mask("c")}}, do_compression=compressed)
+    whole = path.read_bytes()
+    np.testing.assert_array_equal(read_sbd_mask(path), sbd_mask("c"))
+    for length in range(0, len(whole), 3):
+        path.write_bytes(whole[:length])
         assert str(path) in error_of(read_sbd_mask, path)
 
 

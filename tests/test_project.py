@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from thesislib import experiments
+from thesislib import plans
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -52,10 +52,10 @@ def test_readme_has_no_gaps_and_its_files_exist() -> None:
 
 def test_readme_lists_every_table_and_figure_with_its_notebook_and_report() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
-    for name in experiments.NOTEBOOKS:
+    for name in plans.NOTEBOOKS:
         (line,) = [line for line in lines if f"(notebooks/{name}.ipynb)" in line]
         assert f"(docs/demo/{name}.html)" in line
-        assert _results(line.split("|")[1]) == set(experiments.RESULTS.get(name, ())), name
+        assert _results(line.split("|")[1]) == set(plans.RESULTS.get(name, ())), name
 
 
 def _results(text: str) -> set[str]:

@@ -13,7 +13,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from torchvision.models import resnet
 
-from thesislib import cli, cli_weights
+from thesislib import cli, weight_files
 from thesislib.models import registry
 from thesislib.models.affinitynet import AffinityNet
 from thesislib.models.classifier import CamClassifier
@@ -87,9 +87,10 @@ def test_torchvisions_entries_are_those_of_the_installed_torchvision() -> None:
 
 def test_settings_that_ask_for_a_file_accept_the_usage_of_its_entry() -> None:
     for entry in WEIGHT_FILES:
-        given = dict(setting.split("=") for setting in cli_weights.usage(entry.network, "FILE", entry.init))
+        given = dict(setting.split("=") for setting in weight_files.usage(entry.network, "FILE", entry.init))
         chosen = load("voc2012", given)
-        assert "FILE" in (chosen.backbone.weights, chosen.classifier.weights, chosen.segmentation.weights) or not given
+        parts = (chosen.backbone, chosen.classifier, chosen.affinity, chosen.segmentation)
+        assert "FILE" in [part.weights for part in parts]
     assert "resnet101-63fe2227.pth" in segmentation.INITIAL_WEIGHTS["imagenet"]
 
 
@@ -126,11 +127,12 @@ NARROW = {
     [
         ("classifier", "classifier on ResNet-38 of width 1/64 with 20 classes and 10 sub-categories each",
          "--set backbone.width=0.015625 --set classifier.weights={}"),
-        ("affinity", "AffinityNet on ResNet-38 of width 1/64", cli_weights.NO_SETTING),
+        ("affinity", "AffinityNet on ResNet-38 of width 1/64",
+         "--set backbone.width=0.015625 --set affinity.weights={}"),
         ("text profile", "classifier on ResNet-38 of width 1/32 with 7 classes, features of 16 channels",
          "--set backbone.width=0.03125 --set classifier.feature_channels=16 --set classifier.weights={}"),
         ("backbone", "ResNet-38 of width 1/64", "--set backbone.width=0.015625 --set backbone.weights={}"),
-        ("deeplab", "DeepLab-v2 on ResNet-101 of width 1/16 with 21 classes, caffe layout", cli_weights.NO_SETTING),
+        ("deeplab", "DeepLab-v2 on ResNet-101 of width 1/16 with 21 classes, caffe layout", weight_files.NO_SETTING),
         ("trunk", "ResNet-101 of width 1/16, caffe layout",
          "--set segmentation.width=0.0625 --set segmentation.weights={} "
          "--set 'segmentation.blocks=[1,1,2,1]' --set segmentation.layout=caffe"),

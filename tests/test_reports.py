@@ -14,6 +14,7 @@ from notebook_files import SETTINGS, write_notebook
 from thesislib import formulas, pages, records, reports, site_pages
 from thesislib.settings import SettingsError
 
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 PAGES = ("21_good", "31_bad", "index", "thesis")
 HOSTILE = "<script>alert('x')</script>"
 PROSE = r"""%md## The loss
@@ -236,3 +237,23 @@ def test_formula_that_cannot_be_converted_is_shown_as_written(tex: str) -> None:
     markup = formulas.to_html(tex)
     assert markup.startswith('<code class="tex">')
     assert "<b>" not in markup
+
+
+def test_new_measurements_are_a_new_question_to_the_notebook_that_shows_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "project_root", lambda: tmp_path)
+    results = tmp_path / "benchmarks" / "gpu" / "some-gpu.json"
+    results.parent.mkdir(parents=True)
+
+    def questions() -> list[str]:
+        names = ("51_performance", "21_response_maps")
+        return [reports.question(NOTEBOOKS / f"{name}.ipynb", {}, []) for name in names]
+
+    before = questions()
+    results.write_text("{}")
+    measured = questions()
+    assert measured[0] != before[0] and measured[1] == before[1]
+    assert questions() == measured
+    results.write_text('{"tiny": false}')
+    assert questions()[0] != measured[0]

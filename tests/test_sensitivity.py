@@ -1,4 +1,4 @@
-"""The sweep over K of Fig. 3.4 against counts that are made up; the sweeps of Fig. 2.5 are in `test_chain`."""
+"""The sweeps of Fig. 2.5 and over K of Fig. 3.4 against counts that are made up."""
 
 import itertools
 
@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import ttest_rel
 from sklearn.metrics import jaccard_score
 
-from thesislib import charts, experiments, exploration, paper, sensitivity, settings
-from thesislib.experiments import PLAIN_CAM
+from thesislib import charts, experiments, exploration, paper, scores, sensitivity, settings
+from thesislib.rows import PLAIN_CAM
 from thesislib.scores import oracle_miou
 from thesislib.settings import Machine, SettingsError
 
@@ -129,3 +129,71 @@ def test_figure_shows_every_point_and_the_control_beside_them(sweep, levels):
         np.testing.assert_allclose(line.get_ydata(orig=False), expected)
         assert (np.round(line.get_xdata(orig=False)) == (range(5) if name == "SC-CAM" else [-1])).all()
     assert not np.isclose(np.concatenate([line.get_ydata(orig=False) for line in lines.values()]), 49.6).any()
+
+
+# --- Fig. 2.5 ---------------------------------------------------------------------------------------------------------
+
+
+def test_ends_and_defaults_of_the_sweeps_are_rows_of_table_2_1():
+    chosen = settings.load("demo")
+    table = keys(experiments.table_2_1(chosen))
+    a, b, c = ({value: keys([row])[row.name] for value, row in s.rows.items()} for s in experiments.figure_2_5(chosen))
+    assert a[0] == table["CAM"] and a[0.2] == table["mixup"]
+    assert b[0] == table["mixup + concentration"] and b[0.02] == table["Mixup-CAM"]
+    assert c[0] == table["mixup + entropy"] and c[2e-4] == table["Mixup-CAM"]
+    assert len({*a.values(), *b.values(), *c.values()}) == 14
+
+
+def test_second_series_of_panel_c_and_added_defaults():
+    *_, c = experiments.figure_2_5(settings.load("demo"), lambda_cons=[0], lambda_ent_of_c=0.2)
+    assert list(c.rows) == [0, 2e-4]
+    assert {row.overrides["classifier.lambda_ent"] for row in c.rows.values()} == {0.2}
+    with pytest.raises(SettingsError, match=r"trains each of its rows: leave classifier\.weights empty"):
+        experiments.figure_2_5(settings.load("demo", {"classifier.weights": "given.pth"}))
+
+
+@pytest.fixture(scope="module")
+def sweep_scores():
+    """Threshold counts whose mIoU rises with the value and hardly varies with the seed."""
+    sweep = experiments.figure_2_5(settings.load("demo"))[0]
+    found = {}
+    for r, name in enumerate(["CAM", *(row.name for row in sweep.rows.values())]):
+        runs = []
+        for seed in SEEDS:
+            right = 1000 + 100 * max(r - 1, 0) + seed
+            counts = np.array([[right, 3000 - right], [3000 - right, right]])
+            runs.append({"confusion": np.stack([counts] * 61), "image_confusion": counts[None]})
+        found[name] = runs
+    return sweep, found
+
+
+def test_sweep_table_compares_with_default_and_plain_cam(sweep_scores):
+    sweep, found = sweep_scores
+    frame = sensitivity.table(sweep, found)
+    assert list(frame.index) == ["0", "0.1", "0.2 (default)", "0.4", "0.8"]
+    assert frame["thesis, VOC train"].dropna().to_dict() == {"0.2 (default)": 49.3}
+    default = [scores.fixed_miou(run) for run in found["alpha 0.2"]]
+    other = [scores.fixed_miou(run) for run in found["alpha 0.4"]]
+    assert frame.loc["0.4", "fixed, minus default"].mean == pytest.approx(np.mean(np.subtract(other, default)))
+    assert frame.loc["0.2 (default)", "fixed, minus default"] is None
+    assert list(frame["above CAM"]) == ["", "✓", "✓", "✓", "✓"]
+
+
+def test_insensitive_only_where_both_neighbours_are_within_the_margin(sweep_scores):
+    sweep, found = sweep_scores
+    near = sensitivity.neighbours(sweep, found)
+    assert [each.value for each in near] == [0.1, 0.4]
+    steps = [abs(each.difference.mean) for each in near]
+    assert sensitivity.insensitive(near, max(steps) + 0.5) == "holds"
+    assert sensitivity.insensitive(near, min(steps) - 0.5) == "opposite"
+    assert sensitivity.insensitive(near, (steps[0] + steps[1]) / 2) == "opposite"
+    assert sensitivity.widest(near).value == near[int(np.argmax(steps))].value
+
+
+def test_sweep_figure_has_a_panel_a_sweep_and_no_printed_point(sweep_scores):
+    sweep, found = sweep_scores
+    figure = charts.sensitivity([sweep], found)
+    (axis,) = figure.axes
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["0", "0.1", "0.2", "0.4", "0.8"]
+    shown = np.concatenate([np.asarray(line.get_ydata(), float) for line in axis.lines])
+    assert not np.isclose(shown, 49.3).any()

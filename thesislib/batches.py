@@ -26,8 +26,8 @@ from typing import Any
 
 import nbformat
 
-from thesislib import experiments, settings
 from thesislib import parameters as checks
+from thesislib import plans, settings
 from thesislib.parameters import Parameter
 from thesislib.reports import find_notebook
 from thesislib.settings import Machine, SettingsError, nearest
@@ -110,8 +110,8 @@ def _check(name: str, content: dict[str, Any], notebooks_dir: Path, given: dict[
     if "notebook" not in content:
         raise SettingsError('the entry `notebook` is missing, such as notebook = "21_response_maps"')
     notebook = find_notebook(content["notebook"], notebooks_dir)
-    if notebook.stem not in experiments.NOTEBOOKS:
-        raise SettingsError(f"{notebook.stem} has no plan: add it to experiments.NOTEBOOKS")
+    if notebook.stem not in plans.NOTEBOOKS:
+        raise SettingsError(f"{notebook.stem} has no plan: add it to plans.NOTEBOOKS")
     source = _parameters_cell(notebook)
     declared = checks.read_cell(source)
     preset = content.get("preset", declared["preset"].value)
@@ -173,9 +173,9 @@ def _run(
         machine = Machine(data_root=str(checks.existing_folder(given.get("data_root")) or ""))
         if machine.data_root:
             given["data_root"] = machine.data_root
-        changed = experiments.own_settings(own) | overrides
+        changed = plans.own_settings(own) | overrides
         chosen = settings.load(preset, changed, profile=given.get("profile", "released"))
-        stages = experiments.stages_of([notebook], chosen, range(seeds), machine, own)
+        stages = plans.stages_of([notebook], chosen, range(seeds), machine, own)
     except (ValueError, TypeError) as error:
         raise SettingsError(f"{in_words(differing)}: {error}" if differing else str(error)) from None
     return Run(_name(notebook, differing), differing, {"preset": preset, "seeds": seeds} | given, stages)

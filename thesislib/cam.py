@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from thesislib.data.transforms import to_tensor
+from thesislib.precision import autocast
 
 SCALES = (1.0, 0.5, 1.5, 2.0)
 MAXIMUM_EPS = 1e-5
@@ -43,6 +44,7 @@ def response_maps_batch(
     *,
     scales: Sequence[float] = SCALES,
     flip: bool = True,
+    precision: str = "fp32",
 ) -> Float[Tensor, "n c height width"]:
     """Fused response maps of images of one size: (2.1) summed over scales and mirrors.
 
@@ -57,6 +59,7 @@ def response_maps_batch(
         labels: classes of each image `(N, C)`, 0 or 1 (A18: the true image labels, also on validation images).
         scales: of the image sides; the published four by default.
         flip: add the maps of the mirrored image.
+        precision: of the forward passes, `fp32` or `bf16`; maps are added up in float32.
 
     Returns:
         `(N, C, H, W)`, not normalised, 0 for absent classes, on the model's device.
@@ -71,7 +74,7 @@ def response_maps_batch(
     with _evaluating(model):
         for scale in scales:
             batch = torch.stack([to_tensor(_resize(image, scale)) for image in images]).to(device)
-            response = _rectified_response(model, batch, flip)[present]
+            response = _rectified_response(model, batch, flip, precision)[present]
             maps[present] += _enlarge(response, height, width)
     return maps
 
@@ -117,12 +120,15 @@ def merge_subcategories(maps: Float[Tensor, "ck height width"], k: int) -> Float
 
 
 def _rectified_response(
-    model: nn.Module, batch: Float[Tensor, "n 3 h w"], flip: bool
+    model: nn.Module, batch: Float[Tensor, "n 3 h w"], flip: bool, precision: str
 ) -> Float[Tensor, "n c rows cols"]:
     """Rectified maps of a batch, plus those of its mirror images, turned back."""
+    with autocast(batch.device, precision):
+        response = model(torch.cat([batch, batch.flip(-1)]) if flip else batch).response
+    rectified = response.float().relu()
     if not flip:
-        return model(batch).response.relu()
-    plain, mirrored = model(torch.cat([batch, batch.flip(-1)])).response.relu().chunk(2)
+        return rectified
+    plain, mirrored = rectified.chunk(2)
     return plain + mirrored.flip(-1)
 
 

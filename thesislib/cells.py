@@ -18,12 +18,18 @@ THUMBNAIL = (480, 320)
 
 def save_figure(fig: Figure, folder: Path, name: str) -> bytes:
     """Write `<name>.png` and `<name>.pdf`, close the figure; returns the PNG."""
-    buffer = io.BytesIO()
-    fig.patch.set_facecolor("white")
-    fig.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pil_kwargs={"optimize": True})
+    png = to_png(fig, optimize=True)
     fig.savefig(folder / f"{name}.pdf", dpi=DPI, bbox_inches="tight", metadata={"CreationDate": None})
     plt.close(fig)
-    (folder / f"{name}.png").write_bytes(buffer.getvalue())
+    (folder / f"{name}.png").write_bytes(png)
+    return png
+
+
+def to_png(fig: Figure, *, optimize: bool = False) -> bytes:
+    """A figure as PNG on white; `optimize` makes the file smaller and takes longer."""
+    buffer = io.BytesIO()
+    fig.patch.set_facecolor("white")
+    fig.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pil_kwargs={"optimize": optimize})
     return buffer.getvalue()
 
 

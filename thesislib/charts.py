@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from thesislib import scores as score
-from thesislib.experiments import MIXUP_CAM, PLAIN_CAM, Row, Sweep
 from thesislib.failures import KINDS
 from thesislib.figures import INK, WIDTH, colours, plain
+from thesislib.rows import MIXUP_CAM, PLAIN_CAM, Row, Sweep
 from thesislib.scores import Measure, Scores
 from thesislib.statistics import Interval, mean_interval
 

@@ -1,4 +1,8 @@
-"""The `thesis` command: reproduce everything, run one notebook, and look after the store."""
+"""The `thesis` command: reproduce everything, run one notebook, and look after the store.
+
+Commands import what they compute with themselves: processes that are started to share some work import this module
+again, and PyTorch alone takes seconds.
+"""
 
 import argparse
 import contextlib
@@ -14,14 +18,10 @@ from thesislib import (
     cli_files,
     cli_reports,
     cli_weights,
-    doctor,
     engine,
-    experiments,
-    parallel,
     settings,
 )
-from thesislib.settings import Machine, Preset, Settings, SettingsError
-from thesislib.stages import data
+from thesislib.settings import Machine, Preset, Settings, SettingsError, nearest
 from thesislib.store import StageFailed, Store
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="thesis", description=__doc__)
+    parser = argparse.ArgumentParser(prog="thesis", description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--preset", default="demo", help=f"data and scale: {', '.join(get_args(Preset))}")
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="parameters")
     text = "compute one trained stage with its --set settings; under torchrun its processes share the training"
     sub = add("stage", stage, text)
-    sub.add_argument("name", choices=list(experiments.TRAINED))
+    sub.add_argument("name", help="backbone, classifier, affinity or segmenter")
     sub.add_argument("--seed", type=int, default=0, help="training seed")
     add("status", status, "what is computed, unfinished or failed")
     text = "delete unfinished artefacts and nothing else"
@@ -94,12 +94,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def reproduce(options: argparse.Namespace) -> int:
     """Compute every stage the notebooks need in parallel, then execute them and write the index."""
-    from thesislib import reports
+    from thesislib import plans, reports
 
     chosen, machine, store = _context(options)
-    chosen_names = [experiments.notebook_of(name) for name in options.only or experiments.NOTEBOOKS]
+    chosen_names = [plans.notebook_of(name) for name in options.only or plans.NOTEBOOKS]
     names = list(dict.fromkeys(reports.find_notebook(name, NOTEBOOKS).stem for name in chosen_names))
-    stages = experiments.stages_of(names, chosen, range(options.seeds), machine)
+    stages = plans.stages_of(names, chosen, range(options.seeds), machine)
     todo = engine.missing(stages, store)
     print(f"{len(names)} notebooks, preset {options.preset}, {options.seeds} seeds: {len(todo)} stages to compute")
     failure = None
@@ -125,6 +125,7 @@ def reproduce(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     """Execute one notebook; it computes what it needs and finds missing in the store."""
     from thesislib import reports
+    from thesislib.stages import data
 
     chosen, machine, _ = _context(options)
     notebook = reports.find_notebook(options.notebook, NOTEBOOKS)
@@ -145,10 +146,16 @@ def run(options: argparse.Namespace) -> int:
 
 def stage(options: argparse.Namespace) -> int:
     """Compute what a stage builds on, then the stage itself, with every process that `torchrun` started."""
+    from thesislib import experiments, parallel
+
     parallel.start()
     try:
-        chosen, machine, store = _context(options)
-        wanted = experiments.TRAINED[options.name](chosen.override({"seed": options.seed}), machine)
+        with parallel.first_before_others():
+            if options.name not in experiments.TRAINED:
+                closest = nearest(options.name, [*experiments.TRAINED])
+                raise SettingsError(f"no trained stage is called {options.name!r}{closest}")
+            chosen, machine, store = _context(options)
+            wanted = experiments.TRAINED[options.name](chosen.override({"seed": options.seed}), machine)
         folder = parallel.compute(wanted, store, engine.in_order(wanted.inputs.values()))
     finally:
         parallel.stop()
@@ -159,9 +166,11 @@ def stage(options: argparse.Namespace) -> int:
 
 def status(options: argparse.Namespace) -> int:
     """Print, per notebook, how many of its stages are computed, and every stage that failed or is unfinished."""
+    from thesislib import plans
+
     chosen, machine, store = _context(options)
-    for name in experiments.NOTEBOOKS:
-        stages = engine.in_order(experiments.stages_of([name], chosen, range(options.seeds), machine))
+    for name in plans.NOTEBOOKS:
+        stages = engine.in_order(plans.stages_of([name], chosen, range(options.seeds), machine))
         done = sum(store.has(stage) for stage in stages)
         report = options.reports_dir / options.preset / f"{name}.html"
         print(f"{name:22} {done:4} of {len(stages):4} stages   report: {report if report.is_file() else 'none'}")
@@ -185,6 +194,8 @@ def clean(options: argparse.Namespace) -> int:
 
 def examine(options: argparse.Namespace) -> int:
     """Print what the preset needs and whether it is here."""
+    from thesislib import doctor
+
     findings = list(doctor.examine(_settings(options), Machine(data_root=options.data_root), options.runs_dir))
     for finding in findings:
         print(f"{'ok     ' if finding.present else 'MISSING'} {finding.what:18} {finding.found}")

@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from thesislib.data.prepare import prepare
 from thesislib.data.protocol import VOC2012
 from thesislib.data.verification import check_folder
 from thesislib.data.voc import DataError
@@ -28,6 +27,8 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
 def prepare_data(options: argparse.Namespace) -> int:
     """Bring VOC 2012 in a folder to what the experiments need, and say what was done."""
+    from thesislib.data.prepare import prepare
+
     benchmark = BENCHMARKS[options.benchmark]
     try:
         done = prepare(

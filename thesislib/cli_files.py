@@ -7,10 +7,11 @@ import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
 
-from thesislib import exchange, folder_scores, submission
 from thesislib.data.voc import VocDataset
+
+COMPETITIONS = ("comp5", "comp6")
+LAYOUTS = ("psa", "irn")
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
@@ -19,7 +20,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     sub.add_argument("folder", type=Path, help="<id>.png for each test image, or a run of stage segmentation")
     sub.add_argument("--root", type=Path, help="data with the test list and images; without it sizes are not compared")
     sub.add_argument("--output", type=Path, default=Path("results.zip"), help="a .zip, .tar or .tar.gz")
-    sub.add_argument("--comp", choices=get_args(submission.Competition), default="comp6", help="comp5: VOC data alone")
+    sub.add_argument("--comp", choices=COMPETITIONS, default="comp6", help="comp5: VOC data alone")
     sub.add_argument("--plain", action="store_true", help="of a run, the predictions before the CRF")
 
     sub = _add(commands, "score", score, "score anybody's masks or response maps")
@@ -34,7 +35,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
     sub = _add(commands, "export", export, "write response maps in the layout of psa or irn, or copy verified masks")
     sub.add_argument("folder", type=Path, help="a run of stage response_maps or pseudo_masks")
-    sub.add_argument("--layout", choices=get_args(exchange.Layout), required=True)
+    sub.add_argument("--layout", choices=LAYOUTS, required=True)
     sub.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new or empty folder")
     sub.add_argument("--root", type=Path, help="data of these images, to compare sizes and classes with")
 
@@ -49,6 +50,8 @@ def _add(
 
 def submit(options: argparse.Namespace) -> int:
     """Write the archive and say what is in it."""
+    from thesislib import submission
+
     images = VocDataset(options.root, "test") if options.root else None
     count = submission.write_submission(options.folder, options.output, images, comp=options.comp, plain=options.plain)
     compared = "" if images else "; sizes were not compared with the images (give --root)"
@@ -58,6 +61,8 @@ def submit(options: argparse.Namespace) -> int:
 
 def score(options: argparse.Namespace) -> int:
     """Print the scores, and write them as JSON where asked to."""
+    from thesislib import folder_scores
+
     images = VocDataset(options.root, options.split)
     if options.json and not options.json.absolute().parent.is_dir():
         raise ValueError(f"--json {options.json}: there is no folder {options.json.parent}; create it first")
@@ -70,6 +75,8 @@ def score(options: argparse.Namespace) -> int:
 
 def export(options: argparse.Namespace) -> int:
     """Write the other layout and say how many files."""
+    from thesislib import exchange
+
     for kind, count in exchange.export(options.folder, options.layout, options.output, root=options.root).items():
         print(f"{options.output}: {count} {kind} for {options.layout}")
     return 0

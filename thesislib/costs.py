@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from thesislib import engine, experiments, flops, settings
+from thesislib import engine, flops, plans, settings
 from thesislib.data.protocol import VOC2012
 from thesislib.settings import Machine, Settings
 from thesislib.store import Stage
@@ -113,7 +113,7 @@ def planned(chosen: Settings, seeds: int = 1) -> dict[str, list[Stage]]:
         machine = Machine(data_root=str(root), crf=True)
         return {
             name: engine.in_order(plan(chosen.override(files), range(seeds), machine))
-            for name, plan in experiments.NOTEBOOKS.items()
+            for name, plan in plans.NOTEBOOKS.items()
         }
 
 
@@ -193,7 +193,7 @@ def _line(stages: Iterable[Stage], chosen: Settings) -> dict[str, Any]:
 def _results(notebook: str) -> str:
     """Its tables and figures in words, such as "Table 2.2, 2.3, Fig 2.7"."""
     kinds: dict[str, list[str]] = {}
-    for result in experiments.RESULTS.get(notebook, ()):
+    for result in plans.RESULTS.get(notebook, ()):
         kind, number = result.split("-")
         kinds.setdefault(kind.capitalize(), []).append(number)
     return ", ".join(f"{kind} {', '.join(numbers)}" for kind, numbers in kinds.items())

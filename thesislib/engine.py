@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm.auto import tqdm
 
 from thesislib.store import Progress, Stage, StageFailed, Store
@@ -124,6 +123,8 @@ def _possible(stages: Sequence[Stage], store: Store, failures: Mapping[str, str]
 
 
 def _run_here(todo: list[Stage], store: Store) -> dict[str, str]:
+    import torch
+
     failures: dict[str, str] = {}
     torch.set_num_threads(1)  # as on every worker: a sum over threads depends on their number
     with tqdm(todo, unit="stage", mininterval=0.5, miniters=0) as bar:
@@ -159,6 +160,7 @@ def _name(stage: Stage) -> str:
 
 
 def _compute_on_worker(stage: Stage, store: Store, topic: str, *upstream: str) -> str:
+    import torch
     from distributed import get_worker
 
     torch.set_num_threads(1)
@@ -174,6 +176,8 @@ def cores() -> int:
 
 def local_workers() -> int:
     """How many workers a local cluster has: one per GPU, or else one per core."""
+    import torch
+
     return torch.cuda.device_count() or cores()
 
 

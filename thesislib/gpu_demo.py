@@ -34,7 +34,7 @@ def row(settings: Settings, chosen: Row, runs: Path, device: str, precision: str
         chosen: the row.
         runs: store of this precision, with what `prepare` left there.
         device: `cuda` or `cpu`.
-        precision: of the training.
+        precision: of the training and of the maps.
     """
     machine = Machine(device=device, precision=precision)
     (stage,) = experiments.response_map_stages(settings, [chosen], [SEED], machine).values()

@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from thesislib import flops, training
-from thesislib.cam import response_maps_batch
 from thesislib.crf import PSA, dense_crf
-from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset
 from thesislib.gpu_work import Scale, fresh
 from thesislib.pairs import pair_offsets, source_shape
+from thesislib.precision import place
 from thesislib.random_walk import random_walk
-from thesislib.settings import ClassifierSettings
+from thesislib.settings import ClassifierSettings, Settings
 from thesislib.stages import classifier as classifier_stage
-from thesislib.stages import pseudo_masks
+from thesislib.stages import pseudo_masks, subcategories
+from thesislib.stages import response_maps as response_maps_stage
 from thesislib.stages import segmentation as segmentation_stage
 
 EPOCHS = 50  # of the loader: more batches than are measured
@@ -36,28 +36,30 @@ def pictures(count: int, size: tuple[int, int]) -> np.ndarray:
     return np.stack([np.array(Image.fromarray(image).resize(size[::-1], Image.Resampling.BICUBIC)) for image in coarse])
 
 
-def response_maps(scale: Scale, count: int) -> Callable[[], Any]:
+def _network(scale: Scale, build: Callable[[Settings], nn.Module]) -> Any:
+    """A network of `flops` as a stage loads it."""
+    return place(fresh(scale, build).eval(), scale.device)
+
+
+def response_maps(scale: Scale, count: int, precision: str) -> Callable[[], Any]:
     """Multi-scale response maps of `count` images, two classes in each, as stage `response_maps` computes them."""
-    model, images = fresh(scale, flops.classifier).eval(), pictures(count, scale.size)
+    model, images = _network(scale, flops.classifier), pictures(count, scale.size)
     labels = torch.zeros(count, flops.VOC_CLASSES)
     labels[:, :2] = 1
-    chosen = scale.settings.cam
-    return lambda: response_maps_batch(model, images, labels, scales=chosen.scales, flip=chosen.flip).cpu()
+    return lambda: response_maps_stage.fused_maps(model, images, labels, scale.settings.cam, precision).cpu()
 
 
-def features(scale: Scale, count: int) -> Callable[[], Any]:
+def features(scale: Scale, count: int, precision: str) -> Callable[[], Any]:
     """Pooled features of `count` images at their own size, as stage `features` computes them."""
-    model, images = fresh(scale, flops.classifier).eval(), pictures(count, scale.size)
-    return torch.no_grad()(
-        lambda: model(torch.stack([to_tensor(image) for image in images]).to(scale.device)).pooled.float().cpu()
-    )
+    model, images = _network(scale, flops.classifier), pictures(count, scale.size)
+    return lambda: subcategories.pooled(model, list(images), precision)
 
 
-def refined_maps(scale: Scale, count: int) -> Callable[[], Any]:
+def refined_maps(scale: Scale, count: int, precision: str) -> Callable[[], Any]:
     """Affinities and random walk of `count` images, as stage `refined_maps` computes them."""
-    model, images = fresh(scale, flops.affinity).eval(), pictures(count, scale.size)
+    model, images = _network(scale, flops.affinity), pictures(count, scale.size)
     scores = list(torch.rand(count, flops.SCORE_ROWS, *scale.size))
-    return lambda: pseudo_masks.refine(model, list(images), scores, scale.settings.affinity)
+    return lambda: pseudo_masks.refine(model, list(images), scores, scale.settings.affinity, precision)
 
 
 def walk(scale: Scale, count: int) -> Callable[[], Any]:
@@ -68,10 +70,10 @@ def walk(scale: Scale, count: int) -> Callable[[], Any]:
     return lambda: random_walk(scores, pairs)
 
 
-def segmentation(scale: Scale, count: int) -> Callable[[], Any]:
+def segmentation(scale: Scale, count: int, precision: str) -> Callable[[], Any]:
     """DeepLab-v2 on `count` images one after the other, as stage `segmentation` computes them."""
-    model, images = fresh(scale, flops.segmenter).eval(), pictures(count, scale.size)
-    return lambda: [segmentation_stage.predict(model, image) for image in images]
+    model, images = _network(scale, flops.segmenter), pictures(count, scale.size)
+    return lambda: [segmentation_stage.predict(model, image, precision) for image in images]
 
 
 def matmul(scale: Scale, side: int) -> Callable[[], Any]:

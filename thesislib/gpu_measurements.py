@@ -1,6 +1,6 @@
 """What `gpu_check` measures, the most important first.
 
-Trainings are measured in bf16, inference in fp32, as the stages compute them; then the other way round. An entry is a
+Networks are measured in bf16, as the stages compute with THESIS_PRECISION=bf16, then in fp32. An entry is a
 dictionary for the results file: `kind` is a kind of work of `costs`, so that seconds can be turned into hours.
 """
 
@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from thesislib import costs, experiments, flops, gpu_demo, gpu_inference, gpu_work
+from thesislib import costs, flops, gpu_demo, gpu_inference, gpu_work
 from thesislib.gpu_work import Scale, Step, Timing, Way
+from thesislib.rows import Row, table_2_1
 from thesislib.settings import OptimiserSettings, load
 
 Entry = dict[str, Any]
@@ -42,17 +43,19 @@ def plan(scale: Scale, folder: Path) -> Iterator[Measurement]:
     trainings = list(_trainings(scale))
     yield Measurement("peak", "bf16 matrix product", 5, functools.partial(peak, scale))
     yield from (each for each in trainings if each.group == "training")
-    yield from _inferences(scale, "fp32", (1,))
+    yield from _inferences(scale, "bf16", (1,))
+    yield Measurement("inference", f"{WALK}, 1 image", 6, functools.partial(_walk, scale, 1))
     yield from _demo(scale, folder)
     yield from (each for each in trainings if each.group == "training, fp32")
-    yield from _inferences(scale, "bf16", (1, 8))
-    yield from _inferences(scale, "fp32", (8,))
+    yield from _inferences(scale, "bf16", (8,))
+    yield from _inferences(scale, "fp32", (1, 8))
+    yield Measurement("inference", f"{WALK}, 8 images", 6, functools.partial(_walk, scale, 8))
     yield from _drift(scale, folder)
     yield from (each for each in trainings if each.group == "training, in parts")
     yield from _effects(scale)
     yield from _loading(scale, folder)
-    yield from _inferences(scale, "fp32", (4,))
-    yield Measurement("crf", costs.CRF, 10, functools.partial(_inference, scale, costs.CRF, "fp32", 1))
+    yield from _inferences(scale, "bf16", (4,))
+    yield Measurement("crf", costs.CRF, 10, functools.partial(_crf, scale))
     yield Measurement("effect", COMPILED, 100, functools.partial(_classifier, scale, _usual(scale, compiled=True)))
 
 
@@ -133,32 +136,38 @@ INFERENCE = {
     costs.MAPS: (gpu_inference.response_maps, flops.response_maps),
     costs.FEATURES: (gpu_inference.features, flops.features),
     costs.REFINED: (gpu_inference.refined_maps, flops.refined_maps),
-    "random walk alone": (gpu_inference.walk, None),
     costs.TEST: (gpu_inference.segmentation, flops.segmentation),
-    costs.CRF: (gpu_inference.crf, None),
 }
+WALK = "random walk alone"
 
 
 def _inferences(scale: Scale, precision: str, counts: tuple[int, ...]) -> Iterator[Measurement]:
-    for kind in (costs.MAPS, costs.FEATURES, costs.REFINED, "random walk alone", costs.TEST):
+    for kind in INFERENCE:
         for count in counts:
-            one_by_one = kind == costs.TEST and count > 1
-            if not one_by_one and not (kind == "random walk alone" and precision == "bf16"):
+            if kind != costs.TEST or count == 1:  # DeepLab gets its images one by one
                 text = f"{kind}, {count} image{'s' if count > 1 else ''} at once, {precision}"
                 yield Measurement("inference", text, 6, functools.partial(_inference, scale, kind, precision, count))
 
 
 def _inference(scale: Scale, kind: str, precision: str, count: int) -> Entry:
     make, operations_of = INFERENCE[kind]
-    call = make(scale) if kind == costs.CRF else make(scale, count)  # type: ignore[operator]
+    operations = count * operations_of(scale.settings, scale.size)
+    return _of_images(scale, kind, make(scale, count, precision), count, precision, operations)
 
-    def work() -> None:
-        with torch.autocast(scale.device, torch.bfloat16, enabled=precision == "bf16"):
-            call()
 
-    timing = gpu_work.timed(work, scale)
+def _walk(scale: Scale, count: int) -> Entry:
+    return _of_images(scale, WALK, gpu_inference.walk(scale, count), count)
+
+
+def _crf(scale: Scale) -> Entry:
+    return _of_images(scale, costs.CRF, gpu_inference.crf(scale), 1)
+
+
+def _of_images(
+    scale: Scale, kind: str, call: Callable[[], Any], count: int, precision: str = "fp32", operations: int = 0
+) -> Entry:
+    timing = gpu_work.timed(call, scale)
     entry = {"kind": kind, "unit": "image", "images": count, "precision": precision}
-    operations = count * operations_of(scale.settings, scale.size) if operations_of else 0
     return entry | asdict(timing) | _rates(timing, count, operations) | {"seconds": timing.seconds / count}
 
 
@@ -167,7 +176,7 @@ def _inference(scale: Scale, kind: str, precision: str, count: int) -> Entry:
 
 def _demo(scale: Scale, folder: Path) -> Iterator[Measurement]:
     settings, runs = load("demo" if scale.gpu else "smoke"), folder / "fp32"
-    rows = [row for row in experiments.table_2_1(settings) if not row.control]
+    rows = [row for row in table_2_1(settings) if not row.control]
     yield Measurement(
         "demo", "data and initial weights", 90, functools.partial(gpu_demo.prepare, settings, runs, scale.device)
     )
@@ -180,7 +189,7 @@ def _drift(scale: Scale, folder: Path) -> Iterator[Measurement]:
     settings = load("demo" if scale.gpu else "smoke")
     for row in gpu_demo.DRIFT_ROWS:
 
-        def run(row: experiments.Row = row) -> Entry:
+        def run(row: Row = row) -> Entry:
             gpu_demo.share(folder / "fp32", folder / "bf16")
             return gpu_demo.row(settings, row, folder / "bf16", scale.device, "bf16")
 

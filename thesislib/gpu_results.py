@@ -69,11 +69,10 @@ def device(record: Record) -> str:
 
 
 def seconds(record: Record) -> dict[str, float]:
-    """Shortest measured seconds of a unit of each kind of work: trainings in bf16, the rest in fp32 as stages do it."""
+    """Shortest measured seconds of a unit of each kind of work; those of networks in bf16."""
     found: dict[str, float] = {}
     for entry in measured(record, "training", "training, in parts", "inference", "crf"):
-        wanted = "bf16" if entry["unit"] == "step" else "fp32"
-        if entry["precision"] == wanted:
+        if entry["precision"] == "bf16" or entry["kind"] == costs.CRF:
             found[entry["kind"]] = min(entry["seconds"], found.get(entry["kind"], float("inf")))
     return found
 
@@ -106,15 +105,13 @@ def fitting(record: Record, gib: float) -> dict[str, int]:
     """
     limit, found = gib - SPARE_GIB, {}
     entries = measured(record, "training", "training, in parts", "inference")
-    fits = [entry for entry in entries if entry["reserved_gib"] is not None and entry["reserved_gib"] <= limit]
+    in_bf16 = [entry for entry in entries if entry["precision"] == "bf16" and entry["reserved_gib"] is not None]
+    fits = [entry for entry in in_bf16 if entry["reserved_gib"] <= limit]
     for kind, setting in TRAINED.items():
-        parts = [entry["accumulate"] for entry in fits if entry["kind"] == kind and entry["precision"] == "bf16"]
+        parts = [entry["accumulate"] for entry in fits if entry["kind"] == kind]
         if parts:
             found[setting] = min(parts)
-    counts = [
-        max((entry["images"] for entry in fits if entry["kind"] == kind and entry["precision"] == "fp32"), default=0)
-        for kind in BATCHED
-    ]
+    counts = [max((entry["images"] for entry in fits if entry["kind"] == kind), default=0) for kind in BATCHED]
     if min(counts):
         found["THESIS_BATCH_PIXELS"] = min(counts) * flops.VOC_SIZE[0] * flops.VOC_SIZE[1]
     return found

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from thesislib import flops, training
 from thesislib.models.classifier import parameter_groups
 from thesislib.pairs import UNDECIDED, pair_labels
+from thesislib.precision import autocast
 from thesislib.refinement import affinity_loss
 from thesislib.segmentation import segmentation_loss
 from thesislib.settings import OptimiserSettings, Settings, load
@@ -168,14 +169,13 @@ def training_step(
     rng = np.random.default_rng(0)
 
     def step(batch: list[Tensor]) -> None:
+        """Gradients of every part of the batch, then one update of the weights."""
         optimiser.zero_grad(set_to_none=True)
-        with torch.autocast(scale.device, torch.bfloat16, enabled=way.precision == "bf16"):
+        with autocast(scale.device, way.precision):
             for part in zip(*(tensor.chunk(way.accumulate) for tensor in batch), strict=True):
                 on_device = [tensor.to(scale.device, non_blocking=True) for tensor in part]
                 terms = objective(network, on_device, rng)
-                loss = torch.stack(list(terms.values())).sum() / way.accumulate
-                loss.backward()
-                loss.item()  # the loop records every loss, so it waits for it
+                (torch.stack(list(terms.values())).sum() / way.accumulate).backward()
         optimiser.step()
 
     return step

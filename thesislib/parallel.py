@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch import distributed as dist
-from torch import nn
 from tqdm.auto import tqdm
 
 from thesislib.engine import Bar
@@ -81,7 +81,7 @@ def check(model: nn.Module, accumulate: int) -> None:
         raise SettingsError("BatchNorm that is trained has statistics of its own in each process: set frozen=true")
 
 
-def add_up(model: nn.Module, terms: dict[str, float]) -> dict[str, float]:
+def add_up(model: nn.Module, terms: dict[str, Tensor]) -> dict[str, Tensor]:
     """Gradients and loss terms of all processes, summed in place; returns the terms."""
     if size() == 1:
         return terms
@@ -90,9 +90,9 @@ def add_up(model: nn.Module, terms: dict[str, float]) -> dict[str, float]:
     dist.all_reduce(together)
     for gradient, summed in zip(gradients, together.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(summed.view_as(gradient))
-    values = torch.tensor(list(terms.values()), dtype=torch.float64, device=together.device)
+    values = torch.stack([*terms.values()])
     dist.all_reduce(values)
-    return dict(zip(terms, values.tolist(), strict=True))
+    return dict(zip(terms, values, strict=True))
 
 
 def of_first(value: Any) -> Any:
@@ -102,6 +102,20 @@ def of_first(value: Any) -> Any:
     box = [value]
     dist.broadcast_object_list(box, src=0)
     return box[0]
+
+
+@contextlib.contextmanager
+def first_before_others() -> Iterator[None]:
+    """Rank 0 does something before the others, so that bad input is told once: they end in silence if it fails."""
+    if rank() == 0:
+        yield
+        of_first(True)
+        return
+    try:
+        of_first(None)
+    except RuntimeError:  # the connection is closed: rank 0 has said why
+        raise SystemExit(2) from None
+    yield
 
 
 def compute(stage: Stage, store: Store, upstream: Sequence[Stage]) -> Path:

@@ -50,11 +50,19 @@ class Panel:
     level: float = 0.5
 
 
-def overlay(image: UInt8[np.ndarray, "h w 3"], response: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """A map with values in [0, 1] in colour over the greyed image; the stronger the response, the denser the colour."""
+def overlay(
+    image: UInt8[np.ndarray, "h w 3"], response: Float[np.ndarray, "h w"], strength: float = 0.85
+) -> UInt8[np.ndarray, "h w 3"]:
+    """A map with values in [0, 1] in colour over the greyed image; the stronger the response, the denser the colour.
+
+    Args:
+        image: RGB, 0-255.
+        response: the map.
+        strength: density of the colour where the response is 1, from 0 (the image alone) to 1.
+    """
     grey = (image @ np.array([0.299, 0.587, 0.114]))[..., None]
     colours = MAP_COLOURS(response)[..., :3] * 255
-    density = 0.25 + 0.6 * np.clip(response, 0, 1)[..., None]
+    density = strength * (0.3 + 0.7 * np.clip(response, 0, 1)[..., None])
     return ((1 - density) * grey + density * colours).astype(np.uint8)
 
 

@@ -18,7 +18,7 @@ from thesislib import scores as score
 from thesislib.charts import KIND_COLOURS
 from thesislib.data.voc import VocDataset, colorize, read_mask
 from thesislib.figures import colours
-from thesislib.pictures import Example, Panel, add_legend, examples, grid, map_panel, side_by_side
+from thesislib.pictures import Panel, add_legend, examples, grid, map_panel, side_by_side
 from thesislib.statistics import Interval
 from thesislib.tables import over_seeds
 
@@ -240,21 +240,3 @@ def object_iou(truth: UInt8[np.ndarray, "h w"], predicted: UInt8[np.ndarray, "h 
     matrix = metrics.ConfusionMatrix(num_classes + 1)
     matrix.update(truth, predicted)
     return float(score.image_iou({"image_confusion": matrix.counts[None]})[0])
-
-
-def later_steps(shown: Sequence[Example], names: Sequence[str], pseudo_masks: Path, predictions: Path) -> Figure:
-    """Images with their truth, pseudo-mask (step 2), and the prediction without and with CRF (step 3).
-
-    Args:
-        shown: the images.
-        names: their file names without ending.
-        pseudo_masks: folder of stage `pseudo_masks`.
-        predictions: folder of stage `segmentation`.
-    """
-    folders = [pseudo_masks / "masks", predictions / "plain", predictions / "crf"]
-    lines = []
-    for example, name in zip(shown, names, strict=True):
-        truth = None if example.truth is None else Panel(colorize(example.truth))
-        masks = [Panel(colorize(read_mask(folder / f"{name}.png"))) for folder in folders]
-        lines.append([Panel(example.image, example.title), truth, *masks])
-    return grid(lines, ["image", "truth", "pseudo-mask", "DeepLab-v2", "DeepLab-v2 + CRF"])

@@ -19,11 +19,12 @@ from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import DataError, read_image
 from thesislib.models.classifier import CamClassifier, ClassifierOutput
 from thesislib.models.registry import NETWORKS
+from thesislib.pairs import RADIUS
 from thesislib.settings import CamSettings, Machine, Settings, SettingsError, nearest
 from thesislib.stages import backbone, classifier
 from thesislib.store import Job, Progress
 
-SMALLEST_SIDE = 32  # pixels
+SMALLEST_SIDE = 32  # pixels, of a picture that is shown up to its response map
 LONGEST_SIDE = 500  # pixels, that of VOC; a larger picture is made smaller
 
 
@@ -114,14 +115,35 @@ def fuse(maps: Mapping[float, Float[Tensor, "c h w"]]) -> Float[Tensor, "c h w"]
     return torch.stack([*maps.values()]).sum(dim=0)
 
 
+def check_steps(steps: int) -> None:
+    """How many of the three steps are shown.
+
+    Raises:
+        SettingsError: another number.
+    """
+    if steps not in (1, 2, 3):
+        raise SettingsError(f"steps = {steps}: expected 1 (response maps), 2 (pseudo-masks) or 3 (segmentation)")
+
+
+def smallest_side(stride: int, steps: int) -> int:
+    """Pixels that a picture needs: for step 2 as many cells as the pairs of the random walk span."""
+    return max(SMALLEST_SIDE, stride * (2 * RADIUS - 1)) if steps >= 2 else SMALLEST_SIDE
+
+
 def own_picture(
-    path: str | Path, labels: Sequence[str], classes: Sequence[str]
+    path: str | Path, labels: Sequence[str], classes: Sequence[str], smallest: int = SMALLEST_SIDE
 ) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, " c"]]:
     """An image file of the user's and the classes that are said to be in it, as a label vector.
 
+    Args:
+        path: of the file.
+        labels: names of the classes in it.
+        classes: names of all that the classifier knows.
+        smallest: pixels that both sides need, see `smallest_side`.
+
     Raises:
         SettingsError: no class is given, or one that the classifier does not know; names the nearest.
-        DataError: the file is missing or not an image.
+        DataError: the file is missing, not an image, or too small.
     """
     if not labels:
         raise SettingsError(f"image_labels is empty: name the classes in {path}, of {', '.join(classes)}")
@@ -133,9 +155,9 @@ def own_picture(
         smaller = Image.fromarray(picture)
         smaller.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
         picture = np.asarray(smaller)
-    if min(picture.shape[:2]) < SMALLEST_SIDE:
+    if min(picture.shape[:2]) < smallest:
         raise DataError(
             f"{path} has {picture.shape[1]} x {picture.shape[0]} pixels, {LONGEST_SIDE} at most being used; expected "
-            f"sides of at least {SMALLEST_SIDE}"
+            f"sides of at least {smallest}"
         )
     return picture, np.isin(classes, list(labels)).astype(np.uint8)

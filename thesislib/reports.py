@@ -144,11 +144,17 @@ def run_all(
 
 
 def question(notebook_path: Path, parameters: Mapping[str, Any], stages: Iterable[Stage]) -> str:
-    """Hash of all that a report depends on: notebook, parameters, artefacts and this package's own source."""
-    digest = hashlib.sha256(notebook_path.read_bytes())
+    """Hash of all that a report depends on: notebook, parameters, artefacts and this package's own source.
+
+    A notebook that speaks of `benchmarks` shows measurements, so the results files there belong to it as well.
+    """
+    source = notebook_path.read_bytes()
+    digest = hashlib.sha256(source)
     digest.update(json.dumps(parameters, sort_keys=True, default=str).encode())
     digest.update("".join(sorted(stage.key for stage in stages)).encode())
-    for path in sorted(path for path in Path(__file__).parent.rglob("*") if path.suffix != ".pyc" and path.is_file()):
+    measured = (project_root() / "benchmarks").rglob("*.json") if b"benchmarks" in source else ()
+    package = (path for path in Path(__file__).parent.rglob("*") if path.suffix != ".pyc" and path.is_file())
+    for path in (*sorted(package), *sorted(measured)):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from thesislib import scores as score
-from thesislib.experiments import PLAIN_CAM, Row, Sweep
+from thesislib.rows import PLAIN_CAM, Row, Sweep
 from thesislib.scores import Measure, Scores
 from thesislib.statistics import Interval, equivalence, verdict
 from thesislib.tables import SIGNS, difference, over_seeds

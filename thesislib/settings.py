@@ -1,4 +1,4 @@
-"""Every hyper-parameter of the thesis as frozen, validated models; presets and profiles.
+"""Every hyper-parameter of the thesis as frozen, validated models, and how presets and profiles are loaded.
 
 Values without another source are those of the published code (THESIS sections 2.4.1 and 3.4.1, jiwoon-ahn/psa and
 Juliachang/SC-CAM). A preset chooses data and scale, a profile chooses between what the code does (`released`) and
@@ -11,9 +11,10 @@ import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, get_args
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
 from pydantic.fields import FieldInfo
+
+from thesislib.presets import PRESETS, TEXT_PROFILE
 
 Preset = Literal["smoke", "demo", "voc2012"]
 Split = Literal["trainaug", "train", "val", "test"]
@@ -194,6 +195,7 @@ class CamSettings(_Frozen):
 class AffinitySettings(OptimiserSettings):
     """AffinityNet, its labels and the random walk (psa train_aff.py, infer_aff.py)."""
 
+    weights: str = Field("", description="file of a trained AffinityNet, such as psa's res38_aff.pth; empty: train it")
     batch_size: int = Field(8, ge=1)
     epochs: int = Field(8, ge=1)
     split: Split = Field("trainaug", description="images whose response maps teach the affinity")
@@ -282,7 +284,9 @@ class Machine(_Frozen):
     Attributes:
         data_root: folder in VOC layout; empty: the generated demo data.
         device: `auto`, `cpu` or `cuda`; default the environment variable THESIS_DEVICE.
-        precision: `fp32` or `bf16` (autocast in training); default THESIS_PRECISION, else fp32.
+        precision: `fp32` or `bf16` (autocast, in training and outside it); default THESIS_PRECISION, else fp32.
+        compile: whether networks are trained through torch.compile, which needs a C++ compiler and changes roundings;
+            default THESIS_COMPILE (0 or 1), else not.
         data_workers: processes that load training images or run the CRF; default THESIS_DATA_WORKERS.
         batch_pixels: pixels of the images of one size that go through a network together outside training, at least
             one image; default THESIS_BATCH_PIXELS, else eight images of the demo or one of VOC.
@@ -293,6 +297,7 @@ class Machine(_Frozen):
     data_root: str = ""
     device: Literal["auto", "cpu", "cuda"] = _from_environment("THESIS_DEVICE", "auto")
     precision: Literal["fp32", "bf16"] = _from_environment("THESIS_PRECISION", "fp32")
+    compile: bool = _from_environment("THESIS_COMPILE", False)
     data_workers: Annotated[int, Field(ge=0)] = _from_environment("THESIS_DATA_WORKERS", 0)
     batch_pixels: Annotated[int, Field(ge=1)] = _from_environment("THESIS_BATCH_PIXELS", 2**15)
     checkpoint_seconds: Annotated[float, Field(ge=0)] = _from_environment("THESIS_CHECKPOINT_SECONDS", 10)
@@ -303,100 +308,9 @@ class Machine(_Frozen):
         """`cuda` where there is a GPU and it was not declined, else `cpu`."""
         if self.device != "auto":
             return self.device
+        import torch  # takes seconds, which commands that compute nothing do without
+
         return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-# The demo's own recipe, chosen with the plain CAM alone; see thesislib/data/demo.py for the numbers behind it.
-_DEMO: dict[str, Any] = {
-    "data.source": "generated",
-    "data.trainaug": 320,
-    "data.train": 104,
-    "data.val": 104,
-    "data.test": 16,
-    "backbone.width": 1 / 32,
-    "backbone.stride": 4,
-    "backbone.dilations": (1, 1),
-    "pretext.optimiser": "adamw",
-    "pretext.schedule": "one_cycle",
-    "pretext.learning_rate": 3e-3,
-    "pretext.weight_decay": 1e-4,
-    "pretext.batch_size": 16,
-    "pretext.epochs": 14,
-    "classifier.optimiser": "adamw",
-    "classifier.schedule": "one_cycle",
-    "classifier.learning_rate": 4e-3,
-    "classifier.weight_decay": 1e-4,
-    "classifier.new_layer_factor": 5,
-    "classifier.batch_size": 32,
-    "classifier.epochs": 14,
-    "classifier.augmentation.long_side": (44, 72),
-    "classifier.augmentation.crop": 48,
-    "classifier.augmentation.jitter": (0.2, 0.2, 0.2, 0),
-    "classifier.concentration_form": "floored",
-    "subcategories.k": 5,  # 11 images a cluster; VOC has 27 in its smallest class with K = 10
-    "subcategories.crop": 48,
-    "subcategories.epochs": 14,
-    "subcategories.used": (),
-    "subcategories.checkpoints": (5, 10, 14),
-    "subcategories.grid": (1, 2, 5, 10, 16),
-    "affinity.split": "train",
-    "affinity.epochs": 12,
-    "affinity.log2_steps": 5,  # as far, relative to a map of 16 cells, as 2^8 steps on VOC's 47 cells
-    "affinity.optimiser": "adamw",
-    "affinity.schedule": "one_cycle",
-    "affinity.learning_rate": 4e-3,
-    "affinity.weight_decay": 1e-4,
-    "affinity.new_layer_factor": 5,
-    "affinity.augmentation.crop": 64,
-    "affinity.augmentation.jitter": (0.2, 0.2, 0.2, 0),
-    "crf.scale_factor": 6,
-    "segmentation.optimiser": "adamw",
-    "segmentation.schedule": "one_cycle",
-    "segmentation.learning_rate": 3e-3,
-    "segmentation.weight_decay": 1e-4,
-    "segmentation.new_layer_factor": 1,
-    "segmentation.batch_size": 16,
-    "segmentation.accumulate": 1,
-    "segmentation.update_interval": 1,
-    "segmentation.epochs": 8,
-    "segmentation.init": "random",  # no ImageNet here: nothing is downloaded, and no published file is this small
-    "segmentation.blocks": (1, 1, 1, 1),
-    "segmentation.width": 1 / 16,
-    "segmentation.stride": 4,
-    "segmentation.dilations": (2, 2),
-    "segmentation.rates": (1, 2, 4, 6),
-    "segmentation.frozen": False,
-    "segmentation.augmentation.scales": (0.75, 1, 1.25),
-    "segmentation.augmentation.crop": 48,
-}
-_SMOKE = _DEMO | {
-    "data.trainaug": 12,
-    "data.train": 6,
-    "data.val": 8,
-    "data.test": 4,
-    "pretext.images": 64,
-    "pretext.epochs": 1,
-    "classifier.epochs": 2,
-    "classifier.batch_size": 4,
-    "subcategories.k": 2,
-    "subcategories.epochs": 2,
-    "subcategories.checkpoints": (1, 2),
-    "subcategories.grid": (1, 2, 3),
-    "cam.scales": (1, 0.5),
-    "affinity.batch_size": 4,
-    "affinity.epochs": 1,
-    "segmentation.batch_size": 4,
-    "segmentation.epochs": 1,
-}
-PRESETS: dict[str, dict[str, Any]] = {"smoke": _SMOKE, "demo": _DEMO, "voc2012": {}}
-
-# What the thesis prints where the published code does something else (S3, S4); applies at paper scale.
-TEXT_PROFILE: dict[str, Any] = {
-    "classifier.optimiser": "adam",
-    "classifier.learning_rate": 1e-3,
-    "classifier.new_layer_factor": 1,
-    "classifier.feature_channels": 512,
-}
 
 
 def load(preset: str = "demo", overrides: Mapping[str, Any] | None = None, *, profile: str = "released") -> Settings:

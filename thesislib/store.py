@@ -25,7 +25,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
@@ -161,6 +160,8 @@ class Store:
         record = provenance() | {
             "seed": stage.settings.get("seed"),
             "inputs": {name: upstream.key for name, upstream in stage.inputs.items()},
+            "file": {"name": Path(stage.file).name, "sha256": stage.settings.get("checksum")} if stage.file else None,
+            "precision": stage.machine.precision,
             "started": started.isoformat(timespec="seconds"),
             "duration_s": round(time.monotonic() - clock, 3),
             "resumed": resumed,
@@ -194,6 +195,8 @@ def without_file(settings: Any) -> Any:
 
 def provenance() -> dict[str, Any]:
     """Commit, versions and hardware of this process."""
+    import torch  # not with the module: see `Machine.torch_device`
+
     packages = {name: importlib.metadata.version(name) for name in ("torch", "numpy", "scikit-learn", "pillow")}
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     machine = {"processor": platform.machine(), "cores": os.cpu_count(), "gpu": gpu}

@@ -16,7 +16,7 @@ import pandas as pd
 from thesislib import metrics
 from thesislib import scores as score
 from thesislib.data.voc import VocDataset
-from thesislib.experiments import Claim, Row
+from thesislib.rows import Claim, Row
 from thesislib.scores import Measure, Scores
 from thesislib.settings import Settings
 from thesislib.statistics import VERDICTS, Interval, mean_interval, paired_difference, verdict

@@ -28,11 +28,13 @@ from torch.utils.data import DataLoader, Dataset
 from thesislib import parallel
 from thesislib.models.classifier import parameter_groups
 from thesislib.models.weights import save_weights
+from thesislib.precision import autocast, place
 from thesislib.settings import OptimiserSettings
 from thesislib.store import CHECKPOINT, Job, Progress
 
 POLY_POWER = 0.9
 ONE_CYCLE_WARMUP = 0.3
+READ_TOGETHER = 20  # steps whose losses are read at once: reading makes the processor wait for the GPU
 
 # Streams of random numbers that never share a state.
 ORDER, AUGMENTATION, MIXING, DROPOUT, INITIALISATION = range(5)
@@ -160,6 +162,7 @@ def train(
     *,
     device: str = "cpu",
     precision: str = "fp32",
+    compiled: bool = False,
     checkpoint_seconds: float = 60,
     kept: Mapping[int, Path] | None = None,
     progress: Progress | None = None,
@@ -171,22 +174,23 @@ def train(
         objective: `objective(model, batch, rng)` returns the weighted loss terms; their sum is minimised.
         folder: where the checkpoint is written, and looked for; the last one, of the end, stays there.
         precision: `fp32`, or `bf16` for autocast; weights and their updates are fp32 in both.
+        compiled: whether the network goes through torch.compile, which needs a C++ compiler.
         checkpoint_seconds: least time between checkpoints.
         kept: files for the weights after these numbers of epochs.
 
     Raises:
-        NonFiniteLoss: with the step; the last checkpoint stays, so that the run can be inspected.
+        NonFiniteLoss: with the step; the last checkpoint before it stays, so that the run can be inspected.
     """
     gpu = device.startswith("cuda")
-    model.to(device)
-    if gpu:
-        model.to(memory_format=torch.channels_last)  # on a CPU its backward pass crashed with torch 2.13 and 2.15
+    place(model, device)
     optimiser = build_optimiser(groups, settings, fused=gpu)
     step, history = _resume(parallel.of_first(folder) / CHECKPOINT, model, optimiser)
     model.train()
+    network: Any = torch.compile(model) if compiled else model  # the same weights; `model` keeps their names
     parallel.check(model, settings.accumulate)
     own = [number for number, _ in parallel.own_parts(range(settings.accumulate))]
-    saved = time.monotonic()
+    unread: list[dict[str, Tensor]] = []
+    saved, shown = time.monotonic(), ""
     for batch in batches.starting_at(step):
         for group in optimiser.param_groups:
             held = step - step % settings.update_interval
@@ -194,30 +198,26 @@ def train(
         optimiser.zero_grad(set_to_none=True)
         with (
             memory_advice("batch_size or augmentation.crop of this stage, or raise its accumulate"),
-            torch.autocast("cuda" if gpu else "cpu", torch.bfloat16, enabled=precision == "bf16"),
+            autocast(device, precision),
         ):
             parts = []
             for number, part in zip(own, _split(batch, len(own), device), strict=True):
                 _seed_dropout(batches.seed, step, number)
                 mixing = generator(batches.seed, MIXING, step)
-                parts.append(_backward(model, part, objective, mixing, settings.accumulate))
-        terms = parallel.add_up(model, {name: sum(part[name] for part in parts) for name in parts[0]})
-        loss = sum(terms.values())
-        if not math.isfinite(loss):
-            values = ", ".join(f"{name} {term:g}" for name, term in terms.items())
-            raise NonFiniteLoss(
-                f"loss is not finite at step {step} of {batches.total} ({values}); lower the learning rate or the "
-                f"weight of the term; {_kept(folder)}"
-            )
+                parts.append(_backward(network, part, objective, mixing, settings.accumulate))
+        summed = {name: sum((part[name] for part in parts[1:]), parts[0][name]) for name in parts[0]}
+        unread.append(parallel.add_up(model, summed))
         optimiser.step()
         step += 1
-        for name, term in terms.items():
-            history.setdefault(name, []).append(term)
+        due = time.monotonic() - saved >= checkpoint_seconds or step == batches.total
+        if due or len(unread) == READ_TOGETHER or not step % batches.per_epoch:
+            shown = _read(unread, history, step, batches.total, folder)
+            unread = []
         if progress:
-            progress(step, batches.total, f"loss {loss:.3f}")
+            progress(step, batches.total, shown)
         if not step % batches.per_epoch and (file := (kept or {}).get(step // batches.per_epoch)):
             save_weights(model, file)
-        if time.monotonic() - saved >= checkpoint_seconds or step == batches.total:
+        if due:
             _save(folder / CHECKPOINT, model, optimiser, step, history)
             saved = time.monotonic()
     model.eval()
@@ -260,6 +260,7 @@ def train_stage(
         job.folder,
         device=machine.torch_device,
         precision=machine.precision,
+        compiled=machine.compile,
         checkpoint_seconds=machine.checkpoint_seconds,
         kept=kept,
         progress=job.progress,
@@ -269,6 +270,28 @@ def train_stage(
 def _seed_dropout(seed: int, step: int, part: int) -> None:
     """Each part of a batch has a dropout of its own, whichever process it is on."""
     torch.manual_seed(int(generator(seed, DROPOUT, step, *([part] if part else [])).integers(2**62)))
+
+
+def _read(
+    unread: Sequence[dict[str, Tensor]], history: dict[str, list[float]], step: int, total: int, folder: Path
+) -> str:
+    """Append the loss terms of the steps before `step` to the history; returns the last loss in words.
+
+    Raises:
+        NonFiniteLoss: at the first step whose loss is infinite or not a number.
+    """
+    for at, terms in enumerate(unread, start=step - len(unread)):
+        values = {name: term.item() for name, term in terms.items()}
+        loss = sum(values.values())
+        if not math.isfinite(loss):
+            said = ", ".join(f"{name} {value:g}" for name, value in values.items())
+            raise NonFiniteLoss(
+                f"loss is not finite at step {at} of {total} ({said}); lower the learning rate or the weight of the "
+                f"term; {_kept(folder)}"
+            )
+        for name, value in values.items():
+            history.setdefault(name, []).append(value)
+    return f"loss {loss:.3f}"
 
 
 def _kept(folder: Path) -> str:
@@ -284,11 +307,11 @@ def _split(batch: Sequence[Tensor], parts: int, device: str) -> Iterator[list[Te
 
 def _backward(
     model: nn.Module, batch: list[Tensor], objective: Objective, rng: np.random.Generator, parts: int
-) -> dict[str, float]:
-    """Add the gradient of one part of the batch; returns its share of each loss term."""
+) -> dict[str, Tensor]:
+    """Add the gradient of one part of the batch; returns its share of each loss term, still on the device."""
     terms = {name: term / parts for name, term in objective(model, batch, rng).items()}
     torch.stack(list(terms.values())).sum().backward()
-    return {name: term.item() for name, term in terms.items()}
+    return {name: term.detach().double() for name, term in terms.items()}
 
 
 def _save(

@@ -7,7 +7,6 @@ smaller one). SBD's masks are coarser than VOC's and have no 255, so VOC's are p
 """
 
 import shutil
-import struct
 import zlib
 from collections.abc import Sequence
 from functools import partial
@@ -26,7 +25,9 @@ from thesislib.data.voc import VOC_CLASSES, DataError, read_ids, write_mask
 
 LISTS = ("train.txt", "val.txt")
 _PLACES = ("benchmark_RELEASE/dataset", "SBD", "sbd", ".")
-_NOT_A_MASK = (OSError, ValueError, TypeError, LookupError, NotImplementedError, MatReadError, zlib.error, struct.error)
+# What scipy was seen to raise for files that were cut at every byte or damaged, and for those that are no MAT-file: a
+# cut file ends in any of the first four, version 7.3 is not implemented, compressed bytes are zlib's.
+_UNREADABLE = (OSError, MatReadError, IndexError, TypeError, ValueError, NotImplementedError, zlib.error)
 
 
 def find_sbd(root: Path) -> Path | None:
@@ -67,9 +68,12 @@ def trainaug_ids(root: Path, sbd: Path) -> list[str]:
 def read_sbd_mask(path: Path) -> UInt8[np.ndarray, "h w"]:
     """Class indices 0..20 of a file in SBD's `cls`; raises `DataError` if it is missing or has no such mask."""
     try:
-        mask = loadmat(path)["GTcls"][0]["Segmentation"][0]
-    except _NOT_A_MASK as error:
+        classes = loadmat(path).get("GTcls")
+    except _UNREADABLE as error:
         raise DataError(f"cannot read SBD's mask {path}: {error}") from error
+    if classes is None or not classes.size or "Segmentation" not in (classes.dtype.names or ()):
+        raise DataError(f"{path} holds no mask of SBD; expected GTcls.Segmentation, as in its folder cls")
+    mask = classes["Segmentation"].flat[0]
     if mask.dtype != np.uint8 or mask.ndim != 2:
         raise DataError(f"SBD's mask {path} is {mask.dtype} of shape {mask.shape}; expected uint8 (height, width)")
     if mask.max(initial=0) > len(VOC_CLASSES):

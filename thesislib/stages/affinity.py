@@ -5,11 +5,13 @@ Thesis 2.3.3 and 3.3.3, step 2. Published code: `infer_cls.py` (dense CRF of the
 classifier started from, not from the classifier (fact of the published code, psa issue #18).
 """
 
+import functools
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +25,9 @@ from thesislib.data.voc import VocDataset
 from thesislib.models.affinitynet import AffinityNet
 from thesislib.models.weights import load_weights, save_weights
 from thesislib.pairs import pair_labels
+from thesislib.precision import place
 from thesislib.refinement import affinity_labels_of_crop, affinity_loss, background_score
-from thesislib.settings import AffinitySettings, BackboneSettings, CrfSettings, Machine, Settings
+from thesislib.settings import AffinitySettings, BackboneSettings, CrfSettings, Machine, Settings, SettingsError
 from thesislib.stages import backbone as backbone_stage
 from thesislib.stages import data as data_stage
 from thesislib.stages import response_maps
@@ -49,9 +52,21 @@ def labels_stage(settings: Settings, machine: Machine, label: str = "") -> Stage
 
 
 def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
-    """The AffinityNet taught by the response maps of `settings`."""
+    """The AffinityNet taught by the response maps of `settings`; `affinity.weights` takes a file instead of training.
+
+    Raises:
+        SettingsError: the file does not exist, or does not fill the AffinityNet of these settings.
+    """
+    chosen: dict[str, Any] = {
+        "backbone": without_file(settings.backbone),
+        "affinity": without_file(settings.affinity),
+    }
+    if file := settings.affinity.weights:
+        chosen["checksum"] = backbone_stage.file_checksum(file)
+        _check_file(file, chosen["checksum"], chosen["backbone"])
+        return Stage("affinity", VERSION, compute_converted, chosen, machine=machine, label=label, file=file)
     labels = labels_stage(settings, machine, label)
-    chosen = {"backbone": without_file(settings.backbone), "affinity": settings.affinity, "seed": settings.seed}
+    chosen["seed"] = settings.seed
     inputs = {
         "data": labels.inputs["data"],
         "backbone": backbone_stage.stage(settings, machine),
@@ -93,10 +108,35 @@ def compute(job: Job, backbone: BackboneSettings, affinity: AffinitySettings, se
     np.savez(job.folder / "history.npz", affinity=np.asarray(history["affinity"], np.float32))
 
 
+def compute_converted(job: Job, backbone: BackboneSettings, affinity: AffinitySettings, checksum: str) -> None:
+    """Convert a trained AffinityNet's weight file; every tensor of the network must be in it."""
+    model = build(backbone)
+    load_weights(model, job.file)
+    save_weights(model, job.folder / WEIGHTS)
+
+
+@functools.lru_cache(maxsize=8)
+def _check_file(file: str, checksum: str, backbone: BackboneSettings) -> None:
+    """A file that does not fit is found here, before the response maps that the walk needs are computed."""
+    with torch.device("meta"):  # shapes without numbers
+        model = build(backbone)
+    try:
+        load_weights(model, file)
+    except ValueError as error:
+        raise SettingsError(f"affinity.weights: {error} `thesis weights import` tells what a file is.") from error
+
+
 def build(backbone: BackboneSettings, seed: int = 0) -> AffinityNet:
     """AffinityNet on a frozen backbone, with the published freezing whatever the classifier has."""
     network = backbone_stage.build(backbone).freeze()
     return AffinityNet(network, generator=training.torch_generator(seed, training.INITIALISATION))
+
+
+def load(folder: Path, backbone: BackboneSettings, machine: Machine) -> AffinityNet:
+    """The AffinityNet in the folder of a stage `affinity`, in evaluation mode on the machine's device."""
+    model = build(backbone)
+    load_weights(model, folder / WEIGHTS)
+    return place(model.eval(), machine.torch_device)
 
 
 def present_maps(folder: Path, name: str) -> tuple[np.ndarray, Tensor]:

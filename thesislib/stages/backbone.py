@@ -5,7 +5,7 @@ ResNet-50 for the variant of that name. The demo has no ImageNet: its ResNet-38 
 one blob an image whose shape, texture and hue are told apart.
 """
 
-import hashlib
+import functools
 import json
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from thesislib.data.transforms import to_tensor
 from thesislib.models import registry
 from thesislib.models.resnet38 import BasicBlock, BottleneckBlock, ResNet38
 from thesislib.models.resnet50 import Backbone, ResNet50
-from thesislib.models.weights import load_weights, save_weights
+from thesislib.models.weights import file_digest, load_weights, save_weights
 from thesislib.settings import BackboneSettings, Machine, PretextSettings, Settings, SettingsError
 from thesislib.store import Job, Stage, without_file
 
@@ -68,8 +68,14 @@ def file_checksum(path: str) -> str:
     """SHA-256 of a weight file, which stands for the file in keys."""
     if not Path(path).is_file():
         raise SettingsError(f"no weight file {path}: give the path of an existing .params, .pth or .safetensors file")
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    state = Path(path).stat()
+    return _checksum(path, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=8)
+def _checksum(path: str, changed: int, size: int) -> str:
+    """Every stage of a plan asks for the file's; published files have hundreds of megabytes."""
+    return file_digest(Path(path), "sha256")
 
 
 def compute_converted(job: Job, backbone: BackboneSettings, checksum: str) -> None:

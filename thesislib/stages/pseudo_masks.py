@@ -19,7 +19,7 @@ from thesislib.crf import PSA, dense_crf
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset, read_mask, write_mask
 from thesislib.models.affinitynet import AffinityNet
-from thesislib.models.weights import load_weights
+from thesislib.precision import autocast
 from thesislib.refinement import background_score, pad_to_stride, refine_maps
 from thesislib.settings import AffinitySettings, BackboneSettings, CrfSettings, Machine, Settings
 from thesislib.stages import affinity as affinity_stage
@@ -37,8 +37,12 @@ SCORES = "scores.npz"
 def refined_stage(settings: Settings, machine: Machine, splits: tuple[str, ...], label: str = "") -> Stage:
     """Random-walk scores of the response maps of `splits`."""
     trained = affinity_stage.stage(settings, machine, label)
-    chosen = {"backbone": without_file(settings.backbone), "affinity": settings.affinity, "splits": list(splits)}
-    inputs = {"data": trained.inputs["data"], "affinity": trained}
+    chosen = {
+        "backbone": without_file(settings.backbone),
+        "affinity": without_file(settings.affinity),
+        "splits": list(splits),
+    }
+    inputs = {"data": data_stage.stage(settings, machine), "affinity": trained}
     for split in splits:
         inputs[f"maps of {split}"] = response_maps.stage_with(settings, machine, split, label)
     return Stage("refined_maps", VERSION, compute_refined, chosen, inputs, machine, label)
@@ -54,9 +58,7 @@ def masks_stage(settings: Settings, machine: Machine, split: str = "trainaug", l
 
 def compute_refined(job: Job, backbone: BackboneSettings, affinity: AffinitySettings, splits: list[str]) -> None:
     """One `<id>.npz` an image: `classes` `(P,)`, `scores` `(P+1, H, W)`; and confusion counts where there is truth."""
-    model = affinity_stage.build(backbone)
-    load_weights(model, job.inputs["affinity"] / affinity_stage.WEIGHTS)
-    model.eval().to(job.machine.torch_device)
+    model = affinity_stage.load(job.inputs["affinity"], backbone, job.machine)
     folder = job.folder / REFINED
     folder.mkdir(exist_ok=True)
     scores: dict[str, np.ndarray] = {}
@@ -64,7 +66,7 @@ def compute_refined(job: Job, backbone: BackboneSettings, affinity: AffinitySett
         images = data_stage.open_split(job, split)
         maps = job.inputs[f"maps of {split}"] / response_maps.MAPS
         with memory_advice("THESIS_BATCH_PIXELS"):
-            write_refined(model, images, maps, affinity, folder, job.machine.batch_pixels, job.progress)
+            write_refined(model, images, maps, affinity, folder, job.machine, job.progress)
         predict = partial(_refined_labels, folder, images)
         scores |= {f"{split}/{name}": counts for name, counts in score_labels(images, predict).items()}
     np.savez(job.folder / SCORES, **scores)  # type: ignore[arg-type]
@@ -76,16 +78,16 @@ def write_refined(
     maps: Path,
     settings: AffinitySettings,
     folder: Path,
-    batch_pixels: int,
+    machine: Machine,
     progress: Progress,
 ) -> None:
     """The `<id>.npz` that `folder` lacks, from the response maps in the folder `maps`."""
     todo = [i for i, name in enumerate(images.ids) if not (folder / f"{name}.npz").is_file()]
     done = len(images) - len(todo)
-    for batch in data_stage.batches_of_one_size(images, todo, batch_pixels):
+    for batch in data_stage.batches_of_one_size(images, todo, machine.batch_pixels):
         found = [affinity_stage.present_maps(maps, images.ids[i]) for i in batch]
         scores = [background_score(present, settings.walk_alpha) for _, present in found]
-        refined = refine(model, [images.image(i) for i in batch], scores, settings)
+        refined = refine(model, [images.image(i) for i in batch], scores, settings, machine.precision)
         for i, (classes, _), walked in zip(batch, found, refined, strict=True):
             unfinished = folder / f"{images.ids[i]}.writing"
             with unfinished.open("wb") as file:
@@ -97,16 +99,24 @@ def write_refined(
 
 @torch.no_grad()
 def refine(
-    model: AffinityNet, images: Sequence[np.ndarray], scores: Sequence[Tensor], settings: AffinitySettings
+    model: AffinityNet,
+    images: Sequence[np.ndarray],
+    scores: Sequence[Tensor],
+    settings: AffinitySettings,
+    precision: str = "fp32",
 ) -> list[Tensor]:
-    """Scores `(P+1, H, W)` of images of one size after the random walk along the affinities of each."""
+    """Scores `(P+1, H, W)` of images of one size after the random walk along the affinities of each.
+
+    `precision` is that of the network; the walk is computed in float32.
+    """
     device = next(model.parameters()).device
     pictures = torch.stack([to_tensor(image) for image in images])
-    pair_affinity = model(pad_to_stride(pictures, model.stride).to(device))
+    with autocast(device, precision):
+        pair_affinity = model(pad_to_stride(pictures, model.stride).to(device))
     rows = pad_sequence(list(scores), batch_first=True)  # P differs: rows of zeros, as each row walks by itself
     walked = refine_maps(
         rows.to(device),
-        pair_affinity,
+        pair_affinity.float(),
         stride=model.stride,
         beta=settings.beta,
         log2_steps=settings.log2_steps,
@@ -134,12 +144,17 @@ def _write_mask(images: VocDataset, refined: Path, folder: Path, pseudo_mask: st
     if target.is_file():
         return
     classes, scores = read_refined(refined, images.ids[i])
-    if pseudo_mask == "rw_crf":
-        probabilities = scores / scores.sum(dim=0, keepdim=True).clamp(min=1e-5)  # A20: renormalised per pixel
-        scores = dense_crf(images.image(i), probabilities, affinity_stage.crf_params(PSA, crf))
     unfinished = target.with_suffix(".writing")
-    write_mask(unfinished, to_labels(classes, scores))
+    write_mask(unfinished, to_labels(classes, final_scores(images.image(i), scores, pseudo_mask, crf)))
     unfinished.replace(target)
+
+
+def final_scores(image: np.ndarray, scores: Tensor, pseudo_mask: str, crf: CrfSettings) -> Tensor:
+    """Scores `(P+1, H, W)` whose arg-max is the pseudo-mask: those of the walk, or after the CRF (S24)."""
+    if pseudo_mask == "rw":
+        return scores
+    probabilities = scores / scores.sum(dim=0, keepdim=True).clamp(min=1e-5)  # A20: renormalised per pixel
+    return dense_crf(image, probabilities, affinity_stage.crf_params(PSA, crf))
 
 
 def read_refined(folder: Path, name: str) -> tuple[np.ndarray, Tensor]:

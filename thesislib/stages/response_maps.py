@@ -17,6 +17,7 @@ from thesislib import cam, diagnostics, metrics
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset
 from thesislib.models.classifier import CamClassifier
+from thesislib.precision import autocast, place
 from thesislib.settings import BackboneSettings, CamSettings, ClassifierSettings, Machine, Settings, SettingsError
 from thesislib.stages import classifier as classifier_stage
 from thesislib.stages import data as data_stage
@@ -53,12 +54,12 @@ def compute(job: Job, backbone: BackboneSettings, classifier: ClassifierSettings
     (job.folder / MAPS).mkdir(exist_ok=True)
     datasets = {split: data_stage.open_split(job, split) for split in cam.splits}
     model = classifier_stage.load(job, backbone, classifier, len(next(iter(datasets.values())).classes), cam.epoch)
-    model.to(job.machine.torch_device)
+    place(model, job.machine.torch_device)
     scores: dict[str, np.ndarray] = {}
     for split, images in datasets.items():
         with memory_advice("THESIS_BATCH_PIXELS"):
-            write_maps(model, images, cam, job.folder / MAPS, job.machine.batch_pixels, job.progress)
-            measured = {"logits": predict(model, images, job.machine.batch_pixels), "labels": images.labels}
+            write_maps(model, images, cam, job.folder / MAPS, job.machine, job.progress)
+            measured = {"logits": predict(model, images, job.machine), "labels": images.labels}
         if all(images.mask_path(i).is_file() for i in range(len(images))):
             measured |= score(images, job.folder / MAPS, cam.background)
         scores |= {f"{split}/{name}": values for name, values in measured.items()}
@@ -70,16 +71,16 @@ def write_maps(
     images: VocDataset,
     settings: CamSettings,
     folder: Path,
-    batch_pixels: int,
+    machine: Machine,
     progress: Progress,
 ) -> None:
     """One `<id>.npz` an image: `classes` present `(P,)` and their fused, un-normalised `maps` `(P, H, W)`."""
     todo = [i for i, name in enumerate(images.ids) if not (folder / f"{name}.npz").is_file()]
     done = len(images) - len(todo)
-    for batch in data_stage.batches_of_one_size(images, todo, batch_pixels):
+    for batch in data_stage.batches_of_one_size(images, todo, machine.batch_pixels):
         pictures = np.stack([images.image(i) for i in batch])
         labels = torch.from_numpy(images.labels[batch])
-        maps = fused_maps(model, pictures, labels, settings).cpu()
+        maps = fused_maps(model, pictures, labels, settings, machine.precision).cpu()
         for i, image_maps, present in zip(batch, maps, labels, strict=True):
             classes = present.nonzero().flatten().numpy()
             unfinished = folder / f"{images.ids[i]}.writing"
@@ -90,13 +91,15 @@ def write_maps(
         progress(done, len(images), images.split)
 
 
-def fused_maps(model: CamClassifier, pictures: np.ndarray, labels: Tensor, settings: CamSettings) -> Tensor:
+def fused_maps(
+    model: CamClassifier, pictures: np.ndarray, labels: Tensor, settings: CamSettings, precision: str = "fp32"
+) -> Tensor:
     """Maps `(N, C, H, W)` of images of one size: those of the classes, or merged ones of their sub-categories (A17).
 
     Raises:
         SettingsError: merged maps of a classifier without sub-categories.
     """
-    fuse = partial(cam.response_maps_batch, scales=settings.scales, flip=settings.flip)
+    fuse = partial(cam.response_maps_batch, scales=settings.scales, flip=settings.flip, precision=precision)
     if settings.head == "parent":
         return fuse(model, pictures, labels)
     k = model.num_subcategories
@@ -133,13 +136,15 @@ def read_maps(folder: Path, name: str, num_classes: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def predict(model: CamClassifier, images: VocDataset, batch_pixels: int) -> np.ndarray:
+def predict(model: CamClassifier, images: VocDataset, machine: Machine) -> np.ndarray:
     """Logits `(N, C)` of the images at their own size."""
     logits = np.zeros(images.labels.shape, np.float32)
     device = next(model.parameters()).device
-    for batch in data_stage.batches_of_one_size(images, range(len(images)), batch_pixels):
+    for batch in data_stage.batches_of_one_size(images, range(len(images)), machine.batch_pixels):
         pictures = torch.stack([to_tensor(images.image(i)) for i in batch])
-        logits[batch] = model(pictures.to(device)).logits.cpu().numpy()
+        with autocast(device, machine.precision):
+            output = model(pictures.to(device))
+        logits[batch] = output.logits.float().cpu().numpy()
     return logits
 
 

@@ -23,6 +23,7 @@ from thesislib.data.voc import DataError, VocDataset, read_mask, write_mask
 from thesislib.models import registry
 from thesislib.models.deeplab import DeepLabV2, ResNet101
 from thesislib.models.weights import load_weights, save_weights
+from thesislib.precision import autocast, place
 from thesislib.segmentation import segmentation_loss
 from thesislib.settings import CrfSettings, Machine, SegmentationSettings, Settings, SettingsError
 from thesislib.stages import affinity as affinity_stage
@@ -108,6 +109,13 @@ def build(settings: SegmentationSettings, num_classes: int, generator: torch.Gen
     return DeepLabV2(backbone, num_classes, rates=settings.rates, generator=generator)
 
 
+def load(folder: Path, settings: SegmentationSettings, num_classes: int, machine: Machine) -> DeepLabV2:
+    """The network in the folder of a stage `segmenter`, in evaluation mode on the machine's device."""
+    model = build(settings, num_classes)
+    load_weights(model, folder / WEIGHTS)
+    return place(model.eval(), machine.torch_device)
+
+
 def compute_segmenter(job: Job, segmentation: SegmentationSettings, seed: int, checksum: str, masks: str = "") -> None:
     """Train on `trainaug` and keep the weights and the loss of every step."""
     images = data_stage.open_split(job, "trainaug", cache=True)
@@ -168,14 +176,12 @@ def compute(job: Job, segmentation: SegmentationSettings, crf: CrfSettings) -> N
     params = affinity_stage.crf_params(DEEPLAB, crf)
     for split in segmentation.splits:
         images = data_stage.open_split(job, split)
-        model = build(segmentation, len(images.classes) + 1)
-        load_weights(model, job.inputs["segmenter"] / WEIGHTS)
-        model.eval().to(job.machine.torch_device)
+        model = load(job.inputs["segmenter"], segmentation, len(images.classes) + 1, job.machine)
         for kind in STAGES:
             (job.folder / kind).mkdir(exist_ok=True)
         for i, name in enumerate(images.ids):
             if not (job.folder / "crf" / f"{name}.png").is_file():
-                probabilities = predict(model, images.image(i))
+                probabilities = predict(model, images.image(i), job.machine.precision)
                 sharpened = dense_crf(images.image(i), probabilities, params)
                 for kind, result in zip(STAGES, (probabilities, sharpened), strict=True):
                     write_mask(job.folder / kind / f"{name}.png", result.argmax(dim=0).to(torch.uint8).numpy())
@@ -191,9 +197,10 @@ def _read(folder: Path, images: VocDataset, i: int) -> np.ndarray:
 
 
 @torch.no_grad()
-def predict(model: DeepLabV2, image: np.ndarray) -> Tensor:
-    """Class probabilities `(C+1, H, W)` of one image at its own size."""
+def predict(model: DeepLabV2, image: np.ndarray, precision: str = "fp32") -> Tensor:
+    """Class probabilities `(C+1, H, W)` of one image at its own size; `precision` is that of the forward pass."""
     device = next(model.parameters()).device
-    logits = model(to_tensor(image, model.preprocessing)[None].to(device))
-    enlarged = F.interpolate(logits, image.shape[:2], mode="bilinear", align_corners=False)
+    with autocast(device, precision):
+        logits = model(to_tensor(image, model.preprocessing)[None].to(device))
+    enlarged = F.interpolate(logits.float(), image.shape[:2], mode="bilinear", align_corners=False)
     return enlarged.softmax(dim=1)[0].cpu()

@@ -5,6 +5,7 @@ Juliachang/SC-CAM. Round 0 is the plain classifier, trained here (A14); every la
 training images, clusters them class by class, and trains anew from the initial weights (A13).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from thesislib.clustering import cluster, random_assignments
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset
 from thesislib.models.classifier import CamClassifier
+from thesislib.precision import autocast, place
 from thesislib.settings import BackboneSettings, ClassifierSettings, Machine, Settings, SettingsError
 from thesislib.stages import classifier as classifier_stage
 from thesislib.stages import data as data_stage
@@ -75,22 +77,28 @@ def _round_before(settings: Settings) -> Settings:
 def compute_features(job: Job, backbone: BackboneSettings, classifier: ClassifierSettings) -> None:
     """`features` `(N, D)` of `trainaug`: evaluation mode, image at its own size, one scale, not mirrored (A12)."""
     images = data_stage.open_split(job, "trainaug")
-    model = classifier_stage.load(job, backbone, classifier, len(images.classes)).to(job.machine.torch_device)
+    model = place(classifier_stage.load(job, backbone, classifier, len(images.classes)), job.machine.torch_device)
     with memory_advice("THESIS_BATCH_PIXELS"):
-        features = extract(model, images, job.machine.batch_pixels, job.progress)
+        features = extract(model, images, job.machine, job.progress)
     np.savez(job.folder / FEATURES, features=features)
 
 
-@torch.no_grad()
-def extract(model: CamClassifier, images: VocDataset, batch_pixels: int, progress: Progress) -> np.ndarray:
+def extract(model: CamClassifier, images: VocDataset, machine: Machine, progress: Progress) -> np.ndarray:
     """What the heads see of every image, `(N, D)` float32."""
     features: dict[int, np.ndarray] = {}
-    device = next(model.parameters()).device
-    for batch in data_stage.batches_of_one_size(images, range(len(images)), batch_pixels):
-        pictures = torch.stack([to_tensor(images.image(i)) for i in batch])
-        features |= zip(batch, model(pictures.to(device)).pooled.cpu().numpy(), strict=True)
+    for batch in data_stage.batches_of_one_size(images, range(len(images)), machine.batch_pixels):
+        features |= zip(batch, pooled(model, [images.image(i) for i in batch], machine.precision), strict=True)
         progress(len(features), len(images))
     return np.stack([features[i] for i in range(len(images))])
+
+
+@torch.no_grad()
+def pooled(model: CamClassifier, images: Sequence[np.ndarray], precision: str = "fp32") -> np.ndarray:
+    """What the heads see of images of one size, `(n, D)` float32; `precision` is that of the forward pass."""
+    device = next(model.parameters()).device
+    with autocast(device, precision):
+        output = model(torch.stack([to_tensor(image) for image in images]).to(device))
+    return output.pooled.float().cpu().numpy()
 
 
 def compute_clusters(job: Job, k: int, seed: int) -> None:
