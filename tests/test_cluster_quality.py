@@ -5,15 +5,18 @@ from math import comb, log
 
 import numpy as np
 import pytest
+from cluster_data import random_labels, random_round
+from sklearn.metrics import normalized_mutual_info_score
 
 from thesislib.cluster_quality import (
-    agreement,
+    ari,
     chance_level,
     cluster_movement,
     largest_share,
     match,
     mean_over_classes,
     movement,
+    nmi,
     overlaps,
     purity,
     silhouettes,
@@ -77,14 +80,28 @@ def entropy(items):
 
 def test_nmi_agrees_with_its_definition():
     a, b = clusters(2), clusters(3)
-    for value, pairs in zip(agreement(a, b).nmi, shared(a, b), strict=True):
+    for value, pairs in zip(nmi(a, b), shared(a, b), strict=True):
         of_a, of_b = entropy([i for i, _ in pairs]), entropy([j for _, j in pairs])
         assert value == pytest.approx((of_a + of_b - entropy(pairs)) / ((of_a + of_b) / 2))
 
 
+@pytest.mark.parametrize(("k", "seed"), [(1, 0), (2, 1), (5, 2), (30, 3)])
+def test_nmi_of_all_classes_at_once_is_that_of_scikit_learn(k, seed):
+    labels = random_labels(12, 4, seed, share=0.2)
+    labels[:, 2] = 0
+    labels[0, 2] = 1  # a class with one image has none
+    a, b = random_round(labels, seed, k=k).assignments, random_round(labels, seed + 1, k=2).assignments
+    for one, other in ((a, b), (a, a)):
+        expected = [
+            normalized_mutual_info_score(one[present, c], other[present, c]) if present.sum() > 1 else np.nan
+            for c, present in enumerate(labels.T > 0)
+        ]
+        np.testing.assert_allclose(nmi(one, other), expected, atol=1e-12)
+
+
 def test_ari_agrees_with_a_count_of_pairs_of_images():
     a, b = clusters(4), clusters(5)
-    for value, pairs in zip(agreement(a, b).ari, shared(a, b), strict=True):
+    for value, pairs in zip(ari(a, b), shared(a, b), strict=True):
         together_a = sum(p[0] == q[0] for n, p in enumerate(pairs) for q in pairs[:n])
         together_b = sum(p[1] == q[1] for n, p in enumerate(pairs) for q in pairs[:n])
         together = sum(p == q for n, p in enumerate(pairs) for q in pairs[:n])
@@ -95,7 +112,7 @@ def test_ari_agrees_with_a_count_of_pairs_of_images():
 def test_agreement_does_not_depend_on_the_numbering():
     a = clusters(6)
     renamed = np.where(a < 0, -1, np.array([2, 0, 3, 1])[a])
-    assert agreement(a, renamed).nmi == pytest.approx(1) and agreement(a, renamed).ari == pytest.approx(1)
+    assert nmi(a, renamed) == pytest.approx(1) and ari(a, renamed) == pytest.approx(1)
     assert purity(a, renamed) == pytest.approx(1)
 
 
@@ -108,8 +125,8 @@ def test_purity_agrees_with_a_count():
 
 def test_classes_without_shared_images_are_undefined_and_left_out_of_the_mean():
     a, b = np.array([[0, 0], [1, -1], [1, 1]]), np.array([[1, -1], [0, 0], [0, -1]])
-    assert np.isnan(agreement(a, b).nmi).tolist() == np.isnan(purity(a, b)).tolist() == [False, True]
-    assert mean_over_classes(agreement(a, b).ari) == 1
+    assert np.isnan(nmi(a, b)).tolist() == np.isnan(purity(a, b)).tolist() == [False, True]
+    assert mean_over_classes(ari(a, b)) == 1
     assert np.isnan(mean_over_classes(np.array([np.nan])))
     assert np.isnan(purity(np.full((3, 2), -1), b)).all()
 
@@ -133,7 +150,7 @@ def test_match_has_the_most_images_in_common_of_all_one_to_one_choices():
 
 def test_clusterings_of_other_images_are_refused():
     a, b = clusters(0), clusters(0, images=29)
-    for call in (agreement, purity, lambda *pair: match(*pair, K), lambda *pair: cluster_movement(*pair, K)):
+    for call in (nmi, ari, purity, lambda *pair: match(*pair, K), lambda *pair: cluster_movement(*pair, K)):
         with pytest.raises(ValueError, match=r"got shapes \(30, 3\) and \(29, 3\)"):
             call(a, b)
     with pytest.raises(ValueError, match="with K = 3 clusters must be -1 to 2, got -1 to 3"):

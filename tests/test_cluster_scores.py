@@ -1,51 +1,207 @@
-"""Scores of clusters against scikit-learn, and chance levels that are 0 where nothing is in common."""
+"""Scores of clusters against scikit-learn, class by class, and chance levels that are 0 where nothing is in common."""
 
 import numpy as np
 import pytest
-from cluster_data import CLASSES, make_images, random_labels, random_round
+from cluster_data import random_labels, random_round
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
 
-from thesislib import cluster_scores
-from thesislib.cluster_quality import agreement
+from thesislib import charts, cluster_scores, statistics
 from thesislib.cluster_tables import Round
-from thesislib.stages import subcategories
+from thesislib.stages.subcategories import FEATURES
 
-SEEDS = range(3)
-
-
-def of_round(assignments, k):
-    return Round(assignments, np.zeros(assignments.shape), k)
+ROUNDS, SEEDS, CLASSES, N = 2, range(3), 3, 60
+LABELS = random_labels(N, CLASSES, seed=1)
+SUBTYPES = random_round(LABELS, seed=99).assignments.astype(np.int64)
 
 
 @pytest.fixture(scope="module")
-def labels():
-    return random_labels(60, 3)
+def found():
+    """Labels of rounds 1 to 3; those of round 3 are the true sub-types with other numbers."""
+    rounds = {(r, s): random_round(LABELS, seed=10 * r + s) for r in range(1, ROUNDS + 2) for s in SEEDS}
+    renamed = np.where(SUBTYPES < 0, -1, (SUBTYPES + 1) % 3).astype(np.int16)
+    return rounds | {(3, s): rounds[3, s]._replace(assignments=renamed) for s in SEEDS}
 
 
 @pytest.fixture(scope="module")
-def found(labels):
-    return {(number, seed): random_round(labels, 10 * number + seed) for number in (1, 2, 3) for seed in SEEDS}
+def features(tmp_path_factory):
+    rounds = [(r, seed) for r in range(ROUNDS + 1) for seed in SEEDS]
+    return {key: write_features(tmp_path_factory.mktemp("features"), key) for key in rounds}
 
 
-def test_silhouettes_of_each_class_in_the_features_of_the_round_before(found, labels, tmp_path):
-    folders, features = {}, {}
-    for number in range(3):
+def write_features(folder, key=(0, 0), n=N):
+    drawn = np.random.default_rng(key).random((n, 5), np.float32)
+    np.savez(folder / FEATURES, features=drawn)
+    return folder
+
+
+def measure_alone(folder, labels, assignments, subtypes=None):
+    """Quality of one clustering."""
+    clusters = Round(assignments, np.zeros(assignments.shape), int(assignments.max()) + 1)
+    features = {(0, 0): write_features(folder, n=len(labels))}
+    return cluster_scores.measure({(1, 0): clusters}, features, labels, subtypes)
+
+
+@pytest.fixture(scope="module")
+def quality(found, features):
+    return cluster_scores.measure(found, features, LABELS, SUBTYPES)
+
+
+def over_classes(score):
+    return np.mean([score(c, LABELS[:, c] > 0) for c in range(CLASSES)])
+
+
+def test_silhouettes_are_those_in_the_features_of_the_round_before(quality, found, features):
+    for number in range(1, ROUNDS + 2):
         for seed in SEEDS:
-            folders[number, seed] = tmp_path / f"{number}-{seed}"
-            folders[number, seed].mkdir()
-            features[number, seed] = np.random.default_rng([number, seed]).standard_normal((60, 4))
-            np.savez(folders[number, seed] / subcategories.FEATURES, features=features[number, seed])
-    table = cluster_scores.silhouette_table(found, folders, CLASSES)
-    assert list(table) == ["round 1", "round 2", "round 3"]
-    expected = np.empty((3, 3))
-    for c in range(3):
-        present = labels[:, c] > 0
+            seen = np.load(features[number - 1, seed] / FEATURES)["features"]
+            clusters = found[number, seed].assignments
+            expected = over_classes(lambda c, p, x=seen, a=clusters: silhouette_score(x[p], a[p, c]))
+            assert cluster_scores.values(quality, "silhouette", number)[seed] == pytest.approx(expected)
+
+
+def test_silhouettes_of_each_class_are_means_over_seeds(quality, found, features):
+    expected = np.empty((CLASSES, len(SEEDS)))
+    for c, seed in np.ndindex(expected.shape):
+        present = LABELS[:, c] > 0
+        seen = np.load(features[1, seed] / FEATURES)["features"]
+        expected[c, seed] = silhouette_score(seen[present], found[2, seed].assignments[present, c])
+    column = cluster_scores.by_class({"round 2": quality["silhouette"][2]}, ["a", "b", "c"])["round 2"]
+    assert column.tolist()[:CLASSES] == pytest.approx(expected.mean(axis=1))
+    overall = column[cluster_scores.ALL_CLASSES]
+    assert (overall.mean, overall.n) == (pytest.approx(expected.mean()), len(SEEDS))
+
+
+def test_agreement_with_the_round_before_and_with_the_truth(quality, found):
+    for seed in SEEDS:
+        one, two = found[1, seed].assignments, found[2, seed].assignments
+        nmi = over_classes(lambda c, p, a=one, b=two: normalized_mutual_info_score(a[p, c], b[p, c]))
+        ari = over_classes(lambda c, p, a=one, b=two: adjusted_rand_score(a[p, c], b[p, c]))
+        assert cluster_scores.values(quality, cluster_scores.NMI_BEFORE, 2)[seed] == pytest.approx(nmi)
+        assert cluster_scores.values(quality, cluster_scores.ARI_BEFORE, 2)[seed] == pytest.approx(ari)
+        true = over_classes(lambda c, p, a=two: normalized_mutual_info_score(a[p, c], SUBTYPES[p, c]))
+        assert cluster_scores.values(quality, cluster_scores.NMI_TRUE, 2)[seed] == pytest.approx(true)
+    for name in (cluster_scores.NMI_TRUE, cluster_scores.ARI_TRUE, cluster_scores.PURITY):
+        np.testing.assert_allclose(cluster_scores.values(quality, name, 3), 1)
+    assert cluster_scores.values(quality, cluster_scores.NMI_BEFORE, 1) == []
+
+
+def test_agreement_with_the_first_round_is_that_with_the_round_before_in_round_2(quality, found):
+    for name, score in (("NMI", normalized_mutual_info_score), ("ARI", adjusted_rand_score)):
         for seed in SEEDS:
-            clusters = found[2, seed].assignments[present, c]
-            expected[c, seed] = silhouette_score(features[1, seed][present], clusters)
-    assert table["round 2"].tolist()[:3] == pytest.approx(expected.mean(axis=1))
-    overall = table.loc[cluster_scores.ALL_CLASSES, "round 2"]
-    assert (overall.mean, overall.n) == (pytest.approx(expected.mean()), 3)
+            one, three = found[1, seed].assignments, found[3, seed].assignments
+            expected = over_classes(lambda c, p, a=one, b=three, f=score: f(a[p, c], b[p, c]))
+            assert cluster_scores.values(quality, f"{name}, round 1", 3)[seed] == pytest.approx(expected)
+    for first, before in zip(cluster_scores.OF_ROUNDS[3:], cluster_scores.OF_ROUNDS[:3], strict=True):
+        assert cluster_scores.values(quality, first, 2) == cluster_scores.values(quality, before, 2)
+        assert cluster_scores.values(quality, first, 1) == []
+
+
+def test_images_with_one_class_are_compared_apart(quality, found):
+    alone = LABELS.sum(axis=1) == 1
+    for seed in SEEDS:
+        clusters = found[2, seed].assignments
+        expected = over_classes(
+            lambda c, p, a=clusters: normalized_mutual_info_score(a[p & alone, c], SUBTYPES[p & alone, c])
+        )
+        assert cluster_scores.values(quality, cluster_scores.NMI_ALONE, 2)[seed] == pytest.approx(expected)
+
+
+def test_other_classes_are_those_of_the_same_image(quality, found):
+    for seed in SEEDS:
+        clusters = found[1, seed].assignments
+
+        def score(c, present, clusters=clusters):
+            company = [str(row) for row in np.delete(LABELS, c, axis=1)[present]]
+            return normalized_mutual_info_score(company, clusters[present, c])
+
+        expected = over_classes(score)
+        assert cluster_scores.values(quality, cluster_scores.NMI_OTHERS, 1)[seed] == pytest.approx(expected)
+
+
+def test_random_clusters_are_at_chance_and_the_truth_is_above_it(quality):
+    for name in (cluster_scores.NMI_TRUE, cluster_scores.PURITY):
+        assert abs(cluster_scores.above_chance(quality, name, 1).mean) < 0.05
+        assert statistics.verdict(cluster_scores.above_chance(quality, name, 3)) == "holds"
+    pair = (cluster_scores.NMI_TRUE, cluster_scores.NMI_OTHERS)
+    further = cluster_scores.further_above_chance(quality, *pair, 3)
+    assert statistics.verdict(further) == "holds"
+    ours, theirs = (cluster_scores.above_chance(quality, name, 3).mean for name in pair)
+    assert further.mean == pytest.approx(ours - theirs)
+
+
+def test_company_is_far_above_chance_where_it_makes_the_clusters(quality, tmp_path):
+    assert abs(cluster_scores.above_chance(quality, cluster_scores.NMI_OTHERS, 1).mean) < 0.05
+    made = measure_alone(tmp_path, LABELS, cluster_scores.other_classes(LABELS))
+    assert cluster_scores.above_chance(made, cluster_scores.NMI_OTHERS, 1).mean > 0.7
+
+
+def test_images_outside_the_reference_do_not_move_its_chance_level(tmp_path):
+    """Clusters that follow company put all images that show one class into the same cluster.
+
+    Among those images they say nothing of the sub-types: neither more than chance nor less.
+    """
+    labels = random_labels(400, 3, share=0.3)
+    alone = (labels > 0) & (labels.sum(axis=1, keepdims=True) == 1)
+    company = cluster_scores.other_classes(labels) + 2
+    clusters = np.where(alone, np.random.default_rng(1).integers(0, 2, labels.shape), company)
+    kinds = np.where(labels > 0, np.random.default_rng(2).integers(0, 4, labels.shape), -1)
+    found = measure_alone(tmp_path, labels, np.where(labels > 0, clusters, -1), kinds)
+    assert abs(cluster_scores.above_chance(found, cluster_scores.NMI_ALONE, 1).mean) < 0.02
+
+
+def test_changes_are_paired_by_seed(quality):
+    before, after = (cluster_scores.values(quality, cluster_scores.NMI_TRUE, number) for number in (1, 3))
+    found = cluster_scores.change(quality, cluster_scores.NMI_TRUE, 1, 3)
+    assert found == pytest.approx(statistics.mean_interval(np.subtract(after, before)))
+    text = cluster_scores.in_words(quality, cluster_scores.NMI_TRUE, 1, 3)
+    assert text.startswith("ARI, sub-types +") and text.endswith("holds.") and "purity, sub-types +" in text
+    assert cluster_scores.in_words(quality, cluster_scores.SILHOUETTE, 1, 3) == ""
+    assert cluster_scores.change(quality, cluster_scores.NMI_BEFORE, 1, 3) is None
+
+
+def test_the_same_question_gets_the_same_chance_level(quality, found, features):
+    last = {key: found[key] for key in ((2, 2), (1, 2))}
+    for name, of_rounds in cluster_scores.measure(last, features, LABELS, SUBTYPES).items():
+        for number, of_seeds in of_rounds.items():
+            np.testing.assert_array_equal(of_seeds, quality[name][number][2:])
+
+
+def test_table_has_a_line_a_round_and_gaps_where_there_is_no_score(quality):
+    frame = cluster_scores.table(quality, [*cluster_scores.OF_ALL_DATA, *cluster_scores.OF_ROUNDS])
+    assert list(frame.index) == ["round 1", "round 2", "round 3, not trained"]
+    assert frame[cluster_scores.NMI_BEFORE].isna().tolist() == [True, False, False]
+    assert frame.loc["round 2", "silhouette"].mean == pytest.approx(
+        np.mean(cluster_scores.values(quality, "silhouette", 2))
+    )
+
+
+def test_without_sub_types_the_rest_is_measured(found, features, quality):
+    first = {key: each for key, each in found.items() if key[1] == 0}
+    rest = cluster_scores.measure(first, features, LABELS, None)
+    assert not set(cluster_scores.OF_GENERATED) & set(rest)
+    assert {*cluster_scores.OF_ALL_DATA, *cluster_scores.OF_ROUNDS} == set(rest)
+    assert cluster_scores.above_chance(rest, cluster_scores.NMI_TRUE, 1) is None
+    pair = (cluster_scores.NMI_TRUE, cluster_scores.NMI_OTHERS)
+    assert cluster_scores.further_above_chance(rest, *pair, 1) is None
+    assert list(cluster_scores.followed_table(rest, 1).index) == [cluster_scores.OTHERS]
+    names = [[line.name for line in lines] for lines in cluster_scores.lines(rest).values()]
+    assert names[2] == ["NMI, other classes", "NMI, other classes, chance"]
+    everything = [cluster_scores.OTHERS, cluster_scores.TRUE, cluster_scores.ALONE]
+    assert list(cluster_scores.followed_table(quality, 1).index) == everything
+    panels = cluster_scores.lines(quality)
+    assert len(panels["agreement with what is known"]) == 4
+    assert len(charts.against(panels, "labels of round").axes) == 3
+
+
+def test_a_score_that_no_class_has_is_missing(features):
+    """Clusters of single images have no silhouette."""
+    single = np.full((N, 1), -1, np.int16)
+    single[:3, 0] = range(3)
+    rounds = {(1, seed): random_round(LABELS, seed)._replace(assignments=single) for seed in SEEDS}
+    quality = cluster_scores.measure(rounds, features, LABELS[:, :1], None)
+    assert cluster_scores.table(quality, ["silhouette"]).iloc[0, 0] is None
+    assert cluster_scores.change(quality, "silhouette", 1, 1) is None
+    assert cluster_scores.lines(quality)["silhouette"][0].points == {}
 
 
 def test_a_class_without_a_score_is_missing_alone():
@@ -55,46 +211,8 @@ def test_a_class_without_a_score_is_missing_alone():
     assert column[cluster_scores.ALL_CLASSES].mean == pytest.approx(0.3)
 
 
-def test_agreement_of_rounds_against_scikit_learn(found, labels):
-    table = cluster_scores.agreement_table(found, 1, 3)
-    assert list(table.index) == ["rounds 1 and 2", "rounds 2 and 3", "rounds 1 and 3"]
-    for name, (a, b) in zip(table.index, ((1, 2), (2, 3), (1, 3)), strict=True):
-        values = []
-        for seed in SEEDS:
-            pairs = [
-                (found[a, seed].assignments[present, c], found[b, seed].assignments[present, c])
-                for c, present in enumerate(labels.T > 0)
-            ]
-            values.append([np.mean([score(*pair) for pair in pairs]) for score in SCORES])
-        row = table.loc[name]
-        assert [row["NMI"].mean, row["ARI"].mean] == pytest.approx(np.mean(values, axis=0))
-        assert row["NMI by chance"].mean == pytest.approx(row["NMI"].mean, abs=0.05)  # these are random
-
-
-SCORES = (normalized_mutual_info_score, adjusted_rand_score)
-
-
-@pytest.mark.parametrize(("k", "seed"), [(1, 0), (2, 1), (5, 2), (30, 3)])
-def test_nmi_of_all_classes_at_once_is_that_of_scikit_learn(k, seed):
-    labels = random_labels(12, 4, seed, share=0.2)
-    labels[:, 2] = 0
-    labels[0, 2] = 1  # a class with one image has none
-    a, b = random_round(labels, seed, k=k).assignments, random_round(labels, seed + 1, k=2).assignments
-    np.testing.assert_allclose(cluster_scores.nmi(a, b), agreement(a, b).nmi, atol=1e-12)
-    np.testing.assert_allclose(cluster_scores.nmi(a, a), agreement(a, a).nmi, atol=1e-12)
-
-
-def test_clusters_that_are_the_subtypes_reach_one(labels):
-    subtypes = np.where(labels > 0, np.arange(60)[:, None] % 3, -1)
-    rounds = {(number, seed): of_round(subtypes, 3) for number in (1, 3) for seed in SEEDS}
-    table = cluster_scores.truth_table(rounds, 1, 3, subtypes, CLASSES)
-    assert table["NMI, round 3"].tolist()[:3] == pytest.approx([1, 1, 1])
-    assert table["purity, round 1"].tolist()[:3] == pytest.approx([1, 1, 1])
-    chance = table.loc[cluster_scores.ALL_CLASSES]
-    assert chance["NMI, chance"].mean < 0.3 and chance["purity, chance"].mean < 0.7
-
-
-def test_other_classes_are_equal_where_the_sets_are(labels):
+def test_other_classes_are_equal_where_the_sets_are():
+    labels = random_labels(60, 3)
     ids = cluster_scores.other_classes(labels)
     assert ((ids < 0) == (labels == 0)).all()
     for c in range(labels.shape[1]):
@@ -103,45 +221,3 @@ def test_other_classes_are_equal_where_the_sets_are(labels):
             for j in present:
                 same = (np.delete(labels[i], c) == np.delete(labels[j], c)).all()
                 assert (ids[i, c] == ids[j, c]) == same
-
-
-def test_random_clusters_are_at_chance_and_equal_ones_far_above(labels):
-    reference = cluster_scores.other_classes(labels)
-    k = int(reference.max()) + 1
-    rounds = {(1, seed): random_round(labels, seed) for seed in range(8)}
-    (values,) = cluster_scores.above_chance(rounds, 1, {"company": reference}).values()
-    assert len(values) == 8 and abs(np.mean(values)) < 0.04
-    (values,) = cluster_scores.above_chance({(1, 0): of_round(reference, k)}, 1, {"company": reference}).values()
-    assert values[0] > 0.7
-
-
-def test_images_outside_the_reference_do_not_move_its_chance_level():
-    """Clusters that follow company put all images that show one class into the same cluster.
-
-    Among those images they say nothing of the sub-types: neither more than chance nor less.
-    """
-    labels = random_labels(400, 3, share=0.3)
-    company = cluster_scores.other_classes(labels)
-    alone = labels.sum(axis=1, keepdims=True) == 1
-    noisy = np.where((labels > 0) & alone, np.random.default_rng(1).integers(0, 2, labels.shape), company + 2)
-    clusters = np.where(labels > 0, noisy, -1)
-    kinds = np.where((labels > 0) & alone, np.random.default_rng(2).integers(0, 4, labels.shape), -1)
-    (values,) = cluster_scores.above_chance({(1, 0): of_round(clusters, 8)}, 1, {"alone": kinds}).values()
-    assert abs(values[0]) < 0.02
-
-
-def test_references_know_subtypes_only_where_the_data_do(tmp_path, monkeypatch):
-    images = make_images(tmp_path)
-    assert list(cluster_scores.references(images)) == [cluster_scores.OTHERS]
-    subtypes = np.where(images.labels > 0, 1, -1)
-    monkeypatch.setattr(images, "subtypes", subtypes)
-    known = cluster_scores.references(images)
-    several = images.labels.sum(axis=1) > 1
-    *_, alone = known.values()
-    assert (known[cluster_scores.SUBTYPES] == subtypes).all()
-    assert (alone[several] == -1).all() and (alone[~several] == subtypes[~several]).all()
-
-
-def test_a_table_over_seeds():
-    cell = cluster_scores.above_chance_table({"company": [0.1, 0.2, 0.3]}).loc["company", "NMI above chance"]
-    assert (cell.mean, cell.n) == (pytest.approx(0.2), 3)

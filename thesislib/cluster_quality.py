@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, Integer
 from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
+from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from thesislib.clustering import check_assignments, random_assignments
 
@@ -65,31 +65,46 @@ def purity(assignments: Integer[np.ndarray, "n c"], truth: Integer[np.ndarray, "
 # --- Agreement of two clusterings -------------------------------------------------------------------------------------
 
 
-class Agreement(NamedTuple):
-    """Agreement of two clusterings for each class; 1 if they are equal up to the numbering."""
+def nmi(a: Integer[np.ndarray, "n c"], b: Integer[np.ndarray, "..."]) -> Float64[np.ndarray, " c"]:
+    """Normalised mutual information over the images that are in a cluster of both, for each class.
 
-    nmi: Float64[np.ndarray, " c"]
-    """Normalised mutual information, 0 to 1 (arithmetic mean of the entropies); above 0 by chance."""
-    ari: Float64[np.ndarray, " c"]
-    """Rand index adjusted for chance, 0 on average for unrelated clusterings."""
-
-
-def agreement(a: Integer[np.ndarray, "n c"], b: Integer[np.ndarray, "..."]) -> Agreement:
-    """NMI and ARI over the images that are in a cluster of both, NaN for a class with fewer than two of them.
+    0 to 1 (arithmetic mean of the entropies), above 0 by chance; NaN for a class with fewer than two such images. All
+    classes at once, since chance levels need it hundreds of times.
 
     Raises:
         ValueError: shapes differ.
 
-    >>> agreement(np.array([[0], [0], [1]]), np.array([[1], [1], [0]])).ari
+    >>> nmi(np.array([[0], [0], [1]]), np.array([[1], [1], [0]]))
+    array([1.])
+    """
+    counts = overlaps(a, b, _number(a), _number(b))
+    number = counts.sum(axis=(1, 2))
+    share = counts / np.maximum(number, 1)[:, None, None]
+    of_a, of_b, joint = _entropy(share.sum(axis=2)), _entropy(share.sum(axis=1)), _entropy(share)
+    common, mean = of_a + of_b - joint, (of_a + of_b) / 2
+    found = np.divide(common, mean, out=np.ones_like(mean), where=mean > 0)  # one group in both: equal
+    return np.where(number < 2, np.nan, found)
+
+
+def _entropy(share: np.ndarray) -> np.ndarray:
+    """Of each class, over all other axes."""
+    flat = share.reshape(len(share), -1)
+    return -(flat * np.log(flat, out=np.zeros_like(flat), where=flat > 0)).sum(axis=1)
+
+
+def ari(a: Integer[np.ndarray, "n c"], b: Integer[np.ndarray, "..."]) -> Float64[np.ndarray, " c"]:
+    """Rand index adjusted for chance, 1 for equal clusterings and 0 on average for unrelated ones; else as `nmi`.
+
+    >>> ari(np.array([[0], [0], [1]]), np.array([[1], [1], [0]]))
     array([1.])
     """
     both = _in_both(a, b)
-    nmi, ari = np.full((2, a.shape[1]), np.nan)
-    for c, shared in enumerate(both.T):
-        if shared.sum() >= 2:
-            nmi[c] = normalized_mutual_info_score(a[shared, c], b[shared, c])
-            ari[c] = adjusted_rand_score(a[shared, c], b[shared, c])
-    return Agreement(nmi, ari)
+    return np.array(
+        [
+            adjusted_rand_score(a[shared, c], b[shared, c]) if shared.sum() >= 2 else np.nan
+            for c, shared in enumerate(both.T)
+        ]
+    )
 
 
 def overlaps(

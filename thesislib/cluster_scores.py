@@ -1,12 +1,12 @@
-"""How well clusters agree with each other, with the true sub-types and with the other classes in the image, as tables.
+"""How good the clusters of each round are: how separate, how settled, and with what they agree.
 
-Thesis section 3.4, which judges by eye; nothing here corresponds to published code. Scores stand beside their chance
-level, that of clusters of the same sizes dealt out at random.
+Thesis section 3.4, which judges by eye; nothing here corresponds to published code. The clusters of round r are its
+labels, found in the features of round r - 1; with those of the round after the last nothing is trained. A score that
+is above 0 by chance stands beside its chance level, that of clusters of the same sizes dealt out at random.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,159 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Float64, Int64, Integer, Shaped
 
-from thesislib.cluster_quality import agreement, chance_level, mean_over_classes, overlaps, purity, silhouettes
-from thesislib.cluster_tables import Round, Rounds
-from thesislib.data.voc import VocDataset
+from thesislib.charts import Line
+from thesislib.cluster_quality import ari, chance_level, mean_over_classes, nmi, purity, silhouettes
+from thesislib.cluster_tables import Rounds
+from thesislib.figures import METHODS, colours
 from thesislib.stages import subcategories
+from thesislib.statistics import Interval, mean_interval, paired_difference, verdict
 from thesislib.tables import over_seeds
 
 ALL_CLASSES = "mean over classes"
-OTHERS, SUBTYPES = "other classes in the image", "true sub-types"
+BEFORE, FIRST, OTHERS, TRUE = "round before", "round 1", "other classes", "sub-types"
+ALONE = "sub-types, images with one class"
+SILHOUETTE = "silhouette"
+NMI_BEFORE, NMI_FIRST, NMI_OTHERS = f"NMI, {BEFORE}", f"NMI, {FIRST}", f"NMI, {OTHERS}"
+NMI_TRUE, NMI_ALONE, PURITY = f"NMI, {TRUE}", f"NMI, {ALONE}", f"purity, {TRUE}"
+ARI_BEFORE, ARI_FIRST, ARI_TRUE = f"ARI, {BEFORE}", f"ARI, {FIRST}", f"ARI, {TRUE}"
+CHANCE = {name: f"{name}, chance" for name in (NMI_BEFORE, NMI_FIRST, NMI_OTHERS, NMI_TRUE, NMI_ALONE, PURITY)}
+"""Name of the chance level of each score that needs one; ARI is 0 by chance."""
+OF_ALL_DATA = (SILHOUETTE, NMI_OTHERS, CHANCE[NMI_OTHERS])
+OF_ROUNDS = (NMI_BEFORE, CHANCE[NMI_BEFORE], ARI_BEFORE, NMI_FIRST, CHANCE[NMI_FIRST], ARI_FIRST)
+OF_GENERATED = (NMI_TRUE, CHANCE[NMI_TRUE], ARI_TRUE, PURITY, CHANCE[PURITY])
+MEASURED = {*OF_ALL_DATA, *OF_ROUNDS, *OF_GENERATED, NMI_ALONE, CHANCE[NMI_ALONE]}
+
+Quality = Mapping[str, Mapping[int, Sequence[Float64[np.ndarray, " c"]]]]
+"""By score and round: that of each class, one array a seed; rounds without the score are missing."""
+
+
+def measure(
+    found: Rounds,
+    features: Mapping[tuple[int, int], Path],
+    labels: Shaped[np.ndarray, "n c"],
+    subtypes: Integer[np.ndarray, "n c"] | None,
+) -> Quality:
+    """Every score of every round and seed.
+
+    Args:
+        found: the clusters.
+        features: folders of stage `features` by round and seed, those of the round before each round of `found`.
+        labels: of the same images, 0 or 1; the clusters of a class are compared with the other classes in its images.
+        subtypes: the true sub-types of the same images, None where they are not known.
+    """
+    quality: dict[str, dict[int, list[np.ndarray]]] = {}
+    known = _known(labels, subtypes)
+    for (number, seed), each in sorted(found.items()):
+        seen = subcategories.read_features(features[number - 1, seed])
+        scores = {SILHOUETTE: silhouettes(seen, each.assignments)}
+        for what, reference in (known | _earlier(found, number, seed)).items():
+            scores |= _agreement(each.assignments, reference, what, (seed, number))
+        for name, of_classes in scores.items():
+            quality.setdefault(name, {}).setdefault(number, []).append(of_classes)
+    return quality
+
+
+def _known(labels: np.ndarray, subtypes: np.ndarray | None) -> dict[str, np.ndarray]:
+    """What clusters might follow: the set of other classes in the image and, where known, the true sub-types."""
+    if subtypes is None:
+        return {OTHERS: other_classes(labels)}
+    alone = labels.sum(axis=1, keepdims=True) == 1
+    return {OTHERS: other_classes(labels), TRUE: subtypes, ALONE: np.where(alone, subtypes, -1)}
+
+
+def _earlier(found: Rounds, number: int, seed: int) -> dict[str, np.ndarray]:
+    rounds = {BEFORE: number - 1, FIRST: 1} if number > 1 else {}
+    return {what: found[at, seed].assignments for what, at in rounds.items() if (at, seed) in found}
+
+
+def _agreement(
+    clusters: np.ndarray, reference: np.ndarray, what: str, question: tuple[int, ...]
+) -> dict[str, np.ndarray]:
+    """Scores and chance levels among the images that the reference knows."""
+    clusters = np.where(reference >= 0, clusters, -1)
+    kinds: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "NMI": partial(nmi, reference),
+        "ARI": partial(ari, reference),
+        "purity": lambda dealt: purity(dealt, reference),
+    }
+    scores = {}
+    for kind, score in kinds.items():
+        name = f"{kind}, {what}"
+        if name in MEASURED:
+            scores[name] = score(clusters)
+        if name in CHANCE:
+            scores[CHANCE[name]] = chance_level(score, clusters, chance_rng(*question))
+    return scores
+
+
+def chance_rng(*question: int) -> np.random.Generator:
+    """Of a chance level: the same for the same training seed (and round), whatever else is asked."""
+    return np.random.default_rng([*question, 34])
+
+
+def other_classes(labels: Shaped[np.ndarray, "n c"]) -> Int64[np.ndarray, "n c"]:
+    """For each class, a number for the set of other classes in the image: equal where the sets are; -1 where absent.
+
+    >>> other_classes(np.array([[1, 0], [1, 1], [1, 0]])).tolist()
+    [[0, -1], [1, 0], [0, -1]]
+    """
+    found = np.full(labels.shape, -1, np.int64)
+    for c, present in enumerate(labels.T > 0):
+        others = np.delete(labels[present], c, axis=1)
+        found[present, c] = np.unique(others, axis=0, return_inverse=True)[1].ravel()
+    return found
+
+
+def seeds_of(found: Rounds) -> list[int]:
+    """The training seeds, ascending."""
+    return sorted({seed for _, seed in found})
+
+
+# --- Means over classes -----------------------------------------------------------------------------------------------
+
+
+def values(quality: Quality, name: str, number: int) -> list[float]:
+    """Mean over classes of a score in one round, one value a seed; empty where it does not exist."""
+    return [mean_over_classes(of_classes) for of_classes in quality.get(name, {}).get(number, [])]
+
+
+def change(quality: Quality, name: str, earlier: int, later: int) -> Interval | None:
+    """By how much a score is higher in a later round, seed by seed; None where one of them does not exist."""
+    return _paired(values(quality, name, later), values(quality, name, earlier))
+
+
+def above_chance(quality: Quality, name: str, number: int) -> Interval | None:
+    """By how much a score of one round is above its chance level, seed by seed."""
+    return _paired(values(quality, name, number), values(quality, CHANCE[name], number))
+
+
+_ALSO = {NMI_BEFORE: (ARI_BEFORE,), NMI_TRUE: (ARI_TRUE, PURITY)}
+
+
+def in_words(quality: Quality, name: str, earlier: int, later: int) -> str:
+    """What the scores beside it say of the same change."""
+    said = []
+    for other in _ALSO.get(name, ()):
+        if found := change(quality, other, earlier, later):
+            by = f"{round(found.mean, 2) + 0:+.2f}".replace("-", "−")
+            said.append(f"{other} {by} {verdict(found)}")
+    return "; ".join(said) + "." if said else ""
+
+
+def further_above_chance(quality: Quality, name: str, other: str, number: int) -> Interval | None:
+    """By how much more a score is above its chance level than another one is above its own, seed by seed."""
+    ours, theirs = (
+        np.subtract(values(quality, each, number), values(quality, CHANCE[each], number)).tolist()
+        for each in (name, other)
+    )
+    return _paired(ours, theirs)
+
+
+def _paired(a: list[float], b: list[float]) -> Interval | None:
+    return paired_difference(a, b) if a and b and np.isfinite([a, b]).all() else None
+
+
+# --- As tables --------------------------------------------------------------------------------------------------------
 
 
 def by_class(scores: Mapping[str, Sequence[Float[np.ndarray, " c"]]], classes: Sequence[str]) -> pd.DataFrame:
@@ -38,125 +183,64 @@ def by_class(scores: Mapping[str, Sequence[Float[np.ndarray, " c"]]], classes: S
     return pd.DataFrame(cells, index=pd.Index([*classes, ALL_CLASSES], name="class"), dtype=object)
 
 
-def silhouette_table(found: Rounds, features: Mapping[tuple[int, int], Path], classes: Sequence[str]) -> pd.DataFrame:
-    """Silhouette of each class and round, in the features in which the clusters were found.
+def table(quality: Quality, names: Sequence[str]) -> pd.DataFrame:
+    """One row a round, one column a score: means over classes, missing where there is none."""
+    numbers = sorted(quality[SILHOUETTE])
+    cells = {name: [_cell(values(quality, name, number)) for number in numbers] for name in names}
+    return pd.DataFrame(cells, index=pd.Index(labels_of(numbers), name="labels of"), dtype=object)
 
-    Args:
-        found: the clusters.
-        features: folders of stage `features`, by round and seed, from round 0.
-        classes: their names.
+
+def labels_of(numbers: Sequence[int]) -> list[str]:
+    """Names of the rounds whose labels these are; the last is that of clusters never trained on.
+
+    >>> labels_of([1, 2])
+    ['round 1', 'round 2, not trained']
     """
-    scores: dict[str, list[np.ndarray]] = {}
-    for (number, seed), each in found.items():
-        seen = subcategories.read_features(features[number - 1, seed])
-        scores.setdefault(f"round {number}", []).append(silhouettes(seen, each.assignments))
-    return by_class(scores, classes)
+    return [f"round {number}" for number in numbers[:-1]] + [f"round {numbers[-1]}, not trained"]
 
 
-def agreement_table(found: Rounds, first: int, last: int) -> pd.DataFrame:
-    """NMI with its chance level, and ARI, of successive rounds and of the two named; means over classes."""
-    lines = {}
-    for a, b in dict.fromkeys([*pairwise(sorted({number for number, _ in found})), (first, last)]):
-        runs = [_agreement(found[a, seed], found[b, seed], seed) for seed in seeds_of(found)]
-        lines[f"rounds {a} and {b}"] = [over_seeds(values) for values in zip(*runs, strict=True)]
-    columns = ["NMI", "NMI by chance", "ARI"]
-    return pd.DataFrame.from_dict(lines, orient="index", columns=columns, dtype=object).rename_axis("clusters of")
+def _cell(of_seeds: list[float]) -> Interval | None:
+    return over_seeds(of_seeds) if of_seeds else None
 
 
-def _agreement(a: Round, b: Round, seed: int) -> list[float]:
-    both = agreement(a.assignments, b.assignments)
-    chance = chance_level(partial(nmi, a.assignments), b.assignments, chance_rng(seed))
-    return [mean_over_classes(score) for score in (both.nmi, chance, both.ari)]
+def followed_table(quality: Quality, number: int) -> pd.DataFrame:
+    """With what the clusters of a round agree, as NMI minus its chance level.
 
-
-def truth_table(
-    found: Rounds, first: int, last: int, subtypes: Integer[np.ndarray, "n c"], classes: Sequence[str]
-) -> pd.DataFrame:
-    """Agreement of two rounds with the true sub-types, and the chance level of the later one, class by class."""
-    measures: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-        "NMI": partial(nmi, subtypes),
-        "purity": lambda clusters: purity(clusters, subtypes),
+    NMI alone grows with the number of different values, from which a reference with many of them would profit.
+    """
+    cells = {
+        what: [above_chance(quality, f"NMI, {what}", number)]
+        for what in (OTHERS, TRUE, ALONE)
+        if f"NMI, {what}" in quality
     }
-    scores: dict[str, list[np.ndarray]] = {}
-    for name, measure in measures.items():
-        for number in (first, last):
-            scores[f"{name}, round {number}"] = [measure(found[number, s].assignments) for s in seeds_of(found)]
-        scores[f"{name}, chance"] = [
-            chance_level(measure, found[last, seed].assignments, chance_rng(seed)) for seed in seeds_of(found)
-        ]
-    return by_class(scores, classes)
-
-
-def other_classes(labels: Shaped[np.ndarray, "n c"]) -> Int64[np.ndarray, "n c"]:
-    """For each class, a number for the set of other classes in the image: equal where the sets are; -1 where absent.
-
-    >>> other_classes(np.array([[1, 0], [1, 1], [1, 0]])).tolist()
-    [[0, -1], [1, 0], [0, -1]]
-    """
-    found = np.full(labels.shape, -1, np.int64)
-    for c, present in enumerate(labels.T > 0):
-        others = np.delete(labels[present], c, axis=1)
-        found[present, c] = np.unique(others, axis=0, return_inverse=True)[1].ravel()
-    return found
-
-
-def references(images: VocDataset) -> dict[str, Int64[np.ndarray, "n c"]]:
-    """What clusters might follow: the set of other classes in the image and, where known, the true sub-types."""
-    found = {OTHERS: other_classes(images.labels)}
-    if images.subtypes is not None:
-        alone = images.labels.sum(axis=1, keepdims=True) == 1
-        found |= {SUBTYPES: images.subtypes, f"{SUBTYPES}, images with one class": np.where(alone, images.subtypes, -1)}
-    return found
-
-
-def above_chance(found: Rounds, number: int, kinds: Mapping[str, Integer[np.ndarray, "n c"]]) -> dict[str, list[float]]:
-    """NMI of the clusters of a round with each reference, minus its chance level: mean over classes, one a seed.
-
-    NMI alone grows with the number of different values, which a reference with many of them would profit from.
-    """
-    values: dict[str, list[float]] = {}
-    for name, reference in kinds.items():
-        for seed in seeds_of(found):
-            clusters = np.where(reference >= 0, found[number, seed].assignments, -1)
-            score = partial(nmi, reference)
-            chance = chance_level(score, clusters, chance_rng(seed))
-            values.setdefault(name, []).append(mean_over_classes(score(clusters) - chance))
-    return values
-
-
-def above_chance_table(values: Mapping[str, Sequence[float]]) -> pd.DataFrame:
-    """`above_chance` over seeds."""
-    cells = {name: [over_seeds(of_seeds)] for name, of_seeds in values.items()}
     return pd.DataFrame.from_dict(cells, orient="index", columns=["NMI above chance"], dtype=object).rename_axis("with")
 
 
-def nmi(reference: Integer[np.ndarray, "n c"], clusters: Integer[np.ndarray, "..."]) -> Float64[np.ndarray, " c"]:
-    """NMI of `cluster_quality.agreement` for all classes at once: chance levels need it hundreds of times.
-
-    >>> nmi(np.array([[0], [0], [1]]), np.array([[1], [1], [0]]))
-    array([1.])
-    """
-    counts = overlaps(reference, clusters, int(reference.max()) + 1, int(clusters.max()) + 1)
-    number = counts.sum(axis=(1, 2))
-    share = counts / np.maximum(number, 1)[:, None, None]
-    of_reference, of_clusters, joint = _entropy(share.sum(axis=2)), _entropy(share.sum(axis=1)), _entropy(share)
-    mean = (of_reference + of_clusters) / 2
-    common = np.clip(of_reference + of_clusters - joint, 0, None)
-    found = np.divide(common, mean, out=np.ones_like(mean), where=mean > 0)  # one group in both: equal
-    return np.where(number < 2, np.nan, found)
+# --- As lines ---------------------------------------------------------------------------------------------------------
 
 
-def _entropy(share: np.ndarray) -> np.ndarray:
-    """Of each class, over all other axes."""
-    flat = share.reshape(len(share), -1)
-    return -(flat * np.log(flat, out=np.zeros_like(flat), where=flat > 0)).sum(axis=1)
+def lines(quality: Quality) -> dict[str, list[Line]]:
+    """Panels for `charts.against`: silhouette, agreement with the round before and with what is known."""
+    ours = METHODS["SC-CAM"]
+    second, third = colours(["second", "third"]).values()
+    panels = {
+        "silhouette": [(SILHOUETTE, ours, "-", "o")],
+        "agreement with the round before": [
+            (NMI_BEFORE, ours, "-", "o"),
+            (CHANCE[NMI_BEFORE], ours, ":", "."),
+            (ARI_BEFORE, second, "-", "s"),
+        ],
+        "agreement with what is known": [
+            (NMI_TRUE, ours, "-", "o"),
+            (CHANCE[NMI_TRUE], ours, ":", "."),
+            (NMI_OTHERS, third, "-", "^"),
+            (CHANCE[NMI_OTHERS], third, ":", "."),
+        ],
+    }
+    return {label: [_line(quality, *each) for each in drawn if each[0] in quality] for label, drawn in panels.items()}
 
 
-def seeds_of(found: Rounds) -> list[int]:
-    """The training seeds, ascending."""
-    return sorted({seed for _, seed in found})
-
-
-def chance_rng(seed: int) -> np.random.Generator:
-    """Of a chance level; its own for each training seed."""
-    return np.random.default_rng([seed, 34])
+def _line(quality: Quality, name: str, colour: str, dashes: str, marker: str) -> Line:
+    found = {number: values(quality, name, number) for number in quality[name]}
+    points = {number: mean_interval(seeds) for number, seeds in found.items() if np.isfinite(seeds).all()}
+    return Line(name, points, colour, dashes, marker)
