@@ -22,6 +22,8 @@ from thesislib.tables import SIGNS, Printed, difference, over_seeds, printed_dif
 
 STEPS = ("CAM", "+ random walk", "+ CRF", "DeepLab", "DeepLab + CRF")
 """Step 1; step 2, whose two parts make the pseudo-mask; step 3 without and with the CRF at test time."""
+IN_WORDS = dict(zip(STEPS, ("response maps", "after the random walk", "pseudo-masks", *STEPS[3:]), strict=True))
+"""What is scored after each step, in a claim."""
 NOT_RUN = "not run"
 Folders = Mapping[tuple[str, int], Path]
 Chain = Mapping[str, Scores]
