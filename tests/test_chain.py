@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from scipy.stats import linregress, pearsonr
 from sklearn.metrics import jaccard_score
 from voc_folder import make_voc
 
@@ -12,14 +11,10 @@ from thesislib import (
     charts,
     experiments,
     failures,
-    metrics,
     paper,
     parameters,
     pictures,
     predictions,
-    refined_images,
-    scores,
-    sensitivity,
     settings,
     tables,
 )
@@ -247,169 +242,3 @@ def test_picture_of_errors_leaves_right_pixels_grey(images):
 def test_missing_prediction_names_the_image(images, tmp_path):
     with pytest.raises(FileNotFoundError, match=f"no predicted mask of image {images.ids[2]}"):
         predictions.read(tmp_path, images, 2)
-
-
-# --- Single images ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def before_and_after(val):
-    rng = np.random.default_rng(1)
-
-    def with_evenness(runs):
-        return [run | {"uniformity": rng.random(len(run["image_confusion"]))} for run in runs]
-
-    maps = {row: with_evenness(val["DeepLab"][row]) for row in ROWS[:2]}
-    return maps, {row: val["DeepLab + CRF"][row] for row in ROWS[:2]}
-
-
-def test_slope_and_correlation_are_scipys_and_leave_missing_images_out():
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(2, 20))
-    with_gaps = np.append(x, [np.nan, 1]), np.append(y, [0, np.nan])
-    assert refined_images.slope(*with_gaps) == pytest.approx(linregress(x, y).slope)
-    assert refined_images.correlation(*with_gaps) == pytest.approx(pearsonr(x, y)[0])
-    assert np.isnan(refined_images.slope(np.ones(4), np.arange(4.0)))
-    assert np.isnan(refined_images.correlation(np.arange(4.0), np.ones(4)))
-
-
-def test_changes_are_differences_image_by_image(before_and_after):
-    maps, refined = before_and_after
-    for seed, found in enumerate(refined_images.changes(maps, refined, "Mixup-CAM")):
-        for change, runs in ((found.iou, maps), (found.refined, refined)):
-            own, plain = (scores.image_iou(runs[row][seed]) for row in ("Mixup-CAM", "CAM"))
-            np.testing.assert_allclose(change, own - plain)
-    numbers = refined_images.figure_2_4(maps, refined, "Mixup-CAM")
-    assert all(value is None or value.n == 3 for value in numbers.values())
-    pairs = [(each.iou, each.refined) for each in refined_images.changes(maps, refined, "Mixup-CAM")]
-    assert len(charts.changes(pairs, ("before", "after")).axes[0].lines) == 2 + 2 * len(pairs)
-
-
-def test_thirds_hold_every_image_once(before_and_after):
-    maps, refined = before_and_after
-    responses = [np.random.default_rng(seed).random(9) for seed in SEEDS]
-    frame = refined_images.by_background(maps["CAM"], refined["CAM"], responses)
-    assert list(frame.index) == list(refined_images.THIRDS)
-    levels = [value.mean for value in frame["background response"]]
-    assert levels == sorted(levels) and np.mean(levels) == pytest.approx(100 * np.mean(responses))
-    adds = frame["walk adds"]
-    apart = refined_images.weakest_above_strongest(maps["CAM"], refined["CAM"], responses)
-    assert apart.mean == pytest.approx(adds.iloc[0].mean - adds.iloc[-1].mean)
-    weakest = np.argsort(responses[0])[:3]
-    counts = refined["CAM"][0]["image_confusion"][weakest].sum(axis=0)
-    alone = refined_images.by_background(maps["CAM"][:1], refined["CAM"][:1], responses[:1]).iloc[0]
-    assert alone["mIoU, refined"].mean == pytest.approx(100 * metrics.mean_iou(counts))
-    assert alone["background kept, refined"].mean == pytest.approx(100 * counts[0, 0] / counts[0].sum())
-
-
-def test_background_response_is_the_mean_over_the_true_background(images, tmp_path):
-    (tmp_path / response_maps.MAPS).mkdir()
-    rng = np.random.default_rng(0)
-    expected = []
-    for i, name in enumerate(images.ids):
-        classes = np.flatnonzero(images.labels[i]).astype(np.uint8)
-        maps = rng.random((len(classes), 24, 32)).astype(np.float32)
-        np.savez(tmp_path / response_maps.MAPS / f"{name}.npz", classes=classes, maps=maps)
-        relative = maps / maps.max(axis=(1, 2), keepdims=True)
-        expected.append(relative.max(axis=0)[images.mask(i) == 0].mean())
-    np.testing.assert_allclose(refined_images.background_response(tmp_path, images), expected, rtol=1e-3)
-
-
-def test_an_even_region_flips_where_both_scores_are_equal():
-    for alpha in (4, 16, 32):
-        m = refined_images.flip_response(alpha)
-        assert m == pytest.approx((1 - m) ** alpha)
-    assert refined_images.share_of_sources(16, 16) == pytest.approx(12 * 8 / 256)
-
-
-def test_refined_column_stands_beside_both_printed_baselines(before_and_after):
-    maps, refined = before_and_after
-    both = {"train": refined, "val": refined}
-    printed = {"train": {"CAM": 58.1, "Mixup-CAM": 61.9}}
-    frame = refined_images.refined_columns(ROWS[:2], {"train": maps, "val": maps}, both, printed)
-    assert frame["thesis, refined, VOC train"].tolist() == [58.1, 61.9]
-    assert list(frame.columns[:3]) == ["CAM train", "refined train", "adds, train"]
-    for row in ROWS[:2]:
-        line = frame.loc[row]
-        assert line["adds, train"].mean == pytest.approx(line["refined train"].mean - line["CAM train"].mean)
-    published = refined_images.baselines(paper.baselines(), "Mixup-CAM", 61.9, maps, both)
-    assert published["Mixup-CAM refined above it"].iloc[:2].tolist() == pytest.approx([3.8, 0.9])
-    assert published.iloc[2]["refined train"].mean == pytest.approx(frame.loc["CAM", "refined train"].mean)
-    without = refined_images.refined_columns(ROWS[:2], {"train": maps, "val": maps}, {}, printed)
-    assert (without[["refined val", "adds, train"]] == "not run").all(axis=None)
-    assert (
-        refined_images.baselines(paper.baselines(), "Mixup-CAM", 61.9, maps, {}).iloc[2]["refined train"] == "not run"
-    )
-
-
-# --- Sensitivity ------------------------------------------------------------------------------------------------------
-
-
-def keys(rows):
-    stages = experiments.response_map_stages(settings.load("demo"), rows, SEEDS, HERE)
-    return {name: stage.key for (name, seed), stage in stages.items() if seed == 0}
-
-
-def test_ends_and_defaults_of_the_sweeps_are_rows_of_table_2_1():
-    chosen = settings.load("demo")
-    table = keys(experiments.table_2_1(chosen))
-    a, b, c = ({value: keys([row])[row.name] for value, row in s.rows.items()} for s in experiments.figure_2_5(chosen))
-    assert a[0] == table["CAM"] and a[0.2] == table["mixup"]
-    assert b[0] == table["mixup + concentration"] and b[0.02] == table["Mixup-CAM"]
-    assert c[0] == table["mixup + entropy"] and c[2e-4] == table["Mixup-CAM"]
-    assert len({*a.values(), *b.values(), *c.values()}) == 14
-
-
-def test_second_series_of_panel_c_and_added_defaults():
-    *_, c = experiments.figure_2_5(settings.load("demo"), lambda_cons=[0], lambda_ent_of_c=0.2)
-    assert list(c.rows) == [0, 2e-4]
-    assert {row.overrides["classifier.lambda_ent"] for row in c.rows.values()} == {0.2}
-    with pytest.raises(SettingsError, match=r"trains each of its rows: leave classifier\.weights empty"):
-        experiments.figure_2_5(settings.load("demo", {"classifier.weights": "given.pth"}))
-
-
-@pytest.fixture(scope="module")
-def sweep_scores():
-    """Threshold counts whose mIoU rises with the value and hardly varies with the seed."""
-    sweep = experiments.figure_2_5(settings.load("demo"))[0]
-    found = {}
-    for r, name in enumerate(["CAM", *(row.name for row in sweep.rows.values())]):
-        runs = []
-        for seed in SEEDS:
-            right = 1000 + 100 * max(r - 1, 0) + seed
-            counts = np.array([[right, 3000 - right], [3000 - right, right]])
-            runs.append({"confusion": np.stack([counts] * 61), "image_confusion": counts[None]})
-        found[name] = runs
-    return sweep, found
-
-
-def test_sweep_table_compares_with_default_and_plain_cam(sweep_scores):
-    sweep, found = sweep_scores
-    frame = sensitivity.table(sweep, found)
-    assert list(frame.index) == ["0", "0.1", "0.2 (default)", "0.4", "0.8"]
-    assert frame["thesis, VOC train"].dropna().to_dict() == {"0.2 (default)": 49.3}
-    default = [scores.fixed_miou(run) for run in found["alpha 0.2"]]
-    other = [scores.fixed_miou(run) for run in found["alpha 0.4"]]
-    assert frame.loc["0.4", "fixed, minus default"].mean == pytest.approx(np.mean(np.subtract(other, default)))
-    assert frame.loc["0.2 (default)", "fixed, minus default"] is None
-    assert list(frame["above CAM"]) == ["", "✓", "✓", "✓", "✓"]
-
-
-def test_insensitive_only_where_both_neighbours_are_within_the_margin(sweep_scores):
-    sweep, found = sweep_scores
-    near = sensitivity.neighbours(sweep, found)
-    assert [each.value for each in near] == [0.1, 0.4]
-    steps = [abs(each.difference.mean) for each in near]
-    assert sensitivity.insensitive(near, max(steps) + 0.5) == "holds"
-    assert sensitivity.insensitive(near, min(steps) - 0.5) == "opposite"
-    assert sensitivity.insensitive(near, (steps[0] + steps[1]) / 2) == "opposite"
-    assert sensitivity.widest(near).value == near[int(np.argmax(steps))].value
-
-
-def test_sweep_figure_has_a_panel_a_sweep_and_no_printed_point(sweep_scores):
-    sweep, found = sweep_scores
-    figure = charts.sensitivity([sweep], found)
-    (axis,) = figure.axes
-    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["0", "0.1", "0.2", "0.4", "0.8"]
-    shown = np.concatenate([np.asarray(line.get_ydata(), float) for line in axis.lines])
-    assert not np.isclose(shown, 49.3).any()

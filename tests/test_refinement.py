@@ -1,56 +1,27 @@
-"""Refinement against golden vectors, dense and brute-force references, and properties."""
-
-import sys
+"""Background score, affinity loss and labels, and refined maps against golden vectors, loops and properties."""
 
 import numpy as np
 import pytest
 import torch
-from golden_formulas import GOLDEN, f_image, u01
+from golden_formulas import u01
+from refinement_references import generator, random_map, vectors
 
 from thesislib.cam import normalize
 from thesislib.data.transforms import Geometry
-from thesislib.pairs import pair_offsets, pair_window, source_shape
 from thesislib.refinement import (
-    DEEPLAB,
-    IRN,
-    PSA,
-    CrfMissing,
-    CrfParams,
     affinity_labels,
     affinity_labels_of_crop,
     affinity_loss,
     background_score,
     cell_means,
-    dense_crf,
     pad_to_stride,
-    pair_labels,
-    random_walk,
     refine_maps,
 )
-
-
-def vectors(name):
-    with np.load(GOLDEN / f"{name}.npz") as file:
-        return dict(file)
 
 
 @pytest.fixture(scope="module")
 def affinity_vectors():
     return vectors("b_affinity")
-
-
-@pytest.fixture(scope="module")
-def walk_vectors():
-    return vectors("c_randomwalk_formula")
-
-
-@pytest.fixture(scope="module")
-def crf_vectors():
-    return vectors("f_crf")
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 # --- Background score -------------------------------------------------------------------------------------------------
@@ -94,92 +65,6 @@ def test_background_of_an_image_without_response_is_certain():
 def test_background_score_refuses(maps, alpha, message):
     with pytest.raises(ValueError, match=message):
         background_score(maps, alpha)
-
-
-# --- Pairs and their labels -------------------------------------------------------------------------------------------
-
-
-def pairs_by_search(height, width, radius):
-    """Source, target cells of each offset (dictionary by offset), from the definition alone."""
-    reach = radius - 1
-    pairs = {}
-    for y in range(height - reach):
-        for x in range(reach, width - reach):
-            for dy in range(radius):
-                for dx in range(-reach, reach + 1):
-                    if (dy, dx) > (0, 0) and dy * dy + dx * dx < radius * radius:
-                        pairs.setdefault((dy, dx), []).append((y * width + x, (y + dy) * width + x + dx))
-    return pairs
-
-
-def test_offsets_are_the_published_ones(affinity_vectors):
-    assert pair_offsets(5) == [tuple(offset) for offset in affinity_vectors["search_dist_dy_dx"].tolist()]
-
-
-@pytest.mark.parametrize(("height", "width"), [(9, 11), (12, 14)])
-def test_sources_and_targets_are_the_published_ones(affinity_vectors, height, width):
-    cells = torch.arange(height * width).reshape(height, width)
-    sources = pair_window(cells, (0, 0)).flatten()
-    targets = torch.stack([pair_window(cells, offset).flatten() for offset in pair_offsets()])
-    np.testing.assert_array_equal(sources, affinity_vectors[f"ind_from_{height}x{width}"])
-    np.testing.assert_array_equal(targets.flatten(), affinity_vectors[f"ind_to_{height}x{width}"])
-
-
-@pytest.mark.parametrize(("height", "width", "radius"), [(56, 56, 5), (5, 9, 5), (7, 12, 3), (2, 3, 2)])
-def test_pairs_are_those_of_the_definition(height, width, radius):
-    pairs = pairs_by_search(height, width, radius)
-    assert pair_offsets(radius) == sorted(pairs)
-    rows, columns = source_shape(height, width, radius)
-    assert {len(found) for found in pairs.values()} == {rows * columns}
-    cells = torch.arange(height * width).reshape(height, width)
-    for offset, found in pairs.items():
-        targets = pair_window(cells, offset, radius).flatten().tolist()
-        assert targets == [target for _, target in found]
-
-
-def test_a_published_crop_has_2496_sources():
-    assert source_shape(56, 56) == (52, 48) and 34 * 52 * 48 == 84864
-
-
-def test_pair_labels_agree_with_the_published_code(affinity_vectors):
-    label_map = torch.from_numpy(affinity_vectors["aff_label_map_14"])
-    for mask, name in zip(pair_labels(label_map), ("aff_bg", "aff_fg", "aff_neg"), strict=True):
-        assert mask.dtype == torch.bool
-        np.testing.assert_array_equal(mask, affinity_vectors[name])
-
-
-@pytest.mark.parametrize("radius", [2, 3, 5])
-def test_pair_labels_of_a_batch_agree_with_a_search(radius):
-    labels = np.random.default_rng(radius).choice([0, 0, 1, 1, 4, 255], (2, 8, 11)).astype(np.uint8)
-    masks = pair_labels(torch.from_numpy(labels), radius)
-    for index, label_map in enumerate(labels):
-        for row, (_, pairs) in enumerate(sorted(pairs_by_search(8, 11, radius).items())):
-            values = label_map.ravel()[np.array(pairs)]
-            kinds = [(a == b == 0, a == b != 0, a != b) if 255 not in (a, b) else (False,) * 3 for a, b in values]
-            np.testing.assert_array_equal(torch.stack([mask[index, row] for mask in masks], 1), kinds)
-
-
-def test_an_undecided_map_has_no_pairs_and_an_image_of_one_class_no_different_ones():
-    undecided = pair_labels(torch.full((9, 11), 255, dtype=torch.uint8))
-    assert not any(mask.any() for mask in undecided)
-    background, foreground, different = pair_labels(torch.full((9, 11), 3, dtype=torch.uint8))
-    assert foreground.all() and not background.any() and not different.any()
-
-
-@pytest.mark.parametrize(("height", "width"), [(4, 30), (30, 8), (1, 1)])
-def test_maps_smaller_than_the_radius_allows_are_refused(height, width):
-    message = (
-        f"a map of {height} x {width} cells is too small for pairs of radius 5: it needs at least 5 rows and 9 col"
-    )
-    with pytest.raises(ValueError, match=message):
-        pair_labels(torch.zeros(height, width, dtype=torch.uint8))
-    with pytest.raises(ValueError, match=message):
-        random_walk(torch.ones(2, height, width), torch.ones(34, 1))
-
-
-def test_a_radius_without_pairs_is_refused():
-    with pytest.raises(ValueError, match="pair radius must be at least 2 cells, got 1"):
-        pair_offsets(1)
 
 
 # --- Affinity loss ----------------------------------------------------------------------------------------------------
@@ -291,133 +176,7 @@ def test_scores_of_another_size_than_the_image_are_refused():
         affinity_labels_of_crop(scores, scores, Geometry(40, 51, False, 0, 0, 18), 4)
 
 
-# --- Random walk ------------------------------------------------------------------------------------------------------
-
-
-def transition_by_search(pair_affinity, height, width, radius=5, beta=8.0):
-    """The dense transition matrix from its definition, in float64."""
-    matrix = np.eye(height * width)
-    for affinities, (_, pairs) in zip(
-        np.asarray(pair_affinity, np.float64), sorted(pairs_by_search(height, width, radius).items()), strict=True
-    ):
-        for affinity, (source, target) in zip(affinities, pairs, strict=True):
-            matrix[source, target] = matrix[target, source] = affinity**beta
-    return matrix / matrix.sum(axis=0, keepdims=True)
-
-
-def random_map(height, width, radius=5, rows=3, seed=0):
-    rng = generator(seed)
-    sources = np.prod(source_shape(height, width, radius))
-    affinity = 0.4 + 0.6 * torch.rand(len(pair_offsets(radius)), int(sources), generator=rng)
-    return torch.rand(rows, height, width, generator=rng), affinity
-
-
-@pytest.fixture(scope="module")
-def published_walk(walk_vectors):
-    """Scores at image size and the pair affinity of the published walk."""
-    y, x = np.mgrid[:72, :104]
-    maps = [np.clip(np.sin(0.06 * y + c) * np.cos(0.05 * x + 0.3 * c), 0, 1) for c in (2, 9, 14)]
-    scores = background_score(torch.from_numpy(np.float32(maps)), alpha=16)
-    return scores, torch.from_numpy(walk_vectors["aff_vec"][0])
-
-
-def test_pooled_scores_agree_with_the_published_code(walk_vectors, published_walk):
-    pooled = cell_means(pad_to_stride(published_walk[0], 8), 8)
-    np.testing.assert_allclose(pooled, walk_vectors["cam_pooled_classes_0_3_10_15"], atol=1e-6, rtol=0)
-
-
-@pytest.mark.parametrize("log2_steps", [4, 8])
-def test_random_walk_agrees_with_the_published_code(walk_vectors, published_walk, log2_steps):
-    scores, affinity = published_walk
-    refined = random_walk(cell_means(scores, 8), affinity, log2_steps=log2_steps)
-    assert refined.dtype == torch.float32 and not refined.requires_grad
-    np.testing.assert_allclose(refined, walk_vectors[f"logt{log2_steps}_cam_rw_lowres"], atol=1e-5, rtol=0)
-    labels = np.array([0, 3, 10, 15])[refine_maps(scores, affinity, stride=8, log2_steps=log2_steps).argmax(0)]
-    np.testing.assert_array_equal(labels, walk_vectors[f"logt{log2_steps}_cam_rw_up_argmax"])
-
-
-def test_random_walk_agrees_with_the_published_code_in_double_precision(walk_vectors, published_walk):
-    refined = random_walk(torch.from_numpy(walk_vectors["cam_pooled_classes_0_3_10_15"]), published_walk[1])
-    np.testing.assert_allclose(refined, walk_vectors["logt8_cam_rw_lowres_float64"], atol=1e-6, rtol=0)
-
-
-def test_a_unit_score_in_each_cell_gives_the_published_transition(walk_vectors, published_walk):
-    walked = random_walk(torch.eye(117).reshape(117, 9, 13), published_walk[1])
-    np.testing.assert_allclose(walked.reshape(117, 117), walk_vectors["logt8_trans_mat"], atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize(("height", "width"), [(5, 9), (6, 9), (7, 15), (11, 10), (13, 21)])
-@pytest.mark.parametrize("log2_steps", [0, 1, 5, 8, 10])
-def test_random_walk_is_the_dense_one(height, width, log2_steps):
-    scores, affinity = random_map(height, width)
-    transition = np.linalg.matrix_power(transition_by_search(affinity, height, width), 2**log2_steps)
-    expected = (scores.flatten(1).double().numpy() @ transition).reshape(scores.shape)
-    refined = random_walk(scores, affinity, log2_steps=log2_steps)
-    np.testing.assert_allclose(refined, expected, atol=2e-7, rtol=0)
-
-
-@pytest.mark.parametrize(("radius", "beta"), [(2, 1.0), (3, 10.0), (4, 0.5), (6, 8.0)])
-def test_random_walk_of_other_radii_and_powers_is_the_dense_one(radius, beta):
-    scores, affinity = random_map(9, 14, radius)
-    transition = np.linalg.matrix_power(transition_by_search(affinity, 9, 14, radius, beta), 16)
-    expected = (scores.flatten(1).double().numpy() @ transition).reshape(scores.shape)
-    refined = random_walk(scores, affinity, radius=radius, beta=beta, log2_steps=4)
-    np.testing.assert_allclose(refined, expected, atol=2e-7, rtol=0)
-
-
-def test_one_step_shares_symmetrically_and_its_columns_sum_to_one():
-    _, affinity = random_map(8, 12)
-    transition = random_walk(torch.eye(96).reshape(96, 8, 12), affinity, log2_steps=0).reshape(96, 96)
-    torch.testing.assert_close(transition.sum(0), torch.ones(96))
-    shared = transition / transition.diagonal()  # the diagonal of the affinity is 1
-    torch.testing.assert_close(shared, shared.T)
-    assert (transition > 0).sum() == 96 + 2 * affinity.numel()
-    assert (transition > 0).sum(0).max() <= 69
-
-
-@pytest.mark.parametrize("log2_steps", [0, 4, 8])
-def test_constant_scores_stay_and_others_stay_in_their_range(log2_steps):
-    scores, affinity = random_map(10, 17, rows=4)
-    scores[0], scores[1], scores[2, :5] = 0.3, 0, 0
-    refined = random_walk(scores, affinity, log2_steps=log2_steps)
-    assert torch.equal(refined[:2], scores[:2])
-    assert (refined >= scores.amin((1, 2), keepdim=True)).all() and (refined <= scores.amax((1, 2), keepdim=True)).all()
-
-
-def test_scores_far_away_stay_at_zero_and_never_below():
-    scores, affinity = torch.zeros(1, 5, 400), torch.full((34, 392), 0.2)
-    scores[:, :, 0] = 1
-    refined = random_walk(scores, affinity)
-    assert (refined >= 0).all() and refined[:, :, -1].max() == 0
-
-
-def test_cells_without_affinity_keep_their_scores():
-    scores, affinity = random_map(9, 13)
-    torch.testing.assert_close(random_walk(scores, torch.zeros_like(affinity)), scores)
-
-
-def test_scores_do_not_cross_a_border_without_affinity():
-    cells = torch.arange(20).repeat(12, 1) < 9
-    affinity = torch.stack(
-        [(pair_window(cells, offset) == pair_window(cells, (0, 0))).flatten().float() for offset in pair_offsets()]
-    )
-    refined = random_walk(cells[None].float(), affinity)
-    torch.testing.assert_close(refined[0], cells.float())
-
-
-def test_random_walk_is_linear_and_row_by_row():
-    scores, affinity = random_map(9, 13, rows=4)
-    refined = random_walk(scores, affinity)
-    torch.testing.assert_close(random_walk(scores[2:3], affinity), refined[2:3])
-    combined = random_walk((2 * scores[0] - scores[1])[None], affinity)[0]
-    torch.testing.assert_close(combined, 2 * refined[0] - refined[1])
-
-
-def test_a_batch_of_walks_gives_those_of_its_images():
-    maps = [random_map(9, 13, seed=seed) for seed in range(3)]
-    scores, affinities = (torch.stack(part) for part in zip(*maps, strict=True))
-    expected = torch.stack([random_walk(*pair) for pair in maps])
-    torch.testing.assert_close(random_walk(scores, affinities), expected)
+# --- Refined maps -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("height", "width", "stride"), [(40, 72, 8), (37, 66, 8), (33, 41, 4)])
@@ -439,127 +198,3 @@ def test_an_image_without_response_becomes_background():
     _, affinity = random_map(5, 9)
     refined = refine_maps(scores, affinity, stride=8)
     torch.testing.assert_close(refined, scores)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            lambda s, a: (s, a[:, :-1]),
-            r"shape \(34, 44\) does not belong to scores on 9 x 17 cells: expected \(34, 45\)",
-        ),
-        (lambda s, a: (s, a[:-1]), r"shape \(33, 45\)"),
-        (lambda s, a: (s[None], a), r"expected \(1, 34, 45\)"),
-        (lambda s, a: (s[:0], a), "no score rows"),
-        (lambda s, a: (s * torch.nan, a), "scores that are not finite"),
-        (lambda s, a: (s, a / 0), "pair affinity must be finite and not negative"),
-        (lambda s, a: (s, -a), "pair affinity must be finite and not negative"),
-    ],
-)
-def test_random_walk_refuses(change, message):
-    with pytest.raises(ValueError, match=message):
-        random_walk(*change(*random_map(9, 17)))
-
-
-def test_random_walk_refuses_less_than_one_step():
-    with pytest.raises(ValueError, match=r"log2_steps must be at least 0 \(one step\), got -1"):
-        random_walk(*random_map(9, 17), log2_steps=-1)
-
-
-# --- Dense CRF --------------------------------------------------------------------------------------------------------
-
-
-def changed(params, **changes):
-    return CrfParams(**{**vars(params), **changes})
-
-
-CASES = {
-    "s3_psa_t10_sf1": PSA,
-    "s3_psa_t1": changed(PSA, iterations=1),
-    "s3_psa_t10_sf12": changed(PSA, scale_factor=12),
-    "s3_deeplab": DEEPLAB,
-    "s3_gauss_only_t5": changed(PSA, iterations=5, bilateral_weight=0),
-    "s3_bilat_only_t5": changed(PSA, iterations=5, spatial_weight=0),
-    "s21_psa_t10_sf1": PSA,
-    "s21_deeplab": DEEPLAB,
-}
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_dense_crf_agrees_exactly_with_the_published_code(crf_vectors, name):
-    pytest.importorskip("pydensecrf")
-    image, probabilities = (crf_vectors[f"{name.split('_')[0]}_{part}"] for part in ("image", "probs"))
-    before = image.copy(), probabilities.copy()
-    refined = dense_crf(image, probabilities, CASES[name])
-    assert refined.dtype == np.float32
-    np.testing.assert_array_equal(refined, crf_vectors[name])
-    np.testing.assert_array_equal(image, before[0])
-    np.testing.assert_array_equal(probabilities, before[1])
-    tensor = dense_crf(image, torch.from_numpy(probabilities), CASES[name])
-    assert isinstance(tensor, torch.Tensor)
-    np.testing.assert_array_equal(tensor, refined)
-
-
-def test_all_vectors_of_the_crf_are_compared(crf_vectors):
-    assert {name for name in crf_vectors if name.split("_")[1] not in ("image", "probs")} == set(CASES)
-
-
-def test_refined_probabilities_sum_to_one_and_follow_the_image():
-    pytest.importorskip("pydensecrf")
-    image = np.zeros((30, 40, 3), np.uint8)
-    image[:, 22:] = 200
-    foreground = torch.full((30, 40), 0.4)
-    foreground[:, 18:] = 0.7  # spills four columns over the edge
-    probabilities = torch.stack([1 - foreground, foreground])
-    for params in (PSA, IRN, DEEPLAB):
-        refined = dense_crf(image, probabilities, params)
-        assert refined.shape == probabilities.shape
-        torch.testing.assert_close(refined.sum(0), torch.ones(30, 40))
-    labels = dense_crf(image, probabilities, IRN).argmax(0)
-    assert labels[:, 22:].all() and not labels[:, :18].any()
-    assert not dense_crf(image, probabilities, PSA).argmax(0)[:, 18:22].any()
-
-
-def test_confidence_of_labels_is_what_irn_uses():
-    utils = pytest.importorskip("pydensecrf.utils")
-    labels = np.random.default_rng(0).integers(0, 3, (4, 5))
-    probabilities = np.where(np.arange(3)[:, None, None] == labels, 0.7, 0.15).astype(np.float32)
-    np.testing.assert_allclose(
-        utils.unary_from_softmax(probabilities), utils.unary_from_labels(labels, 3, 0.7, zero_unsure=False), rtol=1e-6
-    )
-
-
-def test_a_missing_library_is_named_with_its_cure(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pydensecrf", None)
-    monkeypatch.setitem(sys.modules, "pydensecrf.densecrf", None)
-    with pytest.raises(CrfMissing, match="pip install pydensecrf2"):
-        dense_crf(f_image(8, 9, 0), np.full((2, 8, 9), 0.5, np.float32), PSA)
-
-
-@pytest.mark.parametrize(
-    ("image", "probabilities", "message"),
-    [
-        (f_image(8, 9, 0), np.full((2, 8, 10), 0.5), r"shape \(8, 9, 3\) does not belong to .*\(2, 8, 10\)"),
-        (f_image(8, 9, 0)[..., :1], np.full((2, 8, 9), 0.5), r"expected \(8, 9, 3\)"),
-        (f_image(8, 9, 0), np.full((1, 8, 9), 0.5), "at least two labels"),
-        (f_image(8, 9, 0), np.full((2, 8, 9), np.nan), "finite and not negative"),
-        (f_image(8, 9, 0), np.full((2, 8, 9), -0.1), "finite and not negative"),
-    ],
-)
-def test_dense_crf_refuses(image, probabilities, message):
-    with pytest.raises(ValueError, match=message):
-        dense_crf(image, probabilities.astype(np.float32), PSA)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"iterations": 0}, "iterations must be at least 1, got 0"),
-        ({"spatial_sigma": 0}, "spatial_sigma must be positive, got 0"),
-        ({"bilateral_weight": -1}, "bilateral_weight must not be negative, got -1"),
-        ({"scale_factor": float("nan")}, "scale_factor must be positive, got nan"),
-    ],
-)
-def test_crf_parameters_are_checked(change, message):
-    with pytest.raises(ValueError, match=message):
-        changed(PSA, **change)

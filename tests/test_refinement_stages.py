@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 import torch
 from killed import compare_with_undisturbed
+from linked_store import linked_store
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from thesislib import crf, engine, experiments
+from thesislib import crf, engine, experiments, plans
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset, palette, write_mask
 from thesislib.models.deeplab import ResNet101
 from thesislib.models.weights import load_weights
 from thesislib.refinement import background_score, pad_to_stride, refine_maps
+from thesislib.rows import SUPERVISED
 from thesislib.settings import Machine, Settings, SettingsError, load
 from thesislib.stages import affinity, data, pseudo_masks, response_maps, segmentation
 from thesislib.store import Job, Progress, Stage, Store
@@ -33,8 +35,8 @@ def option(pseudo_mask: str) -> Settings:
 class Computed:
     """Both kinds of pseudo-masks of val, and the segmentation of val, of preset smoke."""
 
-    def __init__(self, folder: Path) -> None:
-        self.store, self.settings = Store(folder), option("rw_crf")
+    def __init__(self, store: Store) -> None:
+        self.store, self.settings = store, option("rw_crf")
         self.masks = {kind: pseudo_masks.masks_stage(option(kind), HERE, "val") for kind in ("rw", "rw_crf")}
         self.refined = self.masks["rw"].inputs["refined_maps"]
         self.segmentation = segmentation.stage(self.settings, HERE)
@@ -49,8 +51,8 @@ class Computed:
 
 
 @pytest.fixture(scope="module")
-def computed(tmp_path_factory: pytest.TempPathFactory) -> Computed:
-    return Computed(tmp_path_factory.mktemp("runs"))
+def computed(shared_store: Store) -> Computed:
+    return Computed(shared_store)
 
 
 # --- What is stored ---------------------------------------------------------------------------------------------------
@@ -60,6 +62,30 @@ def computed(tmp_path_factory: pytest.TempPathFactory) -> Computed:
 def test_both_kinds_of_masks_come_from_the_same_refined_maps(computed: Computed) -> None:
     assert computed.masks["rw"].key != computed.masks["rw_crf"].key
     assert computed.masks["rw"].inputs["refined_maps"].key == computed.masks["rw_crf"].inputs["refined_maps"].key
+
+
+@needs_crf
+def test_the_viewer_makes_the_masks_of_the_stages(computed: Computed) -> None:
+    from thesislib import viewer
+    from thesislib.pictures import examples
+
+    mask_stage = computed.masks["rw_crf"]
+    maps = {"CAM": computed.folder(computed.refined.inputs["maps of val"])}
+    trained = computed.folder(computed.refined.inputs["affinity"])
+    segmenter = computed.folder(computed.segmentation.inputs["segmenter"])
+    stored = {
+        "random walk": computed.folder(computed.masks["rw"], pseudo_masks.MASKS),
+        "pseudo-mask": computed.folder(mask_stage, pseudo_masks.MASKS),
+        "DeepLab-v2": computed.folder(computed.segmentation, "plain"),
+        "DeepLab-v2 + CRF": computed.folder(computed.segmentation, "crf"),
+    }
+    for i, example in enumerate(examples(computed.images, range(len(computed.images)), maps)):
+        found = viewer.later_masks(example, trained, segmenter, computed.settings, HERE)
+        assert list(found) == list(stored)
+        for step, folder in stored.items():
+            expected = np.asarray(Image.open(folder / f"{computed.images.ids[i]}.png"))
+            assert np.mean(found[step] == expected) > 0.999, (i, step)
+    assert list(viewer.later_masks(example, trained, None, computed.settings, HERE)) == ["random walk", "pseudo-mask"]
 
 
 @needs_crf
@@ -169,7 +195,7 @@ def test_pseudo_masks_of_all_training_images_are_scored_on_train(computed: Compu
 
 
 def test_upper_bound_needs_no_pseudo_masks() -> None:
-    stage = segmentation.stage(load("smoke", experiments.SUPERVISED.overrides), HERE)
+    stage = segmentation.stage(load("smoke", SUPERVISED.overrides), HERE)
     assert {each.name for each in stage.upstream()} == {"data", "segmenter", "segmentation"}
 
 
@@ -237,13 +263,14 @@ def test_initial_weights_that_cannot_be_had_stop_before_anything_runs(
     monkeypatch.setattr(experiments, "crf_available", lambda: True)
     settings = load("smoke", {f"segmentation.{name}": value for name, value in overrides.items()})
     with pytest.raises(SettingsError, match=message):
-        experiments.stages_of(["23_segmentation"], settings, range(1), HERE)
+        plans.stages_of(["23_segmentation"], settings, range(1), HERE)
 
 
 @needs_crf
-def test_missing_masks_and_masks_of_another_size_stop_before_training(tmp_path: Path) -> None:
-    stage, store = segmentation.segmenter_stage(option("rw"), HERE), Store(tmp_path)
+def test_missing_masks_and_masks_of_another_size_stop_before_training(tmp_path: Path, shared_store: Store) -> None:
+    stage = segmentation.segmenter_stage(option("rw"), HERE)
     masks = stage.inputs["masks"]
+    store = linked_store(masks.inputs.values(), shared_store, tmp_path)
     engine.run([masks], store)
     folder = store.folder(masks) / pseudo_masks.MASKS
     missing, other_size = sorted(folder.iterdir())[:2]
@@ -270,8 +297,8 @@ def test_missing_library_is_reported_with_what_to_do(no_crf: None) -> None:
 
 
 def test_stages_that_need_the_library_are_left_out_without_it(no_crf: None) -> None:
-    names = list(experiments.NOTEBOOKS)
-    planned = engine.in_order(experiments.stages_of(names, load("smoke"), range(1), HERE))
+    names = list(plans.NOTEBOOKS)
+    planned = engine.in_order(plans.stages_of(names, load("smoke"), range(1), HERE))
     assert {stage.name for stage in planned} == {
         *("data", "backbone", "classifier", "response_maps", "features", "subcategories")
     }
@@ -279,15 +306,17 @@ def test_stages_that_need_the_library_are_left_out_without_it(no_crf: None) -> N
 
 def test_with_the_library_every_step_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiments, "crf_available", lambda: True)
-    planned = engine.in_order(experiments.stages_of(["23_segmentation"], load("smoke"), range(1), HERE))
+    planned = engine.in_order(plans.stages_of(["23_segmentation"], load("smoke"), range(1), HERE))
     assert {"affinity", "refined_maps", "pseudo_masks", "segmenter", "segmentation"} <= {
         stage.name for stage in planned
     }
 
 
-def test_the_stage_itself_says_what_is_missing(no_crf: None, tmp_path: Path) -> None:
+def test_the_stage_itself_says_what_is_missing(no_crf: None, tmp_path: Path, shared_store: Store) -> None:
+    stage = affinity.labels_stage(load("smoke"), HERE)
+    store = linked_store(stage.inputs.values(), shared_store, tmp_path)
     with pytest.raises(engine.RunFailed, match="pip install pydensecrf2"):
-        engine.run([affinity.labels_stage(load("smoke"), HERE)], Store(tmp_path))
+        engine.run([stage], store)
 
 
 # --- Killed -----------------------------------------------------------------------------------------------------------
@@ -295,13 +324,13 @@ def test_the_stage_itself_says_what_is_missing(no_crf: None, tmp_path: Path) -> 
 
 @pytest.mark.slow
 @needs_crf
-def test_affinity_killed_in_the_middle_continues_to_the_same_bits(tmp_path: Path) -> None:
+def test_affinity_killed_in_the_middle_continues_to_the_same_bits(tmp_path: Path, shared_store: Store) -> None:
     files = [affinity.WEIGHTS, "history.npz"]
-    compare_with_undisturbed(tmp_path, affinity.__name__, "stage", {"affinity.epochs": 16}, files)
+    compare_with_undisturbed(tmp_path, shared_store, affinity.stage, {"affinity.epochs": 16}, files)
 
 
 @pytest.mark.slow
-def test_segmenter_killed_in_the_middle_continues_to_the_same_bits(tmp_path: Path) -> None:
-    overrides = experiments.SUPERVISED.overrides | {"segmentation.epochs": 12}
+def test_segmenter_killed_in_the_middle_continues_to_the_same_bits(tmp_path: Path, shared_store: Store) -> None:
+    overrides = SUPERVISED.overrides | {"segmentation.epochs": 12}
     files = [segmentation.WEIGHTS, "history.npz"]
-    compare_with_undisturbed(tmp_path, segmentation.__name__, "segmenter_stage", overrides, files)
+    compare_with_undisturbed(tmp_path, shared_store, segmentation.segmenter_stage, overrides, files)

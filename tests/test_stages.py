@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from linked_store import linked_store
 from PIL import Image
 from voc_folder import make_voc
 
@@ -19,11 +20,11 @@ HERE = Machine(device="cpu")
 
 
 @pytest.fixture(scope="module")
-def computed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Stage, Settings]:
-    store, settings = Store(tmp_path_factory.mktemp("runs")), load("smoke", experiments.MIXUP_CAM.overrides)
+def computed(shared_store: Store) -> tuple[Store, Stage, Settings]:
+    settings = load("smoke", experiments.MIXUP_CAM.overrides)
     stage = response_maps.stage(settings, HERE)
-    engine.run([stage], store)
-    return store, stage, settings
+    engine.run([stage], shared_store)
+    return shared_store, stage, settings
 
 
 def _model(computed: tuple[Store, Stage, Settings], classes: int) -> CamClassifier:
@@ -190,8 +191,8 @@ def _with_term(weight: float = 1.0) -> Stage:
     return classifier.stage(load("smoke", overrides), HERE)
 
 
-def test_own_term_takes_part_in_training(own_term: Path, tmp_path: Path) -> None:
-    store = Store(tmp_path / "runs")
+def test_own_term_takes_part_in_training(own_term: Path, tmp_path: Path, shared_store: Store) -> None:
+    store = linked_store(_with_term().inputs.values(), shared_store, tmp_path / "runs")
     history = np.load(engine.run([_with_term()], store)[_with_term().key] / classifier.HISTORY)
     assert (history["extra"] > 0).all()
 
@@ -203,8 +204,11 @@ def test_edited_term_is_a_new_question(own_term: Path) -> None:
     assert _with_term().key != before
 
 
-def test_infinite_term_stops_with_its_step_and_is_not_tried_again(own_term: Path, tmp_path: Path) -> None:
+def test_infinite_term_stops_with_its_step_and_is_not_tried_again(
+    own_term: Path, tmp_path: Path, shared_store: Store
+) -> None:
     own_term.write_text(TERM.format("output.logits.sum() / 0"))
+    store = linked_store(_with_term().inputs.values(), shared_store, tmp_path / "runs")
     with pytest.raises(engine.RunFailed, match="not finite at step 0") as error:
-        engine.run([_with_term()], Store(tmp_path / "runs"))
+        engine.run([_with_term()], store)
     assert "lower the learning rate" in str(error.value)

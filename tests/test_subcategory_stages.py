@@ -32,8 +32,8 @@ def at(number: int, **more: object) -> Settings:
 class Computed:
     """Two rounds of preset smoke, and every kind of labels."""
 
-    def __init__(self, folder: Path) -> None:
-        self.store = Store(folder)
+    def __init__(self, store: Store) -> None:
+        self.store = store
         self.labels = {kind: subcategories.stage(at(2, labels=kind), HERE) for kind in ("clusters", "random", "parent")}
         self.labels["true"] = subcategories.stage(at(2, labels="true"), HERE)
         self.trained = subcategories.trained_stage(at(2), HERE)
@@ -59,8 +59,8 @@ class Computed:
 
 
 @pytest.fixture(scope="module")
-def computed(tmp_path_factory: pytest.TempPathFactory) -> Computed:
-    return Computed(tmp_path_factory.mktemp("runs"))
+def computed(shared_store: Store) -> Computed:
+    return Computed(shared_store)
 
 
 # --- Labels -----------------------------------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ def test_epochs_beyond_the_schedule_are_refused() -> None:
 
 
 @pytest.mark.slow
-def test_round_killed_in_the_middle_continues_to_the_same_bits(tmp_path: Path) -> None:
+def test_round_killed_in_the_middle_continues_to_the_same_bits(tmp_path: Path, shared_store: Store) -> None:
     overrides = {
         "subcategories.round": 1,
         "subcategories.labels": "parent",
@@ -251,7 +251,7 @@ def test_round_killed_in_the_middle_continues_to_the_same_bits(tmp_path: Path) -
         "subcategories.checkpoints": (1, 8),
     }
     files = [classifier.WEIGHTS, classifier.HISTORY, *map(classifier.checkpoint_file, (1, 8))]
-    compare_with_undisturbed(tmp_path, subcategories.__name__, "trained_stage", overrides, files)
+    compare_with_undisturbed(tmp_path, shared_store, subcategories.trained_stage, overrides, files)
 
 
 # --- Maps -------------------------------------------------------------------------------------------------------------

@@ -8,9 +8,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from thesislib import training
+from thesislib import optimisation, training
 from thesislib.models.classifier import parameter_groups
 from thesislib.settings import OptimiserSettings, load
+from thesislib.stages import classifier
+from thesislib.store import Store
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -118,7 +120,7 @@ def test_one_cycle_is_torchs(total: int) -> None:
         optimiser.step()
         if len(expected) < total:
             schedule.step()
-    ours = [training.learning_rate_factor("one_cycle", step, total) for step in range(total)]
+    ours = [optimisation.learning_rate_factor("one_cycle", step, total) for step in range(total)]
     np.testing.assert_allclose(ours, expected, atol=1e-9)
 
 
@@ -142,12 +144,12 @@ def test_released_settings_train_with_the_published_optimiser(trained: str) -> N
         model, settings.learning_rate, settings.weight_decay, new_layer_factor=settings.new_layer_factor
     )
     assert groups.pop()["params"] == []
-    optimiser = training.build_optimiser(groups, settings)
+    optimiser = optimisation.build_optimiser(groups, settings)
     for step, (rates_used, after) in enumerate(
         zip(golden["lr_used_at_step"], golden["params_after_step"].reshape(-1, 4, 2), strict=True)
     ):
         for group in optimiser.param_groups:
-            group["lr"] = group["base_lr"] * training.learning_rate_factor(settings.schedule, min(step, 50), 50)
+            group["lr"] = group["base_lr"] * optimisation.learning_rate_factor(settings.schedule, min(step, 50), 50)
         rates_now = [group["lr"] for group in optimiser.param_groups]
         for p in parameters:
             p.grad = torch.cos(torch.tensor([0.0, 1.0]) + 0.1 * step + p.detach())
@@ -158,7 +160,7 @@ def test_released_settings_train_with_the_published_optimiser(trained: str) -> N
 
 
 @pytest.mark.slow
-def test_classifier_killed_in_the_middle_continues_to_the_same_bits(tmp_path: Path) -> None:
+def test_classifier_killed_in_the_middle_continues_to_the_same_bits(tmp_path: Path, shared_store: Store) -> None:
     overrides = {"classifier.epochs": 12, "classifier.mixup_alpha": 0.2, "classifier.lambda_con": 2e-4}
     files = ["classifier.safetensors", "history.npz"]
-    compare_with_undisturbed(tmp_path, "thesislib.stages.classifier", "stage", overrides, files)
+    compare_with_undisturbed(tmp_path, shared_store, classifier.stage, overrides, files)

@@ -1,161 +1,18 @@
-"""Weight files: fixtures of genuine MXNet, damaged files, released key names, and our own format."""
+"""Weight files: ImageNet weights, released key names, and our own format."""
 
 import json
 import os
 import pickle
-import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from golden_formulas import GOLDEN
+from mxnet_files import V2, V3, listed, packed, write
 
 from thesislib.models.classifier import CamClassifier
 from thesislib.models.resnet38 import ResNet38
-from thesislib.models.weights import load_weights, read_mxnet_params, save_weights
-
-FIXTURES = Path(__file__).parent / "weight_fixtures"
-V1, V2, V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
-FLAGS = {"float32": 0, "float64": 1, "float16": 2, "uint8": 3, "int32": 4, "int8": 5, "int64": 6, "bool": 7}
-FLAGS |= {"int16": 8, "uint16": 9, "uint32": 10, "uint64": 11}
-
-
-# A writer of the format, kept apart from the reader: one array, then the list around the arrays.
-def packed(array, version=V2, flag=None):
-    shape = struct.pack(f"<i{array.ndim}q", array.ndim, *array.shape)
-    head = {
-        0: struct.pack(f"<I{array.ndim}I", array.ndim, *array.shape),
-        V1: struct.pack("<I", V1) + shape,
-        V2: struct.pack("<Ii", V2, 0) + shape,
-        V3: struct.pack("<Ii", V3, 0) + shape,
-    }[version]
-    return head + struct.pack("<iii", 2, 1, FLAGS[array.dtype.name] if flag is None else flag) + array.tobytes()
-
-
-def listed(arrays, names=(), magic=0x112):
-    text = b"".join(struct.pack("<Q", len(name.encode())) + name.encode() for name in names)
-    return struct.pack("<QQQ", magic, 0, len(arrays)) + b"".join(arrays) + struct.pack("<Q", len(names)) + text
-
-
-def write(folder, content, name="file.params"):
-    (folder / name).write_bytes(content)
-    return folder / name
-
-
-@pytest.fixture(scope="module")
-def tiny():
-    with np.load(FIXTURES / "tiny.npz") as file:
-        return dict(file)
-
-
-@pytest.mark.parametrize("name", ["tiny.params", "tiny_v0.params", "tiny_v1.params"])
-def test_files_of_every_version_hold_the_same_arrays(name, tiny):
-    arrays = read_mxnet_params(FIXTURES / name)
-    assert set(arrays) == set(tiny)
-    for key, expected in tiny.items():
-        assert arrays[key].dtype == expected.dtype
-        np.testing.assert_array_equal(arrays[key], expected)
-
-
-def test_unnamed_arrays_are_numbered(tiny):
-    arrays = read_mxnet_params(FIXTURES / "tiny_unnamed.params")
-    assert list(arrays) == ["0", "1"]
-    np.testing.assert_array_equal(arrays["0"], tiny["u8"])
-    np.testing.assert_array_equal(arrays["1"], tiny["arg:conv1a_weight"])
-
-
-@pytest.mark.parametrize("version", [0, V1, V2, V3])
-@pytest.mark.parametrize("dtype", FLAGS)
-def test_every_type_is_read_as_it_was_written(tmp_path, version, dtype):
-    array = np.array([[0, 1, 2], [3, 100, 0]]).astype(dtype)
-    read = read_mxnet_params(write(tmp_path, listed([packed(array, version)], ["a"])))["a"]
-    assert read.dtype == array.dtype
-    assert read.flags.writeable
-    np.testing.assert_array_equal(read, array)
-
-
-def test_bfloat16_becomes_float32(tmp_path):
-    values = np.array([1.0, -2.5, 0.15625, 3e38], np.float32)
-    halves = (values.view(np.uint32) >> 16).astype(np.uint16)
-    read = read_mxnet_params(write(tmp_path, listed([packed(halves, flag=12)], ["a"])))["a"]
-    assert read.dtype == np.float32
-    np.testing.assert_array_equal(read, torch.from_numpy(halves).view(torch.bfloat16).float().numpy())
-    np.testing.assert_array_equal(read[:3], values[:3])
-
-
-def test_scalars_of_v3_have_data_and_arrays_without_data_are_left_out(tmp_path):
-    scalar = packed(np.array(2.5, np.float32), V3)
-    nothing = [
-        struct.pack("<Iii", V3, -1, -1),
-        struct.pack("<Iii", V2, -1, 0),
-        struct.pack("<Ii", V1, 0),
-        struct.pack("<I", 0),
-    ]
-    arrays = read_mxnet_params(write(tmp_path, listed([*nothing, scalar], ["a", "b", "c", "d", "e"])))
-    assert list(arrays) == ["e"]
-    assert arrays["e"].shape == ()
-    assert arrays["e"] == 2.5
-
-
-ONE = np.ones(3, np.float32)
-
-
-@pytest.mark.parametrize(
-    "content, message",
-    [
-        (listed([packed(ONE)], ["a"], magic=0x113), "starts with 0x113 instead of 0x112"),
-        (listed([packed(ONE)], ["a"]) + b"\0", "1 bytes are left over"),
-        (listed([packed(ONE), packed(ONE)], ["a"]), "2 arrays but 1 names"),
-        (listed([packed(ONE)], ["a", "b"]), "1 arrays but 2 names"),
-        (listed([packed(ONE), packed(ONE)], ["a", "a"]), "a name occurs twice"),
-        (listed([struct.pack("<I33I", 33, *[1] * 33)], ["a"]), "33 dimensions"),
-        (listed([struct.pack("<I", 0xDEADBEEF)], ["a"]), "unknown magic number"),
-        (listed([struct.pack("<Iii33q", V2, 0, 33, *[1] * 33)], ["a"]), "33 dimensions"),
-        (listed([struct.pack("<Iii", V2, 0, -1)], ["a"]), "announced"),
-        (listed([struct.pack("<Iii2q", V2, 0, 2, 3, -1)], ["a"]), r"shape \[3, -1\]"),
-        (listed([struct.pack("<Iii2qiii", V2, 0, 2, 2**40, 2**40, 1, 0, 0)], ["a"]), "announced"),
-        (listed([struct.pack("<I4Iiii", 4, *[2**32 - 1] * 4, 1, 0, 0)], ["a"]), "announced"),
-        (listed([packed(ONE, flag=13)], ["a"]), "unknown type number 13"),
-        (listed([struct.pack("<Iii", V2, 1, 2)], ["a"]), r"sparse \(storage type 1\)"),
-        (listed([struct.pack("<Iii", V2, 2, 2)], ["a"]), r"sparse \(storage type 2\)"),
-        (struct.pack("<QQQ", 0x112, 0, 2**63), "announced"),
-        (listed([packed(ONE)])[:-8] + struct.pack("<QQ", 1, 2**62), "announced"),
-        (listed([packed(ONE)])[:-8] + struct.pack("<QQ", 1, 1) + b"\xff", "not UTF-8"),
-        (b"", "announced"),
-    ],
-)
-def test_files_that_are_not_whole_lists_are_refused(tmp_path, content, message):
-    with pytest.raises(ValueError, match=message) as error:
-        read_mxnet_params(write(tmp_path, content))
-    assert "file.params" in str(error.value)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name, step", [("tiny_v0.params", 1), ("tiny_unnamed.params", 1), ("tiny.params", 5), ("tiny_v1.params", 5)]
-)
-def test_a_file_cut_anywhere_is_refused(tmp_path, name, step):
-    content = (FIXTURES / name).read_bytes()
-    path = write(tmp_path, content)
-    for length in reversed(range(0, len(content), step)):
-        os.truncate(path, length)
-        with pytest.raises(ValueError, match="announced"):
-            read_mxnet_params(path)
-
-
-def test_a_file_with_wrong_bytes_is_read_or_refused_but_never_crashes(tmp_path):
-    rng = np.random.default_rng(0)
-    content = (FIXTURES / "tiny_v0.params").read_bytes()
-    for _ in range(300):
-        damaged = bytearray(content)
-        for position in rng.integers(0, len(content), 3):
-            damaged[position] = rng.integers(256)
-        try:
-            read_mxnet_params(write(tmp_path, damaged))
-        except ValueError as error:
-            assert "file.params" in str(error)
-
+from thesislib.models.weights import load_weights, save_weights
 
 # The blocks of ResNet-38 as ademxapp names them: stage -> block letters.
 BLOCKS = {2: "a b1 b2", 3: "a b1 b2", 4: "a b1 b2 b3 b4 b5", 5: "a b1 b2", 6: "a", 7: "a"}
@@ -234,7 +91,7 @@ def test_every_problem_is_listed_and_the_model_stays_as_it_was(tmp_path, imagene
     del arrays["aux:bn7_moving_var"], arrays["arg:res4b3_branch2a_weight"]
     arrays["arg:res4b7_branch2a_weight"] = arrays["arg:bn5a_branch2a_gamma"]
     arrays["arg:conv1a_weight"] = np.ones((8, 3, 5, 5), np.float32)
-    arrays["arg:bn2a_branch2b9_gamma"] = ONE
+    arrays["arg:bn2a_branch2b9_gamma"] = np.ones(3, np.float32)
     model = ResNet38(width=1 / 64)
     before = {name: tensor.clone().numpy() for name, tensor in model.state_dict().items()}
     with pytest.raises(ValueError) as error:
@@ -250,7 +107,7 @@ def test_every_problem_is_listed_and_the_model_stays_as_it_was(tmp_path, imagene
 
 
 def test_arrays_that_are_not_of_resnet38_are_refused(tmp_path, imagenet):
-    path = params_file(tmp_path, imagenet[0] | {"arg:fc_weight": ONE})
+    path = params_file(tmp_path, imagenet[0] | {"arg:fc_weight": np.ones(3, np.float32)})
     with pytest.raises(ValueError, match=r"file\.params: 'arg:fc_weight' is no array of ResNet-38"):
         load_weights(ResNet38(width=1 / 64), path)
 

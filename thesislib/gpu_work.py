@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from thesislib import flops, training
+from thesislib import flops, optimisation
 from thesislib.models.classifier import parameter_groups
 from thesislib.pairs import UNDECIDED, pair_labels
 from thesislib.precision import autocast
@@ -164,7 +164,7 @@ def training_step(
     groups = parameter_groups(
         model, settings.learning_rate, settings.weight_decay, new_layer_factor=settings.new_layer_factor
     )
-    optimiser = training.build_optimiser(groups, settings, fused=way.fused)
+    optimiser = optimisation.build_optimiser(groups, settings, fused=way.fused)
     network: Any = torch.compile(model.train(), backend=scale.backend) if way.compiled else model.train()
     rng = np.random.default_rng(0)
 

@@ -4,8 +4,7 @@ All randomness is a function of (seed, step): the order of an epoch, each image'
 drawn from generators made anew from those numbers. A run that was killed therefore continues from its checkpoint to
 the same weights, bit for bit, as one that was not.
 
-Published code: `train_cls.py` and `PolyOptimizer` of jiwoon-ahn/psa (tool/torchutils.py). That optimiser hands the
-weight decay to SGD as its momentum (S20): settings carry the effective values.
+Published code: `train_cls.py` of jiwoon-ahn/psa. Optimiser and learning rate: see `optimisation`.
 """
 
 import contextlib
@@ -28,18 +27,16 @@ from torch.utils.data import DataLoader, Dataset
 from thesislib import parallel
 from thesislib.models.classifier import parameter_groups
 from thesislib.models.weights import save_weights
+from thesislib.optimisation import ParameterGroups, build_optimiser, learning_rate_factor
 from thesislib.precision import autocast, place
 from thesislib.settings import OptimiserSettings
 from thesislib.store import CHECKPOINT, Job, Progress
 
-POLY_POWER = 0.9
-ONE_CYCLE_WARMUP = 0.3
 READ_TOGETHER = 20  # steps whose losses are read at once: reading makes the processor wait for the GPU
 
 # Streams of random numbers that never share a state.
 ORDER, AUGMENTATION, MIXING, DROPOUT, INITIALISATION = range(5)
 
-ParameterGroups = Sequence[dict[str, Any]]
 Objective = Callable[[nn.Module, Any, np.random.Generator], dict[str, Tensor]]
 
 
@@ -64,40 +61,6 @@ def generator(seed: int, stream: int, *position: int) -> np.random.Generator:
 def torch_generator(seed: int, stream: int, *position: int) -> torch.Generator:
     """The same for torch."""
     return torch.Generator().manual_seed(int(generator(seed, stream, *position).integers(2**62)))
-
-
-def learning_rate_factor(schedule: str, step: int, total: int) -> float:
-    """Factor on the base learning rate at `step` of `total`.
-
-    `poly`: (1 - t/T)^0.9 (psa tool/torchutils.py). `one_cycle`: cosine up from 1/25 over the first 30 % of the
-    steps, then cosine down to 1/250,000 (Smith 2018, as in torch's OneCycleLR).
-
-    >>> round(learning_rate_factor("poly", 50, 100), 3)
-    0.536
-    """
-    if schedule == "poly":
-        return max(0.0, 1 - step / total) ** POLY_POWER
-    peak = max(ONE_CYCLE_WARMUP * total - 1, 1e-9)
-    start, end, position = (
-        (1 / 25, 1.0, step / peak) if step <= peak else (1.0, 4e-6, (step - peak) / max(total - 1 - peak, 1e-9))
-    )
-    return end + (start - end) / 2 * (1 + math.cos(math.pi * min(position, 1.0)))
-
-
-def build_optimiser(
-    groups: ParameterGroups, settings: OptimiserSettings, *, fused: bool = False
-) -> torch.optim.Optimizer:
-    """SGD, Adam or AdamW over parameter groups that may carry their own `lr` and `weight_decay`."""
-    common: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "fused": fused}
-    if settings.optimiser == "sgd":
-        optimiser: torch.optim.Optimizer = torch.optim.SGD(groups, momentum=settings.momentum, **common)
-    elif settings.optimiser == "adam":
-        optimiser = torch.optim.Adam(groups, **common)
-    else:
-        optimiser = torch.optim.AdamW(groups, **common)
-    for group in optimiser.param_groups:
-        group["base_lr"] = group["lr"]
-    return optimiser
 
 
 @dataclass(frozen=True)
