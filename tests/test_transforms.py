@@ -10,7 +10,6 @@ import torchvision.transforms.functional as F
 from PIL import Image
 from scipy.ndimage import maximum_filter, minimum_filter
 
-from thesislib.data import transforms
 from thesislib.data.transforms import (
     CAFFE,
     IMAGENET,
@@ -240,9 +239,7 @@ def test_colour_changes_come_in_every_order_between_resize_and_normalisation(ima
         return picture
 
     for name in ("adjust_brightness", "adjust_contrast", "adjust_saturation", "adjust_hue"):
-        monkeypatch.setattr(
-            transforms.F, name, lambda picture, _, name=name: (calls.append((name, picture)), picture)[1]
-        )
+        monkeypatch.setattr(F, name, lambda picture, _, name=name: (calls.append((name, picture)), picture)[1])
     rng = np.random.default_rng(0)
     orders = set()
     for _ in range(300):
@@ -254,7 +251,7 @@ def test_colour_changes_come_in_every_order_between_resize_and_normalisation(ima
 
 
 def test_colour_changes_without_strength_are_left_out(image, monkeypatch):
-    monkeypatch.setattr(transforms.F, "adjust_hue", None)
+    monkeypatch.setattr(F, "adjust_hue", None)
     augment(image, np.random.default_rng(0), Augmentation((21, 21), 8, jitter=(0.3, 0.3, 0.3, 0.0)))
 
 

@@ -14,7 +14,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-import torchvision.transforms.functional as F
 from jaxtyping import Float, Shaped, UInt8
 from PIL import Image
 from torch import Tensor
@@ -255,6 +254,8 @@ def _label_window(
 
 def _jitter(picture: Image.Image, rng: np.random.Generator, strengths: Sequence[float]) -> Image.Image:
     """torchvision's `ColorJitter` on a PIL image: the changes that have a strength, each once, in random order."""
+    import torchvision.transforms.functional as F  # takes as long as torch itself; only trainings need it
+
     changes = (F.adjust_brightness, F.adjust_contrast, F.adjust_saturation, F.adjust_hue)
     centres = (1.0, 1.0, 1.0, 0.0)
     for index in rng.permutation(4):

@@ -10,7 +10,6 @@ all later steps find the same grid; freezing is the counterpart of what psa free
 
 from typing import Any
 
-import torchvision
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -41,6 +40,8 @@ class ResNet50(FreezableNorms):
         if stride not in (4, 8):
             raise ValueError(f"stride must be 4 or 8, got {stride}")
         self.stride = stride
+        import torchvision  # see data/transforms.py
+
         network = torchvision.models.resnet50(weights=None)
         self.conv1, self.bn1, self.relu, self.maxpool = network.conv1, network.bn1, network.relu, network.maxpool
         self.layer1, self.layer2, self.layer3, self.layer4 = (
