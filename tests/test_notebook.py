@@ -19,7 +19,7 @@ from thesislib.against import Place
 from thesislib.notebook import Notebook, project_root
 from thesislib.settings import SettingsError
 from thesislib.stages import data
-from thesislib.statistics import VERDICTS, mean_interval
+from thesislib.statistics import VERDICTS, Interval, mean_interval
 
 HOSTILE = "<script>alert('x')</script>"
 
@@ -307,6 +307,20 @@ def test_rounded_away_sign_is_not_shown() -> None:
     assert typeset.text_of(-0.04)[0] == "0.0"
     assert typeset.text_of(-0.04, "+.1f")[0] == "0.0"
     assert typeset.text_of(-0.06, "+.1f")[0] == "−0.1"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (0.04, 4.3, "[+0.04, +4.3]"),
+        (-2.1, -0.002, "[−2.1, −0.002]"),
+        (-1e-5, 0.0, "[0.0, 0.0]"),
+        (-0.06, 1, "[−0.1, +1.0]"),
+    ],
+)
+def test_the_end_of_a_difference_shows_on_which_side_of_zero_it_lies(low: float, high: float, text: str) -> None:
+    assert typeset.text_of(Interval(1.0, 1.0, low, high, 3), "+.1f")[1] == text
+    assert typeset.text_of(Interval(1.0, 1.0, 0.04, 1, 3), ".1f")[1] == "[0.0, 1.0]"
 
 
 # --- Figures, numbers, verdicts ---------------------------------------------------------------------------------------

@@ -128,10 +128,17 @@ def text_of(value: Any, format: Format | None = None) -> tuple[str, str]:
     (('50.0', ''), ('–', ''), ('50%', ''))
     """
     if is_interval(value):
-        low, high = _format(value.low, format), _format(value.high, format)
+        low, high = _end(value.low, format), _end(value.high, format)
         missing = MISSING in (low, high)
         return _format(value.mean, format), "" if missing else f"[{low}, {high}]"
     return _format(value, format), ""
+
+
+def _end(value: float, format: Format | None) -> str:
+    """An end of an interval; of a difference, up to three digits show on which side of 0 it lies."""
+    formats = [format, "+.2f", "+.3f"] if isinstance(format, str) and format.startswith("+") else [format]
+    texts = [_format(value, each) for each in formats]
+    return next((text for text in texts if re.search("[1-9]", text)), texts[0])
 
 
 def _format(value: Any, format: Format | None) -> str:
