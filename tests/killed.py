@@ -1,4 +1,4 @@
-"""Kill a training with SIGKILL in its middle and let another process continue it."""
+"""Cut a stage short in its middle, by SIGKILL or by an exception, and let it be continued."""
 
 import signal
 import subprocess
@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from linked_store import linked_store
 
 from thesislib import engine, settings
 from thesislib.settings import Machine, Settings
-from thesislib.store import Stage, Store
+from thesislib.store import Progress, Stage, Store
 
-HERE = Machine(device="cpu", checkpoint_seconds=0)
+HERE = Machine(device="cpu", checkpoint_minutes=0)
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -63,3 +64,33 @@ def compare_with_undisturbed(
     for file in files:
         assert (resumed / file).read_bytes() == (undisturbed / file).read_bytes(), file
     assert second.provenance(stage)["resumed"]
+
+
+class Cut(Progress):
+    """Counts the reports of a stage, and ends it at one of them."""
+
+    def __init__(self, at: int = 0) -> None:
+        self.at, self.reports = at, 0
+
+    def __call__(self, done: int, total: int, text: str = "") -> None:
+        self.reports += 1
+        if self.reports == self.at:
+            raise KeyboardInterrupt
+
+
+def compare_cut_with_undisturbed(
+    folder: Path, shared: Store, stage: Stage, file: str, at: int, stored: int = 0
+) -> None:
+    """Compute once undisturbed and once cut at a report and continued there; `file` must have the same bits.
+
+    `stored` is 1 where what is reported was stored before the report, so that it is not repeated.
+    """
+    first, second = (linked_store(stage.inputs.values(), shared, folder / name) for name in "ab")
+    undisturbed, resumed = Cut(), Cut()
+    expected = (first.compute(stage, undisturbed) / file).read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        second.compute(stage, Cut(at))
+    assert second.begun(stage)
+    assert (second.compute(stage, resumed) / file).read_bytes() == expected
+    assert resumed.reports == undisturbed.reports - (at - 1) - stored
+    assert not list(second.folder(stage).glob("*checkpoint*"))

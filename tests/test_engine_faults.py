@@ -65,7 +65,7 @@ def test_stage_that_kills_every_worker_is_named_and_the_rest_finishes(tmp_path: 
 @pytest.mark.slow
 def test_training_on_a_killed_worker_continues_from_its_checkpoint(tmp_path: Path) -> None:
     chosen = settings.load("smoke", {"classifier.epochs": 12})
-    training = classifier.stage(chosen, Machine(device="cpu", checkpoint_seconds=0))
+    training = classifier.stage(chosen, Machine(device="cpu", checkpoint_minutes=0))
     store = Store(tmp_path / "runs")
     engine.run(list(training.inputs.values()), store)
     part = tmp_path / "runs" / "classifier" / f"{training.key}.part"

@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -62,6 +63,12 @@ def computed(shared_store: Store) -> Computed:
 def test_both_kinds_of_masks_come_from_the_same_refined_maps(computed: Computed) -> None:
     assert computed.masks["rw"].key != computed.masks["rw_crf"].key
     assert computed.masks["rw"].inputs["refined_maps"].key == computed.masks["rw_crf"].inputs["refined_maps"].key
+
+
+def test_predicting_other_splits_trains_nothing_anew() -> None:
+    more = load("smoke", {"segmentation.splits": ("val", "test")})
+    once, twice = (segmentation.stage(settings, HERE) for settings in (load("smoke"), more))
+    assert once.key != twice.key and once.inputs["segmenter"].key == twice.inputs["segmenter"].key
 
 
 @needs_crf
@@ -184,6 +191,34 @@ def test_masks_are_paletted_and_scored_as_scikit_learn_does(computed: Computed, 
         np.testing.assert_array_equal(counts[i], expected)
         if own:
             assert set(np.unique(mask)) <= {0, *(np.flatnonzero(computed.images.labels[i]) + 1)}
+
+
+@needs_crf
+def test_a_mask_cut_in_mid_write_is_written_again(
+    computed: Computed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+
+    def half(file: BinaryIO, mask: np.ndarray) -> None:
+        nonlocal calls
+        calls += 1
+        write_mask(file, mask)
+        if calls == 4:  # the second image's, after the CRF
+            file.truncate(40)
+            raise KeyboardInterrupt
+
+    stage = computed.segmentation
+    monkeypatch.setattr(segmentation, "write_mask", half)
+    with pytest.raises(KeyboardInterrupt):
+        stage.compute(computed.job(stage, tmp_path), **stage.settings)
+    assert len(list((tmp_path / "crf").iterdir())) == 1
+    stage.compute(computed.job(stage, tmp_path), **stage.settings)
+    assert calls == 4 + 2 * (len(computed.images) - 1)
+    for kind in segmentation.STAGES:
+        whole = computed.folder(stage, kind)
+        assert sorted(path.name for path in (tmp_path / kind).iterdir()) == sorted(p.name for p in whole.iterdir())
+        for path in whole.iterdir():
+            assert (tmp_path / kind / path.name).read_bytes() == path.read_bytes()
 
 
 @needs_crf

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from killed import compare_cut_with_undisturbed
 from linked_store import linked_store
 from PIL import Image
 from voc_folder import make_voc
@@ -11,9 +12,9 @@ from voc_folder import make_voc
 from thesislib import cam, engine, experiments, metrics
 from thesislib.data.voc import DataError, VocDataset
 from thesislib.models.classifier import CamClassifier
-from thesislib.models.weights import load_weights
+from thesislib.models.weights import load_weights, save_weights
 from thesislib.settings import Machine, Settings, SettingsError, load
-from thesislib.stages import backbone, classifier, data, response_maps
+from thesislib.stages import affinity, backbone, classifier, data, response_maps, segmentation
 from thesislib.store import Stage, Store
 
 HERE = Machine(device="cpu")
@@ -78,6 +79,40 @@ def test_a_trained_classifier_can_be_given_as_a_file(computed: tuple[Store, Stag
     for path in (store.folder(stage) / response_maps.MAPS).iterdir():
         other = np.load(store.folder(given) / response_maps.MAPS / path.name)
         np.testing.assert_array_equal(np.load(path)["maps"], other["maps"])
+
+
+@pytest.mark.parametrize("at", [2, 5, 7, 10])
+def test_maps_and_logits_cut_short_continue_to_the_same_bits(tmp_path: Path, shared_store: Store, at: int) -> None:
+    """6 images of train in batches of 3, then 8 of val: maps at reports 1-2 and 5-7, logits at 3-4 and 8-10."""
+    machine = Machine(device="cpu", checkpoint_minutes=0, batch_pixels=3 * 64 * 64)
+    stage = response_maps.stage(load("smoke", experiments.MIXUP_CAM.overrides), machine)
+    # A batch of maps is stored before it is reported, a batch of logits after it.
+    stored = {2: 1, 5: 1, 7: 1, 10: 0}[at]
+    compare_cut_with_undisturbed(tmp_path, shared_store, stage, response_maps.SCORES, at, stored=stored)
+
+
+def test_files_of_weights_are_found_from_another_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen, path = load("smoke"), tmp_path / "here" / "weights.safetensors"
+    path.parent.mkdir()
+    save_weights(affinity.build(chosen.backbone), path)
+    monkeypatch.chdir(path.parent)
+    given = {
+        backbone.stage: {"backbone.weights": path.name},
+        classifier.stage: {"classifier.weights": path.name},
+        affinity.stage: {"affinity.weights": path.name},
+        segmentation.segmenter_stage: {
+            "segmentation.weights": path.name,
+            "segmentation.init": "imagenet",
+            "segmentation.supervision": "truth",
+        },
+    }
+    stages = [step(chosen.override(overrides), HERE) for step, overrides in given.items()]
+    assert [stage.file for stage in stages] == [str(path)] * 4
+    assert segmentation.segmenter_stage(chosen.override({"segmentation.supervision": "truth"}), HERE).file == ""
+    monkeypatch.chdir(tmp_path)
+    assert Store(tmp_path / "runs").compute(stages[2]).is_dir()
 
 
 def test_plain_classifier_does_not_depend_on_the_regularisers_settings() -> None:

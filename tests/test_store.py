@@ -11,7 +11,7 @@ from stage_functions import make
 
 from thesislib import store as store_module
 from thesislib.settings import Machine, load
-from thesislib.store import Job, Progress, Stage, StageFailed, Store
+from thesislib.store import CHECKPOINT, Job, Progress, Stage, StageFailed, Store
 
 
 def _nothing(job: Job, **settings: object) -> None:
@@ -114,6 +114,30 @@ def test_full_disk_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         store.compute(make(functions.number, value=1, log=str(tmp_path / "log")))
     monkeypatch.undo()
     assert store.compute(make(functions.number, value=1, log=str(tmp_path / "log"))).is_dir()
+
+
+def _with_checkpoint(job: Job, **settings: object) -> None:
+    (job.folder / CHECKPOINT).write_text("half way")
+    (job.folder / f"val-{CHECKPOINT}").write_text("half way")
+    (job.folder / "weights.safetensors").write_text("whole")
+
+
+def test_checkpoint_left_by_a_crash_after_the_rename_is_harmless_until_it_is_cleaned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    store, stage = Store(tmp_path), make(_with_checkpoint)
+    monkeypatch.setattr(store_module, "_delete_checkpoints", crash)
+    with pytest.raises(KeyboardInterrupt):
+        store.compute(stage)
+    monkeypatch.undo()
+    assert store.has(stage) and not store.begun(stage)
+    folder = store.compute(stage)
+    assert (folder / CHECKPOINT).is_file()
+    assert store.clean() == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "provenance.json", "weights.safetensors"]
 
 
 def test_store_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from killed import compare_with_undisturbed
+from killed import compare_cut_with_undisturbed, compare_with_undisturbed
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from voc_folder import make_voc
@@ -72,6 +72,12 @@ def test_features_are_the_pooled_map_of_the_round_before(computed: Computed) -> 
     for i in (0, 7):
         conv6 = model.backbone(to_tensor(computed.images.image(i))[None]).conv6
         np.testing.assert_allclose(stored[i], conv6.mean((2, 3))[0].detach(), rtol=1e-4, atol=1e-6)
+
+
+def test_features_cut_short_continue_to_the_same_bits(tmp_path: Path, shared_store: Store) -> None:
+    machine = Machine(device="cpu", checkpoint_minutes=0, batch_pixels=5 * 64 * 64)  # batches of 5, 5 and 2
+    stage = subcategories.features_stage(at(0), machine)
+    compare_cut_with_undisturbed(tmp_path, shared_store, stage, subcategories.FEATURES, at=2)
 
 
 def test_clusters_are_k_means_of_the_features_of_each_class(computed: Computed) -> None:

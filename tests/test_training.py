@@ -1,18 +1,23 @@
+import errno
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 import torch
 from killed import compare_with_undisturbed
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from thesislib import optimisation, training
+from thesislib import optimisation, store, training
+from thesislib.files import write_whole
 from thesislib.models.classifier import parameter_groups
-from thesislib.settings import OptimiserSettings, load
+from thesislib.settings import Machine, OptimiserSettings, load
 from thesislib.stages import classifier
-from thesislib.store import Store
+from thesislib.store import Job, Progress, Stage, Store
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -100,6 +105,100 @@ def test_non_finite_loss_stops_at_its_step_and_keeps_the_last_good_checkpoint(tm
         _train(tmp_path, "sgd", diverge)
     checkpoint = load_file(tmp_path / training.CHECKPOINT)
     assert all(torch.isfinite(tensor).all() for tensor in checkpoint.values())
+
+
+def _train_stage(job: Job, calls: str) -> None:
+    """A training that counts its steps in the file `calls`."""
+
+    def counted(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+        with Path(calls).open("a") as file:
+            file.write(".")
+        return _objective(model, batch, rng)
+
+    save_file(_train(job.folder, "adam", counted), job.folder / "weights.safetensors")
+
+
+def test_training_cut_while_its_artefact_is_finished_is_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def power_cut(folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    calls, artefacts = tmp_path / "calls", Store(tmp_path / "runs")
+    stage = Stage("training", 1, _train_stage, {"calls": str(calls)})
+    monkeypatch.setattr(store, "_flush", power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        artefacts.compute(stage)
+    monkeypatch.undo()
+    folder = artefacts.compute(stage)
+    assert calls.read_text() == "." * 12
+    assert not (folder / training.CHECKPOINT).exists()
+    expected = _train(tmp_path, "adam")
+    assert all(
+        torch.equal(tensor, expected[name]) for name, tensor in load_file(folder / "weights.safetensors").items()
+    )
+
+
+class _FullDisk:
+    """A file on a disk that has room for half of what is written."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+
+    def write(self, content: bytes) -> None:
+        self.file.write(content[: len(content) // 2])
+        self.file.flush()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_disk_that_is_full_in_mid_checkpoint_keeps_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = _train(_new(tmp_path / "a"), "adam")
+    written: list[Path] = []
+
+    def fifth_is_too_much(path: Path, write: Callable[[Any], Any]) -> None:
+        written.append(path)
+        write_whole(path, (lambda file: write(_FullDisk(file))) if len(written) == 5 else write)
+
+    monkeypatch.setattr(training, "write_whole", fifth_is_too_much)
+    with pytest.raises(OSError, match="No space left on device"):
+        _train(_new(tmp_path / "b"), "adam")
+    monkeypatch.undo()
+    assert [path.name for path in (tmp_path / "b").iterdir()] == [training.CHECKPOINT]
+    with training.safe_open(tmp_path / "b" / training.CHECKPOINT, framework="pt") as checkpoint:
+        assert checkpoint.metadata()["step"] == "4"
+    steps = 0
+
+    def counted(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+        nonlocal steps
+        steps += 1
+        return _objective(model, batch, rng)
+
+    resumed = _train(tmp_path / "b", "adam", counted)
+    assert steps == 12 - 4
+    assert all(torch.equal(tensor, resumed[name]) for name, tensor in undisturbed.items())
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize(("minutes", "seconds"), [("0.5", 30), (None, 300)])
+def test_the_environment_says_how_often_a_stage_keeps_its_state(
+    minutes: str | None, seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("THESIS_CHECKPOINT_MINUTES", raising=False)
+    if minutes is not None:
+        monkeypatch.setenv("THESIS_CHECKPOINT_MINUTES", minutes)
+    asked: list[float] = []
+    monkeypatch.setattr(training, "train", lambda *_, checkpoint_seconds, **__: asked.append(checkpoint_seconds) or {})
+    model = nn.Module()
+    model.backbone, model.head = nn.Linear(4, 4), nn.Linear(4, 1)
+    job = Job(tmp_path, {}, Machine(device="cpu"), Progress())
+    training.train_stage(job, model, _Points(), 18, _objective, OptimiserSettings(), seed=0)
+    assert asked == [seconds]
 
 
 def test_gpu_memory_error_names_the_settings_that_lower_it(tmp_path: Path) -> None:

@@ -290,7 +290,7 @@ class Machine(_Frozen):
         data_workers: processes that load training images or run the CRF; default THESIS_DATA_WORKERS.
         batch_pixels: pixels of the images of one size that go through a network together outside training, at least
             one image; default THESIS_BATCH_PIXELS, else eight images of the demo or one of VOC.
-        checkpoint_seconds: least time between checkpoints of a training; default THESIS_CHECKPOINT_SECONDS.
+        checkpoint_minutes: least time between checkpoints of a stage; default THESIS_CHECKPOINT_MINUTES, else 5.
         crf: whether it has the dense CRF's library; None: look for it here, where stages are planned.
     """
 
@@ -300,7 +300,7 @@ class Machine(_Frozen):
     compile: bool = _from_environment("THESIS_COMPILE", False)
     data_workers: Annotated[int, Field(ge=0)] = _from_environment("THESIS_DATA_WORKERS", 0)
     batch_pixels: Annotated[int, Field(ge=1)] = _from_environment("THESIS_BATCH_PIXELS", 2**15)
-    checkpoint_seconds: Annotated[float, Field(ge=0)] = _from_environment("THESIS_CHECKPOINT_SECONDS", 10)
+    checkpoint_minutes: Annotated[float, Field(ge=0)] = _from_environment("THESIS_CHECKPOINT_MINUTES", 5)
     crf: StrictBool | None = None
 
     @property

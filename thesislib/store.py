@@ -3,7 +3,8 @@
 A stage is a function from settings and the folders of earlier stages to a folder of its own. Its key is a hash of
 everything that decides the result, so the same question always leads to the same folder `runs/<stage>/<key>/`.
 While it is computed, the folder is called `<key>.part`; it is renamed when complete. A killed run leaves the `.part`
-folder with its checkpoints behind and the next one continues there.
+folder with its checkpoints behind and the next one continues there. Checkpoints are deleted after the rename alone: one
+that a crash leaves in a finished folder takes its place on the disk and nothing else, until `clean`.
 """
 
 import contextlib
@@ -28,6 +29,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
+from thesislib.files import sync
 from thesislib.settings import Machine
 
 KEY_LENGTH = 16
@@ -167,19 +169,26 @@ class Store:
             "resumed": resumed,
         }
         _write_json(part / "provenance.json", record)
-        (part / CHECKPOINT).unlink(missing_ok=True)
         _flush(part)
         part.rename(final)
+        sync(final.parent)
+        _delete_checkpoints(final)
 
     def provenance(self, stage: Stage) -> dict[str, Any]:
         """Who computed the artefact, when, with what, and how long it took."""
         return json.loads((self.folder(stage) / "provenance.json").read_text())
 
     def clean(self, *, everything: bool = False) -> int:
-        """Delete unfinished folders (all artefacts with `everything`) that nobody is computing; returns how many."""
+        """Delete unfinished folders (all artefacts with `everything`) that nobody is computing; returns how many.
+
+        Checkpoints that a crash has left in finished folders go as well.
+        """
         deleted = 0
         for folder in sorted(self.root.glob("*/*")):
-            if not _is_artefact(folder) or not (everything or folder.suffix == ".part"):
+            if not _is_artefact(folder):
+                continue
+            if not (everything or folder.suffix == ".part"):
+                _delete_checkpoints(folder)
                 continue
             lock = FileLock(folder.with_name(folder.name.removesuffix(".part") + ".lock"))
             with contextlib.suppress(TimeoutError), lock.acquire(timeout=0):
@@ -191,6 +200,11 @@ class Store:
 def without_file(settings: Any) -> Any:
     """Settings without the path of their weight file, which a checksum stands for in keys."""
     return settings.model_copy(update={"weights": ""})
+
+
+def absolute_path(file: str) -> str:
+    """The path of a file that a stage reads, for workers with another working directory; empty where there is none."""
+    return str(Path(file).absolute()) if file else ""
 
 
 def provenance() -> dict[str, Any]:
@@ -239,11 +253,13 @@ def _write_json(path: Path, content: Any) -> None:
 def _flush(folder: Path) -> None:
     """Everything to disk before the rename, so that a power cut cannot leave a finished name on unfinished files."""
     for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(path)
+
+
+def _delete_checkpoints(folder: Path) -> None:
+    """What only an unfinished stage needs: files whose names end in `CHECKPOINT`."""
+    for path in folder.glob(f"*{CHECKPOINT}"):
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

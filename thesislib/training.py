@@ -10,7 +10,6 @@ Published code: `train_cls.py` of jiwoon-ahn/psa. Optimiser and learning rate: s
 import contextlib
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from thesislib import parallel
+from thesislib.files import write_whole
 from thesislib.models.classifier import parameter_groups
 from thesislib.models.weights import save_weights
 from thesislib.optimisation import ParameterGroups, build_optimiser, learning_rate_factor
@@ -126,7 +126,7 @@ def train(
     device: str = "cpu",
     precision: str = "fp32",
     compiled: bool = False,
-    checkpoint_seconds: float = 60,
+    checkpoint_seconds: float = math.inf,
     kept: Mapping[int, Path] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, list[float]]:
@@ -138,7 +138,7 @@ def train(
         folder: where the checkpoint is written, and looked for; the last one, of the end, stays there.
         precision: `fp32`, or `bf16` for autocast; weights and their updates are fp32 in both.
         compiled: whether the network goes through torch.compile, which needs a C++ compiler.
-        checkpoint_seconds: least time between checkpoints.
+        checkpoint_seconds: least time between checkpoints; without it there is one, at the end.
         kept: files for the weights after these numbers of epochs.
 
     Raises:
@@ -224,7 +224,7 @@ def train_stage(
         device=machine.torch_device,
         precision=machine.precision,
         compiled=machine.compile,
-        checkpoint_seconds=machine.checkpoint_seconds,
+        checkpoint_seconds=60 * machine.checkpoint_minutes,
         kept=kept,
         progress=job.progress,
     )
@@ -286,13 +286,8 @@ def _save(
             if value is not None:
                 tensors[f"optimiser.{index}.{name}"] = torch.as_tensor(value)
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    unfinished = path.with_suffix(".writing")
-    # Written by Python, so that the file gets the rights of any other: others may share the store.
-    with unfinished.open("wb") as file:
-        file.write(safetensors.torch.save(contiguous, {"step": str(step), "history": json.dumps(history)}))
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    content = safetensors.torch.save(contiguous, {"step": str(step), "history": json.dumps(history)})
+    write_whole(path, lambda file: file.write(content))
 
 
 def _resume(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, dict[str, list[float]]]:

@@ -13,7 +13,7 @@ import csv
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 from xml.etree.ElementTree import ParseError
 
 import numpy as np
@@ -216,7 +216,7 @@ def read_mask(path: Path) -> UInt8[np.ndarray, "h w"]:
     )
 
 
-def write_mask(path: Path | str, mask: UInt8[np.ndarray, "h w"]) -> None:
+def write_mask(path: Path | str | BinaryIO, mask: UInt8[np.ndarray, "h w"]) -> None:
     """Store indices as an 8-bit PNG with the VOC palette, as VOC's own masks and its test server have them."""
     image = Image.fromarray(mask)
     image.putpalette(palette().tobytes())

@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from thesislib.files import write_whole
 from thesislib.models import registry
 from thesislib.models.mxnet import mxnet_to_resnet38, read_mxnet_params
 
@@ -121,12 +122,9 @@ def save_weights(model: nn.Module, path: str | Path, about: Mapping[str, str] | 
 
     `about` is kept with them; of it, `layout` is compared with that of the network the file is loaded into.
     """
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    # Written by Python, so that the file gets the rights of any other: others may share the store.
-    partial.write_bytes(safetensors.torch.save(tensors, dict(about or {}) or None))
-    partial.replace(path)
+    content = safetensors.torch.save(tensors, dict(about or {}) or None)
+    write_whole(Path(path), lambda file: file.write(content))
 
 
 def _existing(path: str | Path) -> Path:

@@ -22,6 +22,7 @@ from thesislib import cam, training
 from thesislib.crf import PSA, CrfParams, dense_crf
 from thesislib.data.transforms import Augmentation, augment, draw_geometry
 from thesislib.data.voc import VocDataset
+from thesislib.files import write_whole
 from thesislib.models.affinitynet import AffinityNet
 from thesislib.models.weights import load_weights, save_weights
 from thesislib.pairs import pair_labels
@@ -31,7 +32,7 @@ from thesislib.settings import AffinitySettings, BackboneSettings, CrfSettings, 
 from thesislib.stages import backbone as backbone_stage
 from thesislib.stages import data as data_stage
 from thesislib.stages import response_maps
-from thesislib.store import Job, Progress, Stage, without_file
+from thesislib.store import Job, Progress, Stage, absolute_path, without_file
 
 VERSION = 1
 SCORES = "scores"
@@ -64,7 +65,9 @@ def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
     if file := settings.affinity.weights:
         chosen["checksum"] = backbone_stage.file_checksum(file)
         _check_file(file, chosen["checksum"], chosen["backbone"])
-        return Stage("affinity", VERSION, compute_converted, chosen, machine=machine, label=label, file=file)
+        return Stage(
+            "affinity", VERSION, compute_converted, chosen, machine=machine, label=label, file=absolute_path(file)
+        )
     labels = labels_stage(settings, machine, label)
     chosen["seed"] = settings.seed
     inputs = {
@@ -90,11 +93,9 @@ def _write_scores(images: VocDataset, maps: Path, folder: Path, alphas: list[flo
         return
     classes, present = present_maps(maps, images.ids[i])
     params = crf_params(PSA, crf)
-    low, high = (dense_crf(images.image(i), background_score(present, alpha), params) for alpha in alphas)
-    unfinished = target.with_suffix(".writing")
-    with unfinished.open("wb") as file:
-        np.savez(file, classes=classes, low=low.numpy().astype(np.float16), high=high.numpy().astype(np.float16))
-    unfinished.replace(target)
+    scores = (dense_crf(images.image(i), background_score(present, alpha), params) for alpha in alphas)
+    low, high = (of_alpha.numpy().astype(np.float16) for of_alpha in scores)
+    write_whole(target, partial(np.savez, classes=classes, low=low, high=high))
 
 
 def compute(job: Job, backbone: BackboneSettings, affinity: AffinitySettings, seed: int) -> None:

@@ -25,7 +25,7 @@ from thesislib.models.resnet38 import BasicBlock, BottleneckBlock, ResNet38
 from thesislib.models.resnet50 import Backbone, ResNet50
 from thesislib.models.weights import file_digest, load_weights, save_weights
 from thesislib.settings import BackboneSettings, Machine, PretextSettings, Settings, SettingsError
-from thesislib.store import Job, Stage, without_file
+from thesislib.store import Job, Stage, absolute_path, without_file
 
 VERSION = 1
 WEIGHTS = "backbone.safetensors"
@@ -47,7 +47,8 @@ def stage(settings: Settings, machine: Machine) -> Stage:
     backbone = settings.backbone
     if backbone.weights:
         chosen = {"backbone": without_file(backbone), "checksum": file_checksum(backbone.weights)}
-        return Stage("backbone", VERSION, compute_converted, chosen, machine=machine, file=backbone.weights)
+        file = absolute_path(backbone.weights)
+        return Stage("backbone", VERSION, compute_converted, chosen, machine=machine, file=file)
     if settings.data.source == "folder" or backbone.network != "resnet38":
         raise SettingsError(
             f"backbone.weights is empty: give the file of ImageNet weights of {registry.NETWORKS[backbone.network]} "

@@ -29,7 +29,7 @@ from thesislib.models.weights import load_weights, num_outputs, save_weights
 from thesislib.settings import BackboneSettings, ClassifierSettings, Machine, Settings, SettingsError
 from thesislib.stages import backbone as backbone_stage
 from thesislib.stages import data as data_stage
-from thesislib.store import Job, Stage, without_file
+from thesislib.store import Job, Stage, absolute_path, without_file
 
 VERSION = 1
 WEIGHTS = "classifier.safetensors"
@@ -63,7 +63,7 @@ def stage(
     exploring = settings.subcategories.round > 0
     if settings.classifier.weights and not exploring:
         chosen["checksum"] = backbone_stage.file_checksum(settings.classifier.weights)
-        file = settings.classifier.weights
+        file = absolute_path(settings.classifier.weights)
         return Stage("classifier", VERSION, compute_converted, chosen, inputs, machine, label, file)
     inputs["backbone"] = backbone_stage.stage(settings, machine)
     chosen |= {"seed": settings.seed, "extra_source": _source_hash(settings.classifier.extra_term)}

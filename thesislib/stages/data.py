@@ -7,17 +7,22 @@ that bad input is found before anything is trained.
 import functools
 import json
 import shutil
+import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
+import numpy as np
+import safetensors.numpy
 import torch
 
 from thesislib.data import memory
 from thesislib.data.checks import check, fingerprint
 from thesislib.data.demo import DemoData, write_demo
 from thesislib.data.voc import VocDataset
+from thesislib.files import write_whole
 from thesislib.settings import DataSettings, Machine, Settings, SettingsError
-from thesislib.store import Job, Stage
+from thesislib.store import Job, Progress, Stage
 
 VERSION = 1
 FOLDER = "dataset"
@@ -84,6 +89,41 @@ def batches_of_one_size(images: VocDataset, indices: Iterable[int], batch_pixels
         together = max(1, batch_pixels // (height * width))
         batches += [group[at : at + together] for at in range(0, len(group), together)]
     return batches
+
+
+def rows(
+    images: VocDataset,
+    compute: Callable[[list[int]], np.ndarray],
+    checkpoint: Path,
+    machine: Machine,
+    progress: Progress,
+) -> np.ndarray:
+    """`compute(indices)` of all images, batch by batch of one size: `(N, D)`, a row an image.
+
+    The rows so far are kept in the file `checkpoint` every `machine.checkpoint_minutes`, and the next attempt
+    continues from them, with the batches that an undisturbed one would have.
+    """
+    found, saved = _kept_rows(checkpoint), time.monotonic()
+    todo = [i for i in range(len(images)) if i not in found]
+    for batch in batches_of_one_size(images, todo, machine.batch_pixels):
+        found |= zip(batch, compute(batch), strict=True)
+        progress(len(found), len(images), images.split)
+        if time.monotonic() - saved >= 60 * machine.checkpoint_minutes:
+            _keep_rows(checkpoint, found)
+            saved = time.monotonic()
+    return np.stack([found[i] for i in range(len(images))])
+
+
+def _keep_rows(checkpoint: Path, found: dict[int, np.ndarray]) -> None:
+    content = safetensors.numpy.save({"images": np.array(list(found)), "rows": np.stack(list(found.values()))})
+    write_whole(checkpoint, lambda file: file.write(content))
+
+
+def _kept_rows(checkpoint: Path) -> dict[int, np.ndarray]:
+    if not checkpoint.is_file():
+        return {}
+    kept = safetensors.numpy.load_file(checkpoint)
+    return dict(zip(kept["images"].tolist(), kept["rows"], strict=True))
 
 
 @functools.lru_cache(maxsize=8)

@@ -18,6 +18,7 @@ from thesislib import metrics
 from thesislib.crf import PSA, dense_crf
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset, read_mask, write_mask
+from thesislib.files import write_whole
 from thesislib.models.affinitynet import AffinityNet
 from thesislib.precision import autocast
 from thesislib.refinement import background_score, pad_to_stride, refine_maps
@@ -89,10 +90,7 @@ def write_refined(
         scores = [background_score(present, settings.walk_alpha) for _, present in found]
         refined = refine(model, [images.image(i) for i in batch], scores, settings, machine.precision)
         for i, (classes, _), walked in zip(batch, found, refined, strict=True):
-            unfinished = folder / f"{images.ids[i]}.writing"
-            with unfinished.open("wb") as file:
-                np.savez(file, classes=classes, scores=walked.numpy())
-            unfinished.replace(folder / f"{images.ids[i]}.npz")
+            write_whole(folder / f"{images.ids[i]}.npz", partial(np.savez, classes=classes, scores=walked.numpy()))
         done += len(batch)
         progress(done, len(images), images.split)
 
@@ -144,9 +142,8 @@ def _write_mask(images: VocDataset, refined: Path, folder: Path, pseudo_mask: st
     if target.is_file():
         return
     classes, scores = read_refined(refined, images.ids[i])
-    unfinished = target.with_suffix(".writing")
-    write_mask(unfinished, to_labels(classes, final_scores(images.image(i), scores, pseudo_mask, crf)))
-    unfinished.replace(target)
+    mask = to_labels(classes, final_scores(images.image(i), scores, pseudo_mask, crf))
+    write_whole(target, partial(write_mask, mask=mask))
 
 
 def final_scores(image: np.ndarray, scores: Tensor, pseudo_mask: str, crf: CrfSettings) -> Tensor:

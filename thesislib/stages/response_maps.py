@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from thesislib import cam, diagnostics, metrics
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset
+from thesislib.files import write_whole
 from thesislib.models.classifier import CamClassifier
 from thesislib.precision import autocast, place
 from thesislib.settings import BackboneSettings, CamSettings, ClassifierSettings, Machine, Settings, SettingsError
 from thesislib.stages import classifier as classifier_stage
 from thesislib.stages import data as data_stage
 from thesislib.stages import subcategories
-from thesislib.store import Job, Progress, Stage, without_file
+from thesislib.store import CHECKPOINT, Job, Progress, Stage, without_file
 from thesislib.training import memory_advice
 
 VERSION = 1
@@ -59,7 +60,9 @@ def compute(job: Job, backbone: BackboneSettings, classifier: ClassifierSettings
     for split, images in datasets.items():
         with memory_advice("THESIS_BATCH_PIXELS"):
             write_maps(model, images, cam, job.folder / MAPS, job.machine, job.progress)
-            measured = {"logits": predict(model, images, job.machine), "labels": images.labels}
+            checkpoint = job.folder / f"{split}-{CHECKPOINT}"
+            logits = predict(model, images, job.machine, job.progress, checkpoint)
+        measured = {"logits": logits, "labels": images.labels}
         if all(images.mask_path(i).is_file() for i in range(len(images))):
             measured |= score(images, job.folder / MAPS, cam.background)
         scores |= {f"{split}/{name}": values for name, values in measured.items()}
@@ -83,10 +86,8 @@ def write_maps(
         maps = fused_maps(model, pictures, labels, settings, machine.precision).cpu()
         for i, image_maps, present in zip(batch, maps, labels, strict=True):
             classes = present.nonzero().flatten().numpy()
-            unfinished = folder / f"{images.ids[i]}.writing"
-            with unfinished.open("wb") as file:
-                np.savez(file, classes=classes.astype(np.uint8), maps=image_maps[classes].numpy())
-            unfinished.replace(folder / f"{images.ids[i]}.npz")
+            arrays = {"classes": classes.astype(np.uint8), "maps": image_maps[classes].numpy()}
+            write_whole(folder / f"{images.ids[i]}.npz", partial(np.savez, **arrays))
         done += len(batch)
         progress(done, len(images), images.split)
 
@@ -136,16 +137,19 @@ def read_maps(folder: Path, name: str, num_classes: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def predict(model: CamClassifier, images: VocDataset, machine: Machine) -> np.ndarray:
-    """Logits `(N, C)` of the images at their own size."""
-    logits = np.zeros(images.labels.shape, np.float32)
+def predict(
+    model: CamClassifier, images: VocDataset, machine: Machine, progress: Progress, checkpoint: Path
+) -> np.ndarray:
+    """Logits `(N, C)` float32 of the images at their own size; `checkpoint` keeps those there are so far."""
     device = next(model.parameters()).device
-    for batch in data_stage.batches_of_one_size(images, range(len(images)), machine.batch_pixels):
+
+    def logits(batch: list[int]) -> np.ndarray:
         pictures = torch.stack([to_tensor(images.image(i)) for i in batch])
         with autocast(device, machine.precision):
             output = model(pictures.to(device))
-        logits[batch] = output.logits.float().cpu().numpy()
-    return logits
+        return output.logits.float().cpu().numpy()
+
+    return data_stage.rows(images, logits, checkpoint, machine, progress)
 
 
 def score(images: VocDataset, folder: Path, background: float) -> dict[str, np.ndarray]:

@@ -20,6 +20,7 @@ from thesislib.data.checks import masks_fingerprint
 from thesislib.data.protocol import supervision_masks
 from thesislib.data.transforms import Augmentation, augment_jointly, to_tensor
 from thesislib.data.voc import DataError, VocDataset, read_mask, write_mask
+from thesislib.files import write_whole
 from thesislib.models import registry
 from thesislib.models.deeplab import DeepLabV2, ResNet101
 from thesislib.models.weights import load_weights, save_weights
@@ -30,7 +31,7 @@ from thesislib.stages import affinity as affinity_stage
 from thesislib.stages import backbone as backbone_stage
 from thesislib.stages import data as data_stage
 from thesislib.stages import pseudo_masks
-from thesislib.store import Job, Stage, without_file
+from thesislib.store import Job, Stage, absolute_path, without_file
 
 VERSION = 1
 WEIGHTS = "segmenter.safetensors"
@@ -50,8 +51,9 @@ def segmenter_stage(settings: Settings, machine: Machine, label: str = "") -> St
         SettingsError: as `initial_checksum`.
     """
     segmentation = settings.segmentation
+    trained = {"splits": SegmentationSettings().splits}  # those predicted later change no training
     chosen = {
-        "segmentation": without_file(segmentation),
+        "segmentation": without_file(segmentation).model_copy(update=trained),
         "seed": settings.seed,
         "checksum": initial_checksum(segmentation),
     }
@@ -60,7 +62,8 @@ def segmenter_stage(settings: Settings, machine: Machine, label: str = "") -> St
         inputs["masks"] = pseudo_masks.masks_stage(settings, machine, label=label)
     elif machine.data_root and (print_ := masks_fingerprint(VocDataset(machine.data_root, "trainaug"))):
         chosen["masks"] = print_
-    return Stage("segmenter", VERSION, compute_segmenter, chosen, inputs, machine, label, segmentation.weights)
+    file = absolute_path(segmentation.weights)
+    return Stage("segmenter", VERSION, compute_segmenter, chosen, inputs, machine, label, file)
 
 
 def initial_checksum(segmentation: SegmentationSettings) -> str:
@@ -184,7 +187,8 @@ def compute(job: Job, segmentation: SegmentationSettings, crf: CrfSettings) -> N
                 probabilities = predict(model, images.image(i), job.machine.precision)
                 sharpened = dense_crf(images.image(i), probabilities, params)
                 for kind, result in zip(STAGES, (probabilities, sharpened), strict=True):
-                    write_mask(job.folder / kind / f"{name}.png", result.argmax(dim=0).to(torch.uint8).numpy())
+                    mask = result.argmax(dim=0).to(torch.uint8).numpy()
+                    write_whole(job.folder / kind / f"{name}.png", partial(write_mask, mask=mask))
             job.progress(i + 1, len(images), split)
         for kind in STAGES:
             counts = pseudo_masks.score_labels(images, partial(_read, job.folder / kind, images))

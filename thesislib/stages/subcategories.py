@@ -19,7 +19,7 @@ from thesislib.precision import autocast, place
 from thesislib.settings import BackboneSettings, ClassifierSettings, Machine, Settings, SettingsError
 from thesislib.stages import classifier as classifier_stage
 from thesislib.stages import data as data_stage
-from thesislib.store import Job, Progress, Stage, without_file
+from thesislib.store import CHECKPOINT, Job, Progress, Stage, without_file
 from thesislib.training import memory_advice
 
 VERSION = 1
@@ -79,17 +79,19 @@ def compute_features(job: Job, backbone: BackboneSettings, classifier: Classifie
     images = data_stage.open_split(job, "trainaug")
     model = place(classifier_stage.load(job, backbone, classifier, len(images.classes)), job.machine.torch_device)
     with memory_advice("THESIS_BATCH_PIXELS"):
-        features = extract(model, images, job.machine, job.progress)
+        features = extract(model, images, job.machine, job.progress, job.folder / CHECKPOINT)
     np.savez(job.folder / FEATURES, features=features)
 
 
-def extract(model: CamClassifier, images: VocDataset, machine: Machine, progress: Progress) -> np.ndarray:
-    """What the heads see of every image, `(N, D)` float32."""
-    features: dict[int, np.ndarray] = {}
-    for batch in data_stage.batches_of_one_size(images, range(len(images)), machine.batch_pixels):
-        features |= zip(batch, pooled(model, [images.image(i) for i in batch], machine.precision), strict=True)
-        progress(len(features), len(images))
-    return np.stack([features[i] for i in range(len(images))])
+def extract(
+    model: CamClassifier, images: VocDataset, machine: Machine, progress: Progress, checkpoint: Path
+) -> np.ndarray:
+    """What the heads see of every image, `(N, D)` float32; `checkpoint` keeps the rows there are so far."""
+
+    def features(batch: list[int]) -> np.ndarray:
+        return pooled(model, [images.image(i) for i in batch], machine.precision)
+
+    return data_stage.rows(images, features, checkpoint, machine, progress)
 
 
 @torch.no_grad()
