@@ -8,8 +8,8 @@ from scipy import stats
 
 from thesislib import bootstrap, evidence, typeset
 from thesislib.metrics import ConfusionMatrix
-from thesislib.rows import PLAIN_CAM, Claim, Row
-from thesislib.statistics import Interval, sign_flip_test
+from thesislib.rows import PLAIN_CAM, Claim, Row, Sweep
+from thesislib.statistics import Interval, equivalence, mean_interval, sign_flip_test, verdict
 
 MIXUP = Row("mixup")
 CLAIM = Claim("Mixup improves the maps", MIXUP, PLAIN_CAM)
@@ -88,6 +88,8 @@ def test_table_of_seeds_says_what_three_seeds_can_decide():
          for run, other in zip(scores["mixup"], scores["CAM"], strict=True)]
     )  # fmt: skip
     assert line[evidence.DIFFERENCE].mean == pytest.approx(np.mean(values))
+    assert verdict(mean_interval(np.subtract(values, np.mean(values)) + 1.01 * line[evidence.REACH])) == "holds"
+    assert verdict(mean_interval(np.subtract(values, np.mean(values)) + 0.99 * line[evidence.REACH])) == "undecided"
     assert (line[evidence.CHANCE], line[evidence.LEAST]) == sign_flip_test(values)
     assert line[evidence.LEAST] == 0.25
 
@@ -102,7 +104,8 @@ def test_single_seed_has_an_interval_over_images_alone():
     assert over_images.low < over_images.mean < over_images.high
     assert frame.loc["CAM", "minus CAM, over images"] is None
     (line,) = evidence.of_seeds(evidence.differences([CLAIM], scores)).to_dict("records")
-    assert [line[name] for name in (evidence.DEVIATION, evidence.CHANCE, evidence.NEEDED)] == [None] * 3
+    names = (evidence.DEVIATION, evidence.REACH, evidence.CHANCE, evidence.NEEDED)
+    assert [line[name] for name in names] == [None] * 4
 
 
 def test_difference_that_no_number_of_seeds_would_settle_is_said_so():
@@ -119,3 +122,50 @@ def test_every_step_of_the_chain_is_compared():
     found = evidence.after_steps({"val": {"CAM": runs, "+ CRF": runs}}, "mixup")
     assert list(found) == ["after CAM, val", "after CRF, val"]
     assert len(found["after CRF, val"]) == 2
+
+
+def test_seeds_for_a_margin_are_those_that_settle_equivalence():
+    found = {"within": [0.4, -0.6, 0.5], "beyond": [3.0, 4.0, 8.0], "decided": [0.1, 0.0, 0.1]}
+    needed = evidence.of_seeds(found, margin=1.0)["seeds for the margin of 1"]
+    for name, values in found.items():
+        mean, std = np.mean(values), np.std(values, ddof=1)
+        settled = [
+            n
+            for n in range(3, 200)
+            if equivalence(_with_seeds(mean, std, n), 1.0) == ("opposite" if mean > 1 else "holds")
+        ]
+        assert needed[name] == settled[0], name
+    assert needed["decided"] == 3 and equivalence(mean_interval(found["decided"]), 1.0) == "holds"
+    assert list(evidence.of_seeds(found)) == list(evidence.SEED_COLUMNS)
+
+
+def _with_seeds(mean: float, std: float, n: int) -> Interval:
+    """The interval of so many seeds with that mean and deviation."""
+    low, high = stats.t.interval(0.95, n - 1, loc=mean, scale=std / n**0.5)
+    return Interval(float(mean), float(std), float(low), float(high), n)
+
+
+def test_sweep_is_compared_with_plain_cam_and_its_default_with_the_neighbours():
+    values = {value: Row(f"K = {value}", {"subcategories.k": value}) for value in (5, 10, 20, 50)}
+    sweep = Sweep("K", "", {1: PLAIN_CAM, **values}, 10, {})
+    scores = {row.name: [{"image_confusion": run} for run in made_counts(2, 4, 0.6)] for row in sweep.rows.values()}
+    above = [f"K = {value} > CAM" for value in values]
+    assert list(evidence.along(sweep, scores)) == [*above, "K = 5 > K = 10", "K = 20 > K = 10"]
+
+
+def test_images_of_several_steps_stand_one_below_the_other():
+    plain, after = made_scores(2, 6), made_scores(2, 5)
+    chain = {"DeepLab": plain, "DeepLab + CRF": after}
+    frame = evidence.of_images_after(chain, list(chain), list(plain))
+    assert list(frame.index) == [(name, step) for name in plain for step in ("DeepLab", "DeepLab + CRF")]
+    for step, scores in (("DeepLab", plain), ("DeepLab + CRF", after)):
+        alone = evidence.of_images(scores, list(plain))
+        for column in alone:
+            assert frame.loc[("mixup", step), column] == alone.loc["mixup", column]
+    assert [*typeset.lay_out(frame).corner] == ["method", "after step"]
+
+
+def test_tables_say_what_others_report_of_such_differences():
+    table = evidence.seeds_table({"a > b": [1.0, 2.0, 4.0]}, "paired differences", "4 images", margin=1.0)
+    assert "0.2 to 0.8" in table["note"] and "TransCAM issue 3" in table["note"] and "margin" in table["note"]
+    assert table["caption"].endswith("; 4 images.")

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import nbformat
 import papermill
+import printed_numbers
 import pytest
 from linked_store import linked_store
 
-from thesislib import experiments, parameters, plans, settings
+from thesislib import against, experiments, parameters, plans, settings
+from thesislib.crf import crf_available
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
@@ -70,6 +72,10 @@ def test_runs_on_what_was_planned_and_agrees_with_its_committed_cells(name, tmp_
     results = tmp_path / "reports" / "smoke" / name
     assert (results / "results.json").is_file() and list(results.glob("*.png")) and list(results.glob("*.csv"))
     assert printed(executed) == printed(read(name)) != {}
+    if crf_available():
+        by_source = against.levels([json.loads((results / "results.json").read_text())])
+        placed = {(source, entry["thesis"]) for source, entries in by_source.items() for entry in entries}
+        assert printed_numbers.to_place(name) <= placed
 
 
 @pytest.mark.slow

@@ -9,8 +9,11 @@ import torch
 from torch import nn
 
 from thesislib import engine
+from thesislib.losses import classification_loss, concentration_loss, entropy_loss
 from thesislib.models.weights import save_weights
 from thesislib.precision import autocast, place
+from thesislib.refinement import affinity_loss
+from thesislib.segmentation import segmentation_loss
 from thesislib.settings import Machine, Settings, load
 from thesislib.stages import affinity, classifier, pseudo_masks, response_maps, segmentation, subcategories
 from thesislib.store import Store
@@ -108,3 +111,38 @@ def test_stages_compute_as_the_machine_says(
     assert store.provenance(stages[0])["precision"] == precision
     assert np.load(store.folder(stages[0]) / subcategories.FEATURES)["features"].dtype == np.float32
     assert np.isfinite(next(iter(np.load(store.folder(stages[1]) / "scores.npz").values()))).all()
+
+
+LABELS = torch.tensor([[0.9, 0.0, 0.07], [0.0, 0.013, 0.987]])  # mixed ones, which bfloat16 would round
+MASK = torch.randint(0, 3, (2, 9, 9), generator=torch.Generator().manual_seed(2))
+PAIRS = torch.rand(3, 2, 5, 7, generator=torch.Generator().manual_seed(3)) < 0.4
+LOSSES = {
+    "classification": ((2, 3), lambda z: classification_loss(z, LABELS)),
+    "entropy": ((2, 3), entropy_loss),
+    "entropy of cells": ((2, 3, 9, 9), lambda z: entropy_loss(z, score="logit")),
+    "concentration": ((2, 3, 40, 40), lambda maps: concentration_loss(maps, LABELS)),
+    "concentration, floored": ((2, 3, 9, 9), lambda maps: concentration_loss(maps, LABELS, form="floored")),
+    "affinity": ((2, 5, 7), lambda a: affinity_loss(a.clamp(0, 1), *PAIRS)),
+    "segmentation": ((2, 3, 9, 9), lambda z: segmentation_loss([z], MASK)),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_of_bf16_outputs_are_computed_in_float32(name: str) -> None:
+    shape, loss = LOSSES[name]
+    outputs = torch.randn(shape, generator=torch.Generator().manual_seed(1)).bfloat16().requires_grad_()
+    exact = outputs.detach().float().requires_grad_()
+    expected = loss(exact)
+    with autocast("cpu", "bf16"):
+        found = loss(outputs)
+    assert found.dtype == torch.float32 and torch.equal(found, expected)
+    found.backward()
+    expected.backward()
+    assert torch.equal(outputs.grad, exact.grad.bfloat16())
+
+
+def test_affinities_keep_more_digits_than_bf16_has() -> None:
+    model = affinity.build(SMOKE.backbone, seed=1).eval()
+    with torch.no_grad(), autocast("cpu", "bf16"):
+        found = model(torch.rand(1, 3, 64, 80, generator=torch.Generator().manual_seed(0)))
+    assert found.dtype == torch.float32 and not torch.equal(found, found.bfloat16().float())

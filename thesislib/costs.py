@@ -29,7 +29,7 @@ AFFINITY = "AffinityNet, training"
 REFINED = "affinities and random walk"
 SEGMENTER = "DeepLab-v2, training"
 TEST = "DeepLab-v2, test"
-CRF = "dense CRF, processor"
+CRF = "dense CRF, on the processor"
 PETA = 1e15
 
 

@@ -7,13 +7,16 @@ thesis, which goes back to SCOPS (Hung et al., 2019).
 
 The total (2.5) is their weighted sum on the mixed batch x', y':
 `classification_loss(z, y') + lambda_ent * entropy_loss(z) + lambda_con * concentration_loss(M, y')`,
-with lambda_ent = 0.02 and lambda_con = 2e-4 in the thesis.
+with lambda_ent = 0.02 and lambda_con = 2e-4 in the thesis. Each is computed in float32 or better, whatever the network
+gives (`precision`).
 """
 
 import torch
 from jaxtyping import Float, Real, Shaped
 from torch import Tensor
 from torch.nn import functional as F
+
+from thesislib.precision import at_least_float32
 
 ENTROPY_SCORES = ("sigmoid_max", "logit_max", "logit")
 CONCENTRATION_FORMS = ("written", "floored")
@@ -37,6 +40,7 @@ def classification_loss(logits: Float[Tensor, "b c"], labels: Real[Tensor, "b c"
     >>> classification_loss(torch.zeros(1, 4), torch.tensor([[1.0, 0.0, 0.3, 0.0]]))
     tensor(0.6931)
     """
+    logits = at_least_float32(logits)
     return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
 
 
@@ -68,6 +72,7 @@ def entropy_loss(
         raise ValueError(f"entropy score must be one of {', '.join(ENTROPY_SCORES)}; got {score!r}")
     if not temperature > 0:
         raise ValueError(f"entropy temperature must be positive, got {temperature}")
+    logits = at_least_float32(logits)
     scores = logits.sigmoid() if score == "sigmoid_max" else logits
     if score != "logit":
         maximum = scores.amax(dim=tuple(range(1, scores.ndim)), keepdim=True)
@@ -114,6 +119,7 @@ def concentration_loss(
         raise ValueError(f"concentration form must be one of {', '.join(CONCENTRATION_FORMS)}; got {form!r}")
     if coords not in COORDINATES:
         raise ValueError(f"concentration coords must be one of {', '.join(COORDINATES)}; got {coords!r}")
+    response = at_least_float32(response)
     height, width = response.shape[2:]
     rows, columns = (_positions(size, coords, response) for size in (height, width))
     activation = response.relu()  # (A11)

@@ -2,13 +2,15 @@
 
 Thesis 2.4.1 and 3.4.1: one GPU, nothing said of its arithmetic; published code computes in float32 throughout. Under
 autocast convolutions and matrix products take and give bfloat16, weights stay float32. What is made of a network's
-output (CAM fusion, random walk, softmax, CRF) is computed in float32, outside of `autocast`.
+output is computed in float32: CAM fusion, random walk, softmax and CRF outside of `autocast`, the losses by
+`at_least_float32`, the mean distances behind the affinities of cells in `AffinityNet`. A term of the user's own gets
+the output as it is.
 """
 
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -34,3 +36,12 @@ def autocast(device: str | torch.device, precision: str) -> torch.autocast:
     (torch.bfloat16, torch.float32)
     """
     return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """The tensor in float32 where it has fewer bits, else itself.
+
+    >>> [at_least_float32(torch.ones(1, dtype=t)).dtype for t in (torch.bfloat16, torch.float32, torch.float64)]
+    [torch.float32, torch.float32, torch.float64]
+    """
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

@@ -19,6 +19,8 @@ from thesislib.store import provenance
 
 FILE = "results.json"
 STATES = ("unfinished", "done", "failed")
+WITHOUT_NETWORK = ("data", "backbone")
+"""Stages that are the same in every precision: no network computes in them."""
 Record = dict[str, Any]
 
 
@@ -114,6 +116,27 @@ def replace(entries: list[Record], key: str, entry: Record) -> None:
             entries[position] = entry
             return
     entries.append(entry)
+
+
+def mixed_precision(record: Record) -> str:
+    """A remark where the artefacts of a report were computed in different precision, which is in no key; else empty.
+
+    >>> of = {"classifier/1": {"precision": "fp32"}, "classifier/2": {"precision": "bf16"}, "data/3": {}}
+    >>> mixed_precision({"artefacts": of})
+    'Different precision in one report: 1 artefact in bf16 (classifier), 1 in fp32 (classifier).'
+    """
+    stages: dict[str, list[str]] = {}
+    for name, artefact in record["artefacts"].items():
+        stage = name.split("/")[0]
+        if stage not in WITHOUT_NETWORK:
+            stages.setdefault(artefact.get("precision") or "unrecorded precision", []).append(stage)
+    if len(stages) < 2:
+        return ""
+    said: list[str] = []
+    for precision, names in sorted(stages.items()):
+        noun = "" if said else f" artefact{'s' if len(names) > 1 else ''}"
+        said.append(f"{len(names)}{noun} in {precision} ({', '.join(sorted(set(names)))})")
+    return f"Different precision in one report: {', '.join(said)}."
 
 
 def _plain(value: Any) -> Any:

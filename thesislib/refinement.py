@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from thesislib.crf import CRF_PARAMS, DEEPLAB, IRN, PSA, CrfMissing, CrfParams, dense_crf
 from thesislib.data.transforms import Geometry, crop_window
 from thesislib.pairs import RADIUS, UNDECIDED, pair_labels
+from thesislib.precision import at_least_float32
 from thesislib.random_walk import random_walk
 
 __all__ = [
@@ -141,6 +142,7 @@ def affinity_loss(
         affinity: a in [0, 1], `(P, n)` or `(B, P, n)`.
         background, foreground, different: masks from `pair_labels`.
     """
+    affinity = at_least_float32(affinity)
     alike, unlike = -(affinity + LOG_EPS).log(), -(1 + LOG_EPS - affinity).log()
     return _mean_over(alike, background) / 4 + _mean_over(alike, foreground) / 4 + _mean_over(unlike, different) / 2
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from thesislib.data.voc import IGNORE
+from thesislib.precision import at_least_float32
 
 
 def resize_labels(labels: Integer[Tensor, "b height width"], size: Sequence[int]) -> Integer[Tensor, "b h w"]:
@@ -64,5 +65,5 @@ def segmentation_loss(
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    total = F.cross_entropy(logits, labels.long(), ignore_index=IGNORE, reduction="sum")
+    total = F.cross_entropy(at_least_float32(logits), labels.long(), ignore_index=IGNORE, reduction="sum")
     return total / (labels != IGNORE).sum().clamp(min=1)

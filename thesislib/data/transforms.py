@@ -63,7 +63,8 @@ class Augmentation:
         order: `published` resizes and jitters the whole image and cuts the window out last; `crop_first` resizes and
             jitters what the window shows. Same window, same pixels up to rounding, but the contrast jitter pulls
             towards the mean grey of the window instead of that of the image. Images a second on one core, of
-            500 x 375: 107 and 248 at crop 224, 100 and 105 at crop 448, which shows nearly all; DeepLab's 148 and 302.
+            500 x 375 (`benchmarks/augmentation.py`): 129 and 267 at crop 224, 129 either way at crop 448, which shows
+            nearly all; DeepLab's 290 and 556.
     """
 
     long_side: tuple[int, int] | None = (256, 512)

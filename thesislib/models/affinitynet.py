@@ -65,8 +65,9 @@ class AffinityNet(nn.Module):
         """Affinity of every pair of a batch."""
         embedding = self.embedding(images)
         source = pair_window(embedding, (0, 0), self.radius)
+        kept = torch.promote_types(embedding.dtype, torch.float32)  # in bfloat16 1 - a of alike cells would be 0
         distances = [
-            (pair_window(embedding, offset, self.radius) - source).abs().mean(dim=1).flatten(1)
+            (pair_window(embedding, offset, self.radius) - source).abs().mean(dim=1, dtype=kept).flatten(1)
             for offset in pair_offsets(self.radius)
         ]
         return (-torch.stack(distances, dim=1)).exp()
