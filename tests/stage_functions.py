@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from distributed import get_worker
+
 from thesislib import engine
 from thesislib.settings import Machine
 from thesislib.store import Job, Stage, Store
@@ -61,6 +63,11 @@ def fill(job: Job, value: int, log: str, full: str) -> None:
     if Path(full).exists():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     number(job, value, log)
+
+
+def note_worker(job: Job, value: int) -> None:
+    """Write the name of the Dask worker, with its type."""
+    (job.folder / "worker.txt").write_text(repr(get_worker().name))
 
 
 def compute_elsewhere(stage: Stage, *others: object) -> str:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import stage_functions as functions
 from notebook_files import write_notebook
 
 from thesislib import cli, cli_batch, engine, plans, records
@@ -155,3 +156,37 @@ def test_killed_batch_goes_on_and_neither_failures_nor_dead_kernels_stop_it(
     for run in ("alpha-0p2", "alpha-0p4", "alpha-0p6"):
         assert (folder / run / "smoke" / "01_data.html").is_file()
         assert (folder / run / "smoke" / "index.html").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["batch", "reproduce"])
+def test_notebook_whose_stage_failed_is_not_executed_and_the_others_are(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a cluster it would compute the stage anew, on the machine where the command runs."""
+    tries = tmp_path / "tries"
+
+    def plan(settings, seeds, machine, *, alpha=0.2):  # type: ignore[no-untyped-def]
+        return [functions.make(functions.fail, error="value", log=str(tries))] if alpha == 0.2 else []
+
+    def other(settings, seeds, machine):  # type: ignore[no-untyped-def]
+        return []
+
+    monkeypatch.setattr(plans, "NOTEBOOKS", {"01_data": plan, "21_other": other})
+    monkeypatch.setattr(cli_batch, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr(cli, "NOTEBOOKS", tmp_path / "notebooks")
+    arguments = _project(tmp_path, "0.2, 0.4")
+    folder, failed = tmp_path / "reports" / "batches" / "some" / "alpha-0p2" / "smoke", "alpha-0p2: "
+    if command == "reproduce":
+        write_notebook(tmp_path / "notebooks" / "21_other.ipynb", COUNTED.format(folder=str(tmp_path)))
+        arguments = ["reproduce", "--preset", "smoke", "--seeds", "1", *arguments[2:]]
+        folder, failed = tmp_path / "reports" / "smoke", "01_data "
+    assert cli.main([*arguments, "--workers", "1"]) == 1
+    assert tries.read_text() == "tried\n"
+    assert _executed(tmp_path) == ["0.4" if command == "batch" else "0.2"]
+    shown = capsys.readouterr()
+    (line,) = [line for line in shown.out.splitlines() if line.startswith(failed) and "as planned" in line]
+    assert "StageFailed: not executed, since fail" in line
+    record = records.read(folder / "01_data" / "results.json")
+    assert record["state"] == "failed" and "as planned" in record["error"]["text"]
+    assert "as planned" in (folder / "01_data.html").read_text()

@@ -25,6 +25,7 @@ TABLES_AND_CURVES = {
     "table-2.1", "table-2.2", "table-2.3", "table-3.1", "table-3.2", "table-3.3", "table-3.4", "fig-2.5", "fig-3.4",
 }  # fmt: skip
 GOOD = 'notebook = "21_response_maps"\npreset = "smoke"\nseeds = 1\n'
+QUICK = 'notebook = "00_quickstart"\npreset = "smoke"\n[fixed]\n'
 BAD = {
     "unknown notebook": ('notebook = "21_response_map"', r"no notebook '21_response_map'.*did you mean '21_resp"),
     "no notebook": ("seeds = 1", "the entry `notebook` is missing"),
@@ -56,6 +57,32 @@ BAD = {
     "preset in the grid": (GOOD + '[grid]\npreset = ["demo"]', "preset is given at the top of the file"),
     "reports_dir": (GOOD + '[fixed]\nreports_dir = "x"', "reports_dir is given as --reports-dir"),
     "missing weights": ('notebook = "23_segmentation"\n[fixed]\ncoco_weights = "no.pth"', r"no\.pth"),
+    "one round": ('notebook = "34_clusters"\n[fixed]\nrounds = 1', "rounds must be at least 2"),
+    "no images of clusters": (
+        'notebook = "34_clusters"\n[grid]\nimages_per_cluster = [6, 0]',
+        "must be at least 1, got 0",
+    ),
+    "class unknown": (
+        'notebook = "34_clusters"\n[fixed]\nclasses_shown = ["hern"]',
+        "class 'hern'; did you mean 'heron'",
+    ),
+    "negative margin": ('notebook = "22_sensitivity"\n[fixed]\nmargin = -1', "margin = -1: must be positive"),
+    "endless margin": ('notebook = "33_rounds"\n[fixed]\nmargin = inf', "margin = inf: must be positive and finite"),
+    "no images": (GOOD + "[fixed]\nimages_shown = 0", "images_shown = 0: must be at least 1"),
+    "negative images": (
+        'notebook = "00_quickstart"\n[fixed]\nimages_shown = -1',
+        "images_shown = -1: must be at least 1",
+    ),
+    "missing picture": (QUICK + 'image = "nothere.jpg"\nimage_labels = ["heron"]', r"cannot read image .*nothere\.jpg"),
+    "picture without labels": (QUICK + 'image = "docs/segmentation.png"', "image_labels is empty: name the classes"),
+    "label unknown": (
+        QUICK + 'image = "docs/segmentation.png"\nimage_labels = ["x"]',
+        "image_labels: unknown class 'x'",
+    ),
+    "missing results": (
+        'notebook = "51_performance"\n[fixed]\nresults = "no.json"',
+        r"results of gpu-check from .*no\.json",
+    ),
     "missing data": (GOOD.replace("smoke", "voc2012"), "needs data: give data_root"),
 }
 
@@ -163,16 +190,18 @@ OTHERS: dict[str, dict[str, Any]] = {
     "31_response_maps": {"rounds": 1, "extra_rows": {"K = 3": {"subcategories.round": 1, "subcategories.k": 3}}},
     "32_number_of_subcategories": {"after_round": 2},
     "33_rounds": {"rounds": 2},
-    "34_clusters": {"rounds": 2},
+    "34_clusters": {"rounds": 2, "classes_shown": ["heron"], "images_per_cluster": 2},
     "35_segmentation": {"rounds": 1, "extra_rows": {"K = 3": {"subcategories.round": 1, "subcategories.k": 3}}},
 }
-"""For each notebook whose plan takes parameters, other values of them; `coco_weights` is a file."""
+"""For each notebook whose plan takes parameters, other values of them."""
+CHECKED_ALONE = {"coco_weights", "image", "image_labels", "results"}
+"""Those that name a file, and what is in it."""
 
 
 def test_all_parameters_of_plans_have_other_values() -> None:
     for name, plan in plans.NOTEBOOKS.items():
         keywords = {key for key, kind in inspect.signature(plan).parameters.items() if kind.kind == kind.KEYWORD_ONLY}
-        assert keywords - {"coco_weights"} <= OTHERS.get(name, {}).keys(), name
+        assert keywords - CHECKED_ALONE <= OTHERS.get(name, {}).keys(), name
 
 
 @pytest.mark.slow

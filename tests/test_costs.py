@@ -2,6 +2,7 @@
 
 import math
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -149,3 +150,9 @@ def test_markdown_has_a_line_for_every_stage_and_notebook():
     text = costs.markdown()
     for name in (*(work.kind.name for work in costs.whole_thesis()), *costs.result_table().index):
         assert sum(line.startswith(f"| {name} |") for line in text.splitlines()) == 1
+
+
+def test_readme_prints_the_same_operations():
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    lines = costs.markdown().partition("\n\n")[0].splitlines()[2:]
+    assert lines and not [line for line in lines if line.replace("%", " %") not in readme]

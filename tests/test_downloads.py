@@ -111,6 +111,16 @@ def test_missing_file_and_no_network(server, tmp_path):
     assert describe("a.tar", CONTENT).md5 in advice
 
 
+def test_python_that_cannot_extract_safely_is_told_before_the_first_byte(server, tmp_path, monkeypatch):
+    archive = server.archive("a.tar", pack({"a/b": "b"}))
+    (tmp_path / "b.tar").write_bytes(pack({"a/b": "b"}))
+    monkeypatch.delattr(tarfile, "data_filter")
+    for attempt in (lambda: fetch(archive, tmp_path), lambda: extract(tmp_path / "b.tar", tmp_path)):
+        with pytest.raises(DataError, match=r"no data_filter\): use Python 3\.11\.4 or newer"):
+            attempt()
+    assert server.requests == [] and names(tmp_path) == ["b.tar"]
+
+
 def test_full_disk_is_noticed_before_the_first_byte(server, tmp_path, monkeypatch):
     archive = server.archive("a.tar", CONTENT)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=2 * len(CONTENT) - 1))

@@ -1,7 +1,10 @@
 from pathlib import Path
+from types import SimpleNamespace
 
+import distributed
 import pytest
 import stage_functions as functions
+import torch
 from stage_functions import make
 
 from thesislib import engine
@@ -64,3 +67,26 @@ def test_passing_fault_is_tried_again(tmp_path: Path) -> None:
     stage = make(functions.fail_once, log=str(tmp_path / "log"))
     engine.run([stage], Store(tmp_path / "runs"))
     assert Store(tmp_path / "runs").has(stage)
+
+
+def test_local_workers_are_numbered(tmp_path: Path) -> None:
+    stages = [make(functions.note_worker, value=value) for value in range(8)]
+    folders = engine.run(stages, Store(tmp_path / "runs"), scheduler=engine.LOCAL, workers=2)
+    assert {(folder / "worker.txt").read_text() for folder in folders.values()} <= {"0", "1"}
+
+
+@pytest.mark.parametrize(
+    ("worker", "gpus", "chosen"),
+    [(0, 4, [0]), (3, 4, [3]), (5, 4, [1]), (0, 1, []), (2, 0, []), ("SLURMCluster-3", 4, [])],
+)
+def test_a_numbered_worker_takes_the_gpu_of_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker: int | str, gpus: int, chosen: list[int]
+) -> None:
+    """A worker of a job has another name: it sees the GPUs of its job, of which the first is right."""
+    taken: list[int] = []
+    monkeypatch.setattr(distributed, "get_worker", lambda: SimpleNamespace(name=worker))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    stage = make(functions.number, value=1, log=str(tmp_path / "log"))
+    engine._compute_on_worker(stage, Store(tmp_path / "runs"), "topic")
+    assert taken == chosen

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from thesislib import costs, doctor, flops, gpu_check, gpu_results, gpu_work, performance, training
+from thesislib import cli, costs, doctor, flops, gpu_check, gpu_results, gpu_work, performance, training
 from thesislib.gpu_measurements import Measurement
 from thesislib.models.classifier import parameter_groups
 from thesislib.settings import load
@@ -22,7 +22,7 @@ from thesislib.stages import classifier as classifier_stage
 
 ROOT = Path(__file__).parent.parent
 CLASSIFIER = costs.CLASSIFIER.format(crop=448)
-OPTIONAL = ("papermill", "nbformat", "nbconvert", "IPython", "dask", "distributed", "pydensecrf", "jinja2")
+OPTIONAL = ("ipykernel", "papermill", "nbformat", "nbconvert", "IPython", "dask", "distributed", "pydensecrf", "jinja2")
 TINY = gpu_work.tiny_scale()
 
 
@@ -61,6 +61,7 @@ def test_everything_is_measured_with_the_core_dependencies_alone(tmp_path):
         timeout=300,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "report skipped, for ipykernel is not installed" in done.stdout
     found = gpu_results.read(tmp_path / "results.json")
     unmeasured = {entry["name"]: entry["error"] for entry in found["measurements"] if entry["state"] != "measured"}
     assert list(unmeasured) == [costs.CRF] and "pip install pydensecrf2" in unmeasured[costs.CRF]
@@ -97,6 +98,38 @@ def test_a_failure_is_recorded_with_its_text(error):
 
     entry = gpu_check.measure(Measurement("training", "a step", 1, fail), 10, TINY)
     assert (entry["state"], entry["error"]) == ("failed", f"{type(error).__name__}: {error}")
+
+
+@pytest.fixture
+def measure_here(tmp_path, monkeypatch):
+    """The command where the measurements of a GPU are at hand."""
+    measured = record(training_entry(), inference_entry(costs.MAPS))
+
+    def check(scale, minutes, folder, output):
+        output.write_text(json.dumps(measured))
+        return measured
+
+    monkeypatch.setattr(gpu_check, "check", check)
+    places = ["--output", str(tmp_path / "some.json"), "--reports-dir", str(tmp_path)]
+    return lambda: gpu_check.main(["--tiny", *places])
+
+
+@pytest.mark.slow
+def test_the_report_of_what_was_measured_is_made(measure_here, tmp_path, capsys):
+    assert measure_here() == 0
+    assert "Some GPU, 24 GiB" in (tmp_path / "demo" / "51_performance.html").read_text()
+    assert str(tmp_path / "demo" / "index.html") in capsys.readouterr().out
+
+
+def test_without_the_dependencies_of_notebooks_the_report_is_said_to_be_skipped(
+    measure_here, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "ipykernel", None)
+    assert measure_here() == 0
+    shown = capsys.readouterr().out
+    assert "report skipped, for ipykernel is not installed" in shown
+    assert f"thesis run 51_performance -p results {tmp_path / 'some.json'}" in shown
+    assert not (tmp_path / "demo").exists()
 
 
 def test_expected_seconds_keep_a_gpu_within_its_minutes():
@@ -166,8 +199,12 @@ def test_hours_take_networks_in_bf16():
     gpu = sum(hours for kind, hours in found["hours"].items() if kind != costs.CRF)
     assert found["gpu_hours"] == pytest.approx(gpu)
     assert found["crf_core_hours"] == pytest.approx(kinds[costs.CRF].units * 0.2 / 3600)
-    without = gpu_results.projection(record(*entries[1:]), load("voc2012"))
-    assert without["gpu_hours"] is None or without["hours"][entries[0]["kind"]] is not None
+    for kind in kinds.keys() - {costs.CRF}:
+        without = gpu_results.projection(
+            record(*(entry for entry in entries if entry["kind"] != kind)), load("voc2012")
+        )
+        assert without["gpu_hours"] is None and without["hours"][kind] is None
+        assert without["hours"].keys() == kinds.keys() and list(without["hours"].values()).count(None) == 1
     nothing = gpu_results.projection(record(), load("voc2012"))
     assert nothing["gpu_hours"] is None and set(nothing["hours"].values()) == {None}
     assert "unknown" in gpu_results.summary(record(projection=nothing))
@@ -196,6 +233,15 @@ def test_doctor_prints_what_fits_where_it_was_measured_and_does_not_guess(tmp_pa
     text = doctor.memory_settings(path)
     assert "classifier.accumulate=1" in text and "Some GPU, 24 GiB" in text
     assert "nothing that was measured fits for affinity.accumulate, segmentation.accumulate" in text
+
+
+def test_doctor_names_results_that_are_broken_and_goes_on(tmp_path, monkeypatch, capsys):
+    (tmp_path / "broken.json").write_text('{"started": ')
+    monkeypatch.setattr(gpu_results.newest, "__defaults__", (tmp_path,))
+    assert cli.main(["doctor", "--preset", "voc2012", "--runs-dir", str(tmp_path)]) == 1
+    found, advice, *after = capsys.readouterr().out.partition("MISSING GPU memory")[2].splitlines()
+    assert "broken.json" in found and "delete that file" in advice
+    assert any("disk" in line for line in after)
 
 
 def test_the_newest_results_of_a_gpu_are_taken(tmp_path):

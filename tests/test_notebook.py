@@ -17,9 +17,10 @@ from PIL import Image
 from thesislib import cells, notebook, parameters, table_files, typeset
 from thesislib.against import Place
 from thesislib.notebook import Notebook, project_root
-from thesislib.settings import SettingsError
+from thesislib.settings import Machine, SettingsError
 from thesislib.stages import data
 from thesislib.statistics import VERDICTS, Interval, mean_interval
+from thesislib.store import Job, Stage
 
 HOSTILE = "<script>alert('x')</script>"
 
@@ -173,8 +174,27 @@ def test_stages_are_computed_once_under_the_names_given(tmp_path: Path) -> None:
     assert folders["data", 0].is_relative_to(tmp_path / "runs")
     assert len(nb.images("val")) == nb.settings.data.val
     (provenance,) = (tmp_path / "runs" / "data").glob("*/provenance.json")
-    used = {f"data/{provenance.parent.name}": {"label": "", "commit": json.loads(provenance.read_text())["commit"]}}
-    assert results(nb)["artefacts"] == used
+    origin = json.loads(provenance.read_text())
+    used = {"label": "", "commit": origin["commit"], "precision": "fp32"}
+    assert results(nb)["artefacts"] == {f"data/{provenance.parent.name}": used}
+
+
+def leave_empty(job: Job, seed: int) -> None:
+    """A stage function that computes nothing."""
+
+
+def test_artefacts_of_different_precision_are_pointed_out(tmp_path: Path) -> None:
+    def trained(seed: int, precision: str) -> Stage:
+        return Stage("classifier", 1, leave_empty, {"seed": seed}, machine=Machine(device="cpu", precision=precision))
+
+    nb = make(tmp_path, runs_dir=str(tmp_path / "runs"))
+    for seed, precision in enumerate(("fp32", "fp32", "bf16")):
+        assert not results(nb)["notes"]
+        nb.run({seed: trained(seed, precision)})
+    assert [each["precision"] for each in results(nb)["artefacts"].values()] == ["fp32", "fp32", "bf16"]
+    (note,) = results(nb)["notes"]
+    said = "1 artefact in bf16 (classifier), 2 in fp32 (classifier)"
+    assert note["text"] == f"Different precision in one report: {said}."
 
 
 # --- Tables -----------------------------------------------------------------------------------------------------------

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from linked_store import linked_store
 from torch import nn
 
-from thesislib import cli, parallel
-from thesislib.settings import SettingsError
+from thesislib import cli, experiments, parallel
+from thesislib.settings import Machine, SettingsError, load, parse_override
+from thesislib.stages import affinity, segmentation
+from thesislib.store import Store
 
 FROZEN = {
     "subcategories.round": 1,
@@ -24,6 +27,23 @@ FROZEN = {
     "classifier.dropout": 0.5,
 }
 
+SHARED = {
+    "affinity": (affinity.WEIGHTS, ["affinity.accumulate=2"]),
+    "segmenter": (
+        segmentation.WEIGHTS,
+        ["segmentation.accumulate=2", "segmentation.frozen=true", "segmentation.supervision=truth"],
+    ),
+}
+"""The file of weights and the settings of the other networks whose training is shared."""
+SEVERAL = """\
+import sys
+from thesislib import cli, parallel
+stop, parallel.stop = parallel.stop, lambda: None  # the processes stay together for the next command
+ended = [cli.main(command.split()) for command in sys.argv[1:]]
+stop()
+sys.exit(max(ended))
+"""
+
 
 def arguments(folder: Path, **overrides: object) -> list[str]:
     given = [f"--set={name}={str(value).lower()}" for name, value in (FROZEN | overrides).items()]
@@ -31,8 +51,12 @@ def arguments(folder: Path, **overrides: object) -> list[str]:
 
 
 def run_two(folder: Path, **overrides: object) -> subprocess.CompletedProcess[str]:
-    start = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "thesislib")
-    command = [sys.executable, *start, *arguments(folder, **overrides)]
+    return launch_two("-m", "thesislib", *arguments(folder, **overrides))
+
+
+def launch_two(*program: str) -> subprocess.CompletedProcess[str]:
+    start = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    command = [sys.executable, *start, *program]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "THESIS_DEVICE": "cpu"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
@@ -57,6 +81,35 @@ def test_two_processes_train_what_one_trains(
     assert (folders[1] / "epoch-001.safetensors").is_file()
     again = run_two(tmp_path / "two")
     assert again.returncode == 0, again.stderr[-3000:]  # there already: no process waits for another
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_networks_of_the_later_steps_as_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_store: Store
+) -> None:
+    monkeypatch.setenv("THESIS_DEVICE", "cpu")
+    chosen = {name: load("smoke", dict(parse_override(line) for line in lines)) for name, (_, lines) in SHARED.items()}
+    stages = {name: experiments.TRAINED[name](settings, Machine()) for name, settings in chosen.items()}
+    upstream = [above for stage in stages.values() for above in stage.inputs.values()]
+    stores = [linked_store(upstream, shared_store, tmp_path / name) for name in ("one", "two")]
+
+    def commands(store: Store) -> list[list[str]]:
+        given = {name: [word for line in lines for word in ("--set", line)] for name, (_, lines) in SHARED.items()}
+        places = ["--preset", "smoke", "--runs-dir", str(store.root)]
+        return [["stage", name, *given[name], *places] for name in SHARED]
+
+    assert [cli.main(command) for command in commands(stores[0])] == [0, 0]
+    (tmp_path / "several.py").write_text(SEVERAL)
+    done = launch_two(str(tmp_path / "several.py"), *(" ".join(command) for command in commands(stores[1])))
+    assert done.returncode == 0, done.stderr[-3000:]
+    for name, (file, _) in SHARED.items():
+        alone, shared = (safetensors.torch.load_file(store.folder(stages[name]) / file) for store in stores)
+        assert alone.keys() == shared.keys()
+        for key, tensor in alone.items():
+            torch.testing.assert_close(shared[key], tensor, rtol=1e-4, atol=1e-5, msg=f"{name}: {key}")
+        losses = [np.load(store.folder(stages[name]) / "history.npz") for store in stores]
+        for term in losses[0].files:
+            np.testing.assert_allclose(losses[1][term], losses[0][term], rtol=1e-4)
 
 
 @pytest.mark.slow

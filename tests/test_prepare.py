@@ -204,7 +204,8 @@ def test_lists_of_voc_that_are_gone(root, benchmark):
 def test_own_data_are_refused(benchmark, tmp_path):
     own = make_voc(tmp_path, classes=("kite", "crab"))
     before = state(tmp_path)
-    assert "has a classes.txt: these are data of your own" in error_of(prepare, tmp_path, benchmark, download=True)
+    message = error_of(prepare, tmp_path, benchmark, download=True)
+    assert "has a classes.txt: these are data of your own" in message and "`thesis data prepare own`" in message
     (own / "classes.txt").unlink()  # classes with VOC's names need none
     for name in read_ids(own, "train"):
         write_annotation(own, name, ["cat"])

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -14,7 +15,9 @@ from voc_folder import make_voc, write_indices, write_split
 from thesislib import cli, submission
 from thesislib.data.protocol import SplitFacts
 from thesislib.data.voc import DataError, VocDataset, read_mask, write_mask
+from thesislib.settings import load, parse_override
 
+README = (Path(__file__).parent.parent / "README.md").read_text()
 SIZES = {"test_0": (24, 32), "2008_000006": (20, 30), "2009_000011": (33, 21)}
 
 
@@ -104,6 +107,13 @@ def test_a_run_of_the_store_is_recognised_with_other_splits_beside(root, predict
             assert len(stored.namelist()) == len(SIZES)
             name = "results/VOC2012/Segmentation/comp6_test_cls/test_0.png"
             assert stored.read(name) == (run / part / "test_0.png").read_bytes()
+    (run / "config.json").write_text(json.dumps({"segmentation": {"splits": ["val"]}}))
+    with pytest.raises(DataError, match="predictions of val alone: compute it with --set") as caught:
+        submission.write_submission(run, tmp_path / "other.zip", VocDataset(root, "test"), progress=False)
+    (advice,) = re.findall("--set '(.*)'", str(caught.value))
+    assert f"--set '{advice}'" in README
+    assert load("smoke", dict([parse_override(advice)])).segmentation.splits == ("val", "test")
+    (run / "config.json").write_text(json.dumps({"segmentation": {"splits": ["val", "test"]}}))
     write_mask(run / "crf" / "unknown.png", np.zeros((24, 32), np.uint8))
     with pytest.raises(DataError, match=r"not in the test list: unknown\.png$"):
         submission.write_submission(run, tmp_path / "other.zip", VocDataset(root, "test"), progress=False)

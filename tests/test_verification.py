@@ -151,6 +151,18 @@ def thesis(*arguments: object) -> int:
     return options.command(options)
 
 
+def test_own_data_are_prepared_by_verifying_them(own, capsys):
+    before = sorted((path, path.stat().st_mtime_ns) for path in own.rglob("*"))
+    assert thesis("data", "prepare", "own", "--root", own) == 0
+    assert "trainaug 80, train 4, val 4, test 1 images, all sound" in capsys.readouterr().out
+    (own / "JPEGImages" / f"{read_ids(own, 'val')[0]}.jpg").write_bytes(b"no")
+    assert thesis("data", "prepare", "own", "--root", own) == 1
+    assert f"{read_ids(own, 'val')[0]}.jpg" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="--download and --sbd-masks are for voc2012"):
+        thesis("data", "prepare", "own", "--root", own, "--download")
+    assert [path for path, _ in before] == sorted(own.rglob("*"))
+
+
 def test_commands(root, benchmark, monkeypatch, capsys):
     monkeypatch.setitem(cli_data.BENCHMARKS, "voc2012", benchmark)
     assert thesis("data", "prepare", "voc2012", "--root", root, "--sbd-masks") == 0

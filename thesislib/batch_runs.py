@@ -37,13 +37,18 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One report to make: the arguments of `reports.execute`, and the question that it answers."""
+    """One report to make: the arguments of `reports.execute`, and the question that it answers.
+
+    With an `obstacle`, a stage that could not be computed, the notebook is not executed: it would compute the stage
+    itself, in this place.
+    """
 
     notebook: Path
     parameters: dict[str, Any]
     folder: Path
     preset: str
     question: str
+    obstacle: str = ""
 
     @property
     def exports(self) -> Path:
@@ -102,7 +107,7 @@ def _execute(job: Job) -> None:
         if job.is_done():
             return
         try:
-            reports.execute(job.notebook, job.parameters, job.folder, job.preset)
+            reports.execute(job.notebook, job.parameters, job.folder, job.preset, obstacle=job.obstacle)
             reports.remember(job.exports, job.question)
         except reports.NotebookFailed:
             pass  # its record says why

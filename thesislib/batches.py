@@ -169,6 +169,7 @@ def _run(
     own = {name: value for name, value in given.items() if name not in checks.COMMON}
     try:
         checks.check_types({"In": [source]}, own)
+        checks.check_values(own)
         overrides = _overrides(given)
         machine = Machine(data_root=str(checks.existing_folder(given.get("data_root")) or ""))
         if machine.data_root:

@@ -93,33 +93,40 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def reproduce(options: argparse.Namespace) -> int:
-    """Compute every stage the notebooks need in parallel, then execute them and write the index."""
+    """Compute every stage the notebooks need in parallel, then execute them and write the index.
+
+    A notebook of which a stage could not be computed is not executed: it would compute the stage itself, in this place.
+    """
     from thesislib import plans, reports
 
     chosen, machine, store = _context(options)
     chosen_names = [plans.notebook_of(name) for name in options.only or plans.NOTEBOOKS]
     names = list(dict.fromkeys(reports.find_notebook(name, NOTEBOOKS).stem for name in chosen_names))
-    stages = plans.stages_of(names, chosen, range(options.seeds), machine)
+    seeds = range(options.seeds)
+    stages = plans.stages_of(names, chosen, seeds, machine)
     todo = engine.missing(stages, store)
     print(f"{len(names)} notebooks, preset {options.preset}, {options.seeds} seeds: {len(todo)} stages to compute")
-    failure = None
+    failures: dict[str, str] = {}
     try:
         engine.run(stages, store, scheduler=options.scheduler, workers=options.workers)
     except engine.RunFailed as error:
-        failure = error
+        failures = error.failures
         print(f"thesis: {error}", file=sys.stderr)
     folder = options.reports_dir / options.preset
     parameters = _parameters(options)
     questions = {name: reports.question(NOTEBOOKS / f"{name}.ipynb", parameters, stages) for name in names}
     stale = [name for name in names if not reports.is_answer(folder / name, questions[name])]
     print(f"{len(names) - len(stale)} reports are up to date, {len(stale)} to make")
-    outcomes = reports.run_all(stale, parameters, options.reports_dir, options.preset, NOTEBOOKS) if stale else []
+    needed = {name: plans.stages_of([name], chosen, seeds, machine) for name in stale}
+    obstacles = {name: engine.obstacle(needed[name], store, failures) for name in stale}
+    places = (options.reports_dir, options.preset, NOTEBOOKS)
+    outcomes = reports.run_all(stale, parameters, *places, obstacles=obstacles) if stale else []
     for outcome in outcomes:
         if not outcome.error:
             reports.remember(folder / outcome.name, questions[outcome.name])
     if not stale:
         print((folder / "index.html").resolve())
-    return 1 if failure or any(outcome.error for outcome in outcomes) else 0
+    return 1 if failures or any(outcome.error for outcome in outcomes) else 0
 
 
 def run(options: argparse.Namespace) -> int:

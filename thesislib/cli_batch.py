@@ -1,6 +1,7 @@
 """The command `thesis batch`: one notebook with every combination of a grid of its parameters."""
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 def batch(options: argparse.Namespace) -> int:
     """Check everything, show the plan, compute the stages of all runs once, execute the notebooks, tell what happened.
 
+    A notebook of which a stage could not be computed is not executed.
+
     Returns:
         0 if every run has its report, 1 if a stage or a notebook failed.
     """
@@ -35,7 +38,8 @@ def batch(options: argparse.Namespace) -> int:
 
     if options.workers is not None and options.workers < 1:
         raise SettingsError(f"--workers must be at least 1, got {options.workers}")
-    store, failure = Store(options.runs_dir.resolve()), None
+    store = Store(options.runs_dir.resolve())
+    failures: dict[str, str] = {}
     asked = batches.read(options.file, NOTEBOOKS, data_root=options.data_root)
     jobs = batch_runs.plan(asked, store, options.reports_dir.resolve())
     todo = [run for run in asked.runs if not jobs[run.name].is_done()]
@@ -47,8 +51,10 @@ def batch(options: argparse.Namespace) -> int:
         stages = [stage for run in todo for stage in run.stages]
         engine.run(stages, store, scheduler=options.scheduler, workers=options.workers)
     except engine.RunFailed as error:
-        failure = error
+        failures = error.failures
         print(f"thesis: {error}", file=sys.stderr)
+    for run in todo:
+        jobs[run.name] = dataclasses.replace(jobs[run.name], obstacle=engine.obstacle(run.stages, store, failures))
     results = {run.name: batch_runs.Result(run, batch_runs.FINISHED) for run in asked.runs}
     runs = {jobs[run.name]: run for run in todo}
     for job, seconds, problem in batch_runs.execute(list(runs), options.workers or engine.cores()):
@@ -61,4 +67,4 @@ def batch(options: argparse.Namespace) -> int:
     if main.is_dir():
         reports.write_index(main, NOTEBOOKS)  # lists the batches
     print(f"\n{batch_runs.table(list(results.values()), jobs)}\n\n{page}")
-    return 1 if failure or any(result.error for result in results.values()) else 0
+    return 1 if failures or any(result.error for result in results.values()) else 0

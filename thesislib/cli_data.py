@@ -9,6 +9,7 @@ from thesislib.data.voc import DataError
 from thesislib.engine import cores
 
 BENCHMARKS = {"voc2012": VOC2012}
+OWN = "own"  # any folder in VOC layout: nothing is made, everything is verified
 MOST_WORKERS = 16
 LISTED = 20
 
@@ -18,7 +19,8 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     text = "make PASCAL VOC 2012 ready, or check a data folder"
     kinds = commands.add_parser("data", help=text, description=text).add_subparsers(required=True, metavar="COMMAND")
     sub = _add(kinds, "prepare", prepare_data, "fetch, extract and verify a data set, and list its trainaug images")
-    sub.add_argument("benchmark", choices=BENCHMARKS, help="the data set")
+    sub.add_argument("benchmark", choices=[*BENCHMARKS, OWN], help="the data set; own: your data, which are verified")
+    sub.set_defaults(listed=LISTED)
     sub.add_argument("--download", action="store_true", help="download what is missing (3.4 GB)")
     sub.add_argument("--sbd-masks", action="store_true", help="also masks of all trainaug images, for the upper bound")
     sub = _add(kinds, "check", check_data, "decode everything in a folder in VOC layout and list what is wrong")
@@ -26,9 +28,13 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
 
 def prepare_data(options: argparse.Namespace) -> int:
-    """Bring VOC 2012 in a folder to what the experiments need, and say what was done."""
+    """Bring VOC 2012 in a folder to what the experiments need, and say what was done; own data are checked alone."""
     from thesislib.data.prepare import prepare
 
+    if options.benchmark == OWN:
+        if options.download or options.sbd_masks:
+            raise ValueError("--download and --sbd-masks are for voc2012: of your own data nothing is fetched or made")
+        return check_data(options)
     benchmark = BENCHMARKS[options.benchmark]
     try:
         done = prepare(

@@ -82,15 +82,24 @@ def check_shown(rounds: int, images_per_cluster: int) -> None:
         raise SettingsError(f"images_per_cluster must be at least 1, got {images_per_cluster}")
 
 
+def check_classes(wanted: Sequence[str], classes: Sequence[str]) -> None:
+    """Every class that is wanted is one of `classes`.
+
+    Raises:
+        SettingsError: one is not; names the nearest.
+    """
+    for name in wanted:
+        if name not in classes:
+            raise SettingsError(f"unknown class {name!r}{nearest(str(name), list(classes))}")
+
+
 def choose_classes(images: VocDataset, printed: Sequence[str], wanted: Sequence[str] = ()) -> list[int]:
     """Classes for a figure: those that are wanted, else those of the thesis, else as many with the most images.
 
     Raises:
         SettingsError: a class that the data do not have.
     """
-    for name in wanted:
-        if name not in images.classes:
-            raise SettingsError(f"unknown class {name!r}{nearest(str(name), list(images.classes))}")
+    check_classes(wanted, images.classes)
     if not wanted and set(printed) <= set(images.classes):
         wanted = printed
     if wanted:

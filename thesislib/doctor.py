@@ -45,7 +45,8 @@ def examine(settings: Settings, machine: Machine, runs_dir: Path) -> Iterator[Fi
     )
     yield _gpu(settings)
     if settings.preset == "voc2012":
-        yield Finding("GPU memory", True, memory_settings(gpu_results.newest()))
+        advice = "delete that file; the other results of gpu-check are read again"
+        yield _attempt("GPU memory", lambda: memory_settings(gpu_results.newest()), advice)
     yield _disk(settings.preset, runs_dir)
     if settings.data.source == "folder" or machine.data_root:
         yield _attempt("data", lambda: _data(machine.data_root), "--data-root: the folder that holds VOCdevkit")

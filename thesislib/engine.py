@@ -93,6 +93,13 @@ def missing(stages: Iterable[Stage], store: Store) -> list[Stage]:
     return list(wanted.values())
 
 
+def obstacle(stages: Iterable[Stage], store: Store, failures: Mapping[str, str]) -> str:
+    """Why `stages` are not all there after a run: the reason of the first that failed; empty if nothing is missing."""
+    todo = missing(stages, store)
+    reasons = [failures[stage.key] for stage in todo if stage.key in failures]
+    return next(iter(reasons), f"{todo[0]} is not in {store.root}: start again to compute it") if todo else ""
+
+
 def run(
     stages: Sequence[Stage], store: Store, *, scheduler: str | None = None, workers: int | None = None
 ) -> dict[str, Path]:

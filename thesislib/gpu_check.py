@@ -4,8 +4,8 @@
 
 needs a CUDA GPU and the core dependencies alone: no notebooks, no Dask; without the CRF's library its time is left out.
 The most important comes first, what does not fit into the minutes is skipped, and what fails, by lack of memory for
-one, is recorded with its error; the rest goes on. `thesis run 51_performance` shows the results. Nothing here
-corresponds to published code.
+one, is recorded with its error; the rest goes on. Afterwards `51_performance` is executed on the results where the
+dependencies of notebooks are installed, else it is said how to. Nothing here corresponds to published code.
 """
 
 import argparse
@@ -24,18 +24,21 @@ import torch
 from thesislib import gpu_results, records
 from thesislib.gpu_measurements import Measurement, plan
 from thesislib.gpu_work import GIB, Scale, clean_memory, full_scale, tiny_scale
+from thesislib.parameters import project_root
 from thesislib.settings import load
 from thesislib.store import provenance
 
+NOTEBOOK = "51_performance"
 MINUTES = 8.0
 RESERVE = 20  # seconds of them for what comes before and after the measurements
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status: 0 measured, 1 nothing could be measured, 2 no GPU."""
+    """Entry point; returns the exit status: 0 measured, 1 no measurement or no report by an error, 2 no GPU."""
     parser = argparse.ArgumentParser(prog="python -m thesislib.gpu_check", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--output", type=Path, help="results file; default benchmarks/gpu/<GPU>-<date>.json")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="no measurement is begun that would end later")
+    parser.add_argument("--reports-dir", type=Path, help="where the report is written; default reports")
     text = "narrow networks and small images on the processor: tests the check, measures nothing of use"
     parser.add_argument("--tiny", action="store_true", help=text)
     options = parser.parse_args(arguments)
@@ -52,7 +55,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         record = check(scale, options.minutes, Path(folder), output)
     print(gpu_results.summary(record))
     print(f"\n{output.resolve()}")
-    return 0 if any(entry["state"] == "measured" for entry in record["measurements"]) else 1
+    if not gpu_results.measured(record):
+        return 1
+    return 0 if report(output.resolve(), options.reports_dir or _default_reports(options.tiny)) else 1
+
+
+def report(results: Path, reports_dir: Path) -> bool:
+    """Execute the notebook that shows the results, as `thesis run` does; False if it stopped with an error.
+
+    Without the dependencies of notebooks nothing is executed, and what is missing and what to do is printed.
+    """
+    try:
+        import ipykernel  # noqa: F401  # its process executes the notebook
+
+        from thesislib import reports
+    except ImportError as error:
+        print(
+            f"report skipped, for {error.name} is not installed: copy the results to a machine with the project "
+            f"(`pip install '.[reports]'`), then `thesis run {NOTEBOOK} -p results {results}`"
+        )
+        return True
+    notebooks = Path(__file__).parent.parent / "notebooks"
+    (outcome,) = reports.run_all([NOTEBOOK], {"results": str(results)}, reports_dir.resolve(), "demo", notebooks)
+    return not outcome.error
 
 
 def check(scale: Scale, minutes: float, folder: Path, output: Path) -> dict[str, Any]:
@@ -110,6 +135,10 @@ def _default_output(tiny: bool) -> Path:
         return Path(tempfile.gettempdir()) / "gpu_check_tiny.json"
     name = re.sub(r"[^a-z0-9]+", "-", torch.cuda.get_device_name().lower()).strip("-")
     return gpu_results.FOLDER / f"{name}-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M}.json"
+
+
+def _default_reports(tiny: bool) -> Path:
+    return Path(tempfile.gettempdir()) / "gpu_check_tiny" if tiny else project_root() / "reports"
 
 
 def _now() -> str:

@@ -40,12 +40,25 @@ def read(path: Path) -> Record:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ValueError(f"cannot read results of gpu-check from {path}: {error}") from None
+        raise ValueError(
+            f"cannot read results of gpu-check from {path}: {error}. Delete the file; `make gpu-check` on a machine "
+            "with a GPU makes another"
+        ) from None
     if not isinstance(record, dict) or not {"started", "tiny", "measurements"} <= record.keys():
         raise ValueError(
             f"{path} holds no results of gpu-check; make them with `make gpu-check` on a machine with a GPU"
         )
     return record
+
+
+def chosen(results: str) -> Record | None:
+    """The content of the results file that a notebook's parameter names, or of the newest; None where there is none.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    path = project_root() / Path(results).expanduser() if results else newest()
+    return read(path) if path else None
 
 
 def measured(record: Record, *groups: str) -> list[Record]:

@@ -71,6 +71,7 @@ class Notebook:
             self.parameters["profile"] = profile
         checks.check_names(namespace, self.parameters)
         checks.check_types(namespace, own)
+        checks.check_values(own)
         self.seeds = checks.check_seeds(seeds)
         chosen = dict(own_settings or {}) | checks.check_overrides(overrides)
         self.settings = settings.load(preset, chosen, profile=profile or "released")
@@ -113,8 +114,11 @@ class Notebook:
         folders = engine.run(list(stages.values()), store)
         for stage in engine.in_order(stages.values()):
             if store.has(stage):
-                entry = {"label": stage.label, "commit": store.provenance(stage)["commit"]}
+                origin = store.provenance(stage)
+                entry = {"label": stage.label, "commit": origin["commit"], "precision": origin.get("precision")}
                 self._record["artefacts"][f"{stage.name}/{stage.key}"] = entry
+        if mixed := records.mixed_precision(self._record):
+            self.note(mixed)
         self._save()
         return {name: folders[stage.key] for name, stage in stages.items()}
 

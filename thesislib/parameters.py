@@ -6,6 +6,7 @@ refuses every plain literal in the namespace that it was not given.
 
 import ast
 import io
+import math
 import tokenize
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from pydantic import BaseModel
 from thesislib.settings import SettingsError, nearest, parse_override
 
 COMMON = ("preset", "seeds", "overrides", "data_root", "runs_dir", "reports_dir")
+COUNTS = ("images_shown", "failures_shown")
+WIDTHS = ("margin", "band")
 _LITERALS = (str, int, float, bool, list, tuple, dict, NoneType)
 _IPYTHON = ("In", "Out")
 _SEEN = "_thesis_notebook"
@@ -91,6 +94,19 @@ def check_types(namespace: Mapping[str, Any], own: Mapping[str, Any]) -> None:
                 f"parameter {name} = {value!r} is of type {type(value).__name__}, "
                 f"expected {type(default).__name__} like the default {default!r}"
             )
+
+
+def check_values(own: Mapping[str, Any]) -> None:
+    """Refuse numbers with which nothing would be shown, or no difference could count as none, in any notebook.
+
+    Raises:
+        SettingsError: names the parameter and what it must be.
+    """
+    for name, value in own.items():
+        if name in COUNTS and value < 1:
+            raise SettingsError(f"parameter {name} = {value!r}: must be at least 1")
+        if name in WIDTHS and not 0 < value < math.inf:
+            raise SettingsError(f"parameter {name} = {value!r}: must be positive and finite")
 
 
 def check_seeds(seeds: Any) -> range:

@@ -1,36 +1,50 @@
 """What each notebook needs computed, and which tables and figures of the thesis it holds.
 
-A plan (`NOTEBOOKS`) takes as keywords those of its notebook's parameters that decide which stages there are.
+A plan (`NOTEBOOKS`) takes as keywords those of its notebook's parameters that decide which stages there are, or
+that can be wrong in a way that the notebook would notice late.
 """
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from thesislib import experiments, exploration
+from thesislib import cluster_tables, experiments, exploration, quickstart
+from thesislib.data.scenes import CLASSES
+from thesislib.data.voc import find_root, read_classes
 from thesislib.parameters import project_root
-from thesislib.quickstart import check_steps
 from thesislib.rows import ALPHA, ALPHAS, LAMBDA_CON, LAMBDA_CONS, LAMBDA_ENT, LAMBDA_ENTS, PLAIN_CAM, Row
 from thesislib.settings import Machine, Settings
 from thesislib.stages import data as data_stage
 from thesislib.store import Stage
 
 
-def quickstart(settings: Settings, seeds: Sequence[int], machine: Machine, *, steps: int = 3) -> list[Stage]:
+def first_steps(
+    settings: Settings,
+    seeds: Sequence[int],
+    machine: Machine,
+    *,
+    steps: int = 3,
+    image: str = "",
+    image_labels: Sequence[str] = (),
+) -> list[Stage]:
     """What `00_quickstart` shows, with the first seed: classifiers, then the networks of the later steps.
 
     Those are of the last of its rows; step 2 is AffinityNet, step 3 the segmentation.
 
     Raises:
-        SettingsError: another number of steps.
+        SettingsError: another number of steps, or no or unknown labels of a picture.
+        DataError: a picture that cannot be used.
     """
-    check_steps(steps)
+    quickstart.check_steps(steps)
     rows = experiments.quickstart_rows(settings)
     wanted = [experiments.classifier_stages(settings, rows, seeds[:1], machine)]
     if steps >= 2:
         wanted.append(experiments.affinity_stages(settings, rows[-1:], seeds[:1], machine))
     if steps >= 3:
         wanted.append(experiments.segmenter_stages(settings, rows[-1:], seeds[:1], machine))
+    if image:
+        smallest = quickstart.smallest_side(settings.backbone.stride, steps)
+        quickstart.own_picture(project_root() / image, image_labels, _classes(machine), smallest)
     return [stage for stages in wanted for stage in stages.values()]
 
 
@@ -144,12 +158,24 @@ def chapter_3_rounds(
 
 
 def chapter_3_clusters(
-    settings: Settings, seeds: Sequence[int], machine: Machine, *, rounds: int = exploration.ROUNDS
+    settings: Settings,
+    seeds: Sequence[int],
+    machine: Machine,
+    *,
+    rounds: int = exploration.ROUNDS,
+    classes_shown: Sequence[str] = (),
+    images_per_cluster: int = 6,
 ) -> list[Stage]:
-    """What `34_clusters` needs: clusters of every round, the features of those of the last, and its classifier."""
+    """What `34_clusters` needs: clusters of every round, the features of those of the last, and its classifier.
+
+    Raises:
+        SettingsError: too few rounds or images, or a class that the data do not have.
+    """
+    cluster_tables.check_shown(rounds, images_per_cluster)
     trained = experiments.classifier_stages(settings, [exploration.sc_cam(rounds)], seeds, machine)
     features = experiments.feature_stages(settings, [rounds - 1], seeds, machine)
     clusters = experiments.cluster_stages(settings, range(1, rounds + 1), seeds, machine)
+    cluster_tables.check_classes(classes_shown, _classes(machine))
     return [*trained.values(), *features.values(), *clusters.values()]
 
 
@@ -167,13 +193,21 @@ def chapter_3_segmentation(
     return _whole_chain(settings, rows, seeds, machine)
 
 
-def performance(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
-    """What `51_performance` needs: nothing, since it counts operations and shows what was measured elsewhere."""
+def performance(settings: Settings, seeds: Sequence[int], machine: Machine, *, results: str = "") -> list[Stage]:
+    """What `51_performance` needs: nothing, since it counts operations and shows what was measured elsewhere.
+
+    Raises:
+        ValueError: a file of results that cannot be read.
+    """
+    from thesislib import gpu_results  # which projects hours from what these plans need
+
+    if results:
+        gpu_results.chosen(results)
     return []
 
 
 NOTEBOOKS = {
-    "00_quickstart": quickstart,
+    "00_quickstart": first_steps,
     "01_data": data,
     "21_response_maps": chapter_2_response_maps,
     "22_sensitivity": chapter_2_sensitivity,
@@ -245,6 +279,11 @@ def own_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
     if "weights" in parameters:
         found["classifier.weights"] = _in_project(parameters["weights"])
     return found
+
+
+def _classes(machine: Machine) -> tuple[str, ...]:
+    """Names of the classes in the data: in the folder, or in the generated images."""
+    return read_classes(find_root(machine.data_root)) if machine.data_root else CLASSES
 
 
 def _in_project(file: str) -> str:

@@ -65,7 +65,9 @@ class _ThisInterpreter(AsyncKernelManager):
         return KernelSpec(argv=command, display_name="Python 3", language="python", env=ONE_THREAD)
 
 
-def execute(notebook_path: Path, parameters: Mapping[str, Any], reports_dir: Path, preset: str) -> Path:
+def execute(
+    notebook_path: Path, parameters: Mapping[str, Any], reports_dir: Path, preset: str, *, obstacle: str = ""
+) -> Path:
     """Execute a notebook and write its report into `reports_dir/preset`.
 
     Args:
@@ -73,13 +75,14 @@ def execute(notebook_path: Path, parameters: Mapping[str, Any], reports_dir: Pat
         parameters: values in place of that cell's; `preset` and `reports_dir` are added.
         reports_dir: folder of all reports.
         preset: data and scale.
+        obstacle: why a stage that it needs could not be computed; then it is not executed, and its report says why.
 
     Returns:
         The report, `reports_dir/preset/<name>.html`. Beside it lie the executed notebook and the folder of exports.
 
     Raises:
         SettingsError: a parameter that the notebook does not have; no kernel was started.
-        NotebookFailed: the notebook stopped with an error. Its report is written nevertheless.
+        NotebookFailed: the notebook stopped with an error, or there is an obstacle. Its report is written nevertheless.
     """
     name, folder = notebook_path.stem, reports_dir / preset
     values = dict(parameters) | {"preset": preset, "reports_dir": str(reports_dir)}
@@ -92,7 +95,7 @@ def execute(notebook_path: Path, parameters: Mapping[str, Any], reports_dir: Pat
     clock = time.monotonic()
     error: dict[str, str] | None = {"name": "Interrupted", "text": "stopped before its end"}
     try:
-        error = _execute(notebook_path, executed, values)
+        error = _leave_out(notebook_path, executed, obstacle) or _execute(notebook_path, executed, values)
     finally:
         record = records.read(results)
         record |= {"duration_s": round(time.monotonic() - clock, 1), "error": error}
@@ -112,6 +115,7 @@ def run_all(
     notebooks_dir: Path,
     *,
     jobs: int | None = None,
+    obstacles: Mapping[str, str] | None = None,
 ) -> list[Outcome]:
     """Execute notebooks, several at once, and write the index; one that fails does not stop the others.
 
@@ -122,6 +126,7 @@ def run_all(
         preset: data and scale.
         notebooks_dir: where the notebooks are.
         jobs: how many at once; one per core if not given.
+        obstacles: of notebooks that are not to be executed, by name, see `execute`.
 
     Returns:
         How each ended, in the order of `names`.
@@ -133,7 +138,7 @@ def run_all(
     for path in paths:
         _check_parameters(path, dict(parameters))
     outcomes: dict[str, Outcome] = {}
-    for outcome in _outcomes(paths, (parameters, reports_dir, preset), jobs or cores()):
+    for outcome in _outcomes(paths, (parameters, reports_dir, preset, obstacles or {}), jobs or cores()):
         outcomes[outcome.name] = outcome
         print(f"{outcome.state:7} {outcome.name} ({duration(outcome.seconds)})", flush=True)
         write_index(reports_dir / preset, notebooks_dir)
@@ -185,6 +190,14 @@ def find_notebook(name: str, notebooks_dir: Path) -> Path:
     return path
 
 
+def _leave_out(source: Path, target: Path, obstacle: str) -> dict[str, str] | None:
+    """Where there is an obstacle, put the notebook without outputs in place of an executed one; returns it as error."""
+    if not obstacle:
+        return None
+    nbformat.write(nbformat.read(source, as_version=4), target)
+    return {"name": "StageFailed", "text": f"not executed, since {obstacle}"}
+
+
 def _execute(source: Path, target: Path, values: Mapping[str, Any]) -> dict[str, str] | None:
     """Let papermill execute the notebook; returns name and text of the error that stopped it."""
     target.unlink(missing_ok=True)
@@ -219,10 +232,12 @@ def _outcomes(paths: Sequence[Path], arguments: tuple[Any, ...], jobs: int) -> I
             yield Outcome(futures[future].stem, "failed", 0.0, str(broken)) if broken else future.result()
 
 
-def _outcome(path: Path, parameters: Mapping[str, Any], reports_dir: Path, preset: str) -> Outcome:
+def _outcome(
+    path: Path, parameters: Mapping[str, Any], reports_dir: Path, preset: str, obstacles: Mapping[str, str]
+) -> Outcome:
     clock = time.monotonic()
     try:
-        execute(path, parameters, reports_dir, preset)
+        execute(path, parameters, reports_dir, preset, obstacle=obstacles.get(path.stem, ""))
     except NotebookFailed as failure:
         reason = f"{failure.error['name']}: {failure.error['text']}"
         return Outcome(path.stem, "failed", time.monotonic() - clock, reason)

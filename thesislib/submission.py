@@ -59,6 +59,7 @@ def write_submission(
     if ending is None:
         raise ValueError(f"{output} must end in one of {', '.join(ENDINGS)}")
     folder = results_folder(folder, plain=plain)
+    _require_test(folder)
     if images is not None:
         check(images, labels=False, masks=False)
     ids = _voc_test_ids(folder) if images is None else images.ids
@@ -103,11 +104,24 @@ def _additional(folder: Path, ids: Sequence[str], images: VocDataset | None) -> 
 
 
 def _ids_of_other_splits(folder: Path, images: VocDataset | None) -> list[str]:
-    config = folder.parent / "config.json"
-    if images is None or not config.is_file():
+    if images is None:
         return []
-    splits = json.loads(config.read_text()).get("segmentation", {}).get("splits", [])
-    return [name for split in splits for name in read_ids(images.root, split)]
+    return [name for split in _splits_of_run(folder) for name in read_ids(images.root, split)]
+
+
+def _splits_of_run(folder: Path) -> list[str]:
+    """What a run of the store has predicted; nothing for another folder."""
+    config = folder.parent / "config.json"
+    return json.loads(config.read_text()).get("segmentation", {}).get("splits", []) if config.is_file() else []
+
+
+def _require_test(folder: Path) -> None:
+    splits = _splits_of_run(folder)
+    if splits and "test" not in splits:
+        raise DataError(
+            f"{folder} has predictions of {', '.join(splits)} alone: compute it with "
+            """--set 'segmentation.splits=["val","test"]', from a data folder with the list and the images of test"""
+        )
 
 
 # --- The archive ------------------------------------------------------------------------------------------------------

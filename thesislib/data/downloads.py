@@ -6,6 +6,7 @@ through before its first file is written, and a folder that looks extracted is e
 """
 
 import hashlib
+import platform
 import re
 import shutil
 import tarfile
@@ -51,8 +52,10 @@ def fetch(archive: Archive, folder: Path, *, progress: bool = False) -> Path:
         The file. It has its name only when it is whole and its checksum is right.
 
     Raises:
-        DataError: no network, no such file at any address, a wrong checksum, or a full disk, and what to do.
+        DataError: no network, no such file at any address, a wrong checksum, a full disk, or a Python that could not
+            extract it, and what to do.
     """
+    require_safe_extraction()
     target = folder / archive.filename
     part = folder / f"{archive.filename}.part"
     require_space(folder, 2 * archive.size - _size(part), f"{archive.filename} and what is extracted from it")
@@ -92,8 +95,9 @@ def extract(
 
     Raises:
         DataError: a name that leads out of the folder, a link or device among the wanted (then nothing is written),
-            an unreadable archive, or a full disk.
+            an unreadable archive, a full disk, or a Python without the filter that is used.
     """
+    require_safe_extraction()
     unpacked = folder / f"{path.name}.unpacked"
     shutil.rmtree(unpacked, ignore_errors=True)
     try:
@@ -117,6 +121,15 @@ def extract(
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
     return len(files)
+
+
+def require_safe_extraction() -> None:
+    """Raise `DataError` where Python lacks the extraction filters (PEP 706) that keep an archive in its folder."""
+    if not hasattr(tarfile, "data_filter"):
+        raise DataError(
+            f"Python {platform.python_version()} cannot extract archives safely (its tarfile has no data_filter): use "
+            "Python 3.11.4 or newer, or 3.12; or extract the archives by hand into --root and leave --download out"
+        )
 
 
 def require_space(folder: Path, needed: int, purpose: str) -> None:

@@ -124,8 +124,8 @@ def _needed(root: Path, benchmark: Benchmark, sbd_masks: bool) -> tuple[dict[Arc
 def _refuse_own_data(folder: Path, benchmark: Benchmark) -> None:
     if (folder / "classes.txt").exists():
         raise DataError(
-            f"{folder} has a classes.txt: these are data of your own, and {benchmark.name} is something else. They "
-            "need no preparation (`thesis data check` checks them); for VOC give another --root, such as a new folder"
+            f"{folder} has a classes.txt: these are data of your own, and {benchmark.name} is something else. `thesis "
+            "data prepare own` verifies them; for VOC give another --root, such as a new folder"
         )
 
 
@@ -154,8 +154,8 @@ def _require(folder: Path, root: Path, benchmark: Benchmark, splits: Sequence[st
         hint = _trainaug_hint(folder, root) if "trainaug" in splits else ""
         raise DataError(
             "\n".join([f"{folder} is not {benchmark.name} as the thesis uses it:", *problems])
-            + f"\n{hint}Take what differs from the archives again. Data of your own need no preparation, only "
-            "`thesis data check`"
+            + f"\n{hint}Take what differs from the archives again. Data of your own need no preparation: "
+            "`thesis data prepare own` verifies them, as `thesis data check` does"
         )
 
 
