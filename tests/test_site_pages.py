@@ -25,7 +25,7 @@ def number(label: str, values: list[float], **more: Any) -> records.Record:
     """A key number as a notebook records it, by the textbook formula of the interval."""
     mean, std, n = float(np.mean(values)), float(np.std(values, ddof=1)), len(values)
     low, high = stats.t.interval(0.95, n - 1, mean, std / n**0.5)
-    found = {"label": label, "value": mean, "std": std, "low": low, "high": high, "n": n}
+    found = {"label": label, "value": mean, "std": std, "low": low, "high": high, "n": n, "values": values}
     return (
         found
         | {"text": f"{mean:.1f}", "interval": f"[{low:.1f}, {high:.1f}]", "thesis": None, "thesis_text": "", "note": ""}
@@ -62,6 +62,7 @@ def write_report(folder: Path, name: str = "21_maps", values: list[float] = A, *
         "preset": "demo",
         "generated": True,
         "seeds": 3,
+        "seed_values": [0, 1, 2],
         "parameters": {"seeds": 3, "alpha": values[0] / 100, "runs_dir": str(folder)},
         "settings": {"classifier": {"epochs": 14, "lambda_ent": 0.02}},
         "key_numbers": [number("CAM, mIoU", values, thesis=48.0, place=place("CAM"))],
@@ -158,15 +159,34 @@ def test_comparison_shows_what_differs(tmp_path: Path) -> None:
     page = Page(output)
     assert "alpha 0.48 0.5" in page.text and "classifier.epochs 14 20" in page.text
     assert "lambda_ent" not in page.text and "runs_dir" not in page.text
-    change = stats.ttest_ind(B, A, equal_var=False).confidence_interval(0.95)
-    expected = f"+{np.mean(B) - np.mean(A):.1f} [{change.low:+.1f}, {change.high:+.1f}]".replace("-", "−")
-    assert expected in page.text
+    assert change(stats.ttest_rel(B, A)) in page.text and "paired differences, seed by seed" in page.text
     assert "scores: 1 of 2 cells differ" in page.text and "same: all 1 cells the same" in page.text
     assert re.search(r"CAM mIoU 48.0 \[40.50, 60.50\] 50.0 \[40.50, 60.50\] \+2.00", page.text)
     assert page.tags.count("img") == 3  # the drawing is the same in both
     assert page.tags.count("script") == 1
     assert all((tmp_path / link).is_file() for link in page.links if not link.startswith("#"))
     assert "Other images" not in page.text
+
+
+def change(test: Any) -> str:
+    """B - A as the page shows it, with the interval of a test of scipy."""
+    interval = test.confidence_interval(0.95)
+    return f"+{np.mean(B) - np.mean(A):.1f} [{interval.low:+.1f}, {interval.high:+.1f}]".replace("-", "−")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"seed_values": [3, 4, 5]},
+        {"data": "another folder"},
+        {"settings": {"data": {"data_seed": 1}}},
+        {"key_numbers": [number("CAM, mIoU", B) | {"values": None}]},
+    ],
+)
+def test_comparison_of_runs_that_share_no_seeds_or_images_is_not_paired(tmp_path: Path, other: dict[str, Any]) -> None:
+    a, b = write_report(tmp_path / "demo"), write_report(tmp_path / "other", values=B, **other)
+    page = Page(comparison.write(a, b, tmp_path / "both.html"))
+    assert change(stats.ttest_ind(B, A, equal_var=False)) in page.text and "Welch" in page.text
 
 
 def test_comparison_across_presets_says_that_scores_are_not_of_the_same_thing(tmp_path: Path) -> None:

@@ -40,10 +40,10 @@ Beside = Mapping[str, tuple[str, Place]]
 
 
 def numbers(value: Any) -> Record:
-    """A value, or the mean and the ends of its interval, as numbers for `results.json`."""
+    """A value, or the mean and the ends of its interval with the value of each seed, as numbers for `results.json`."""
     if typeset.is_interval(value):
         found = {"value": value.mean, "low": value.low, "high": value.high}
-        return found | {name: getattr(value, name, None) for name in ("std", "n")}
+        return found | {name: getattr(value, name, None) for name in ("std", "n", "values")}
     return {"value": value}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from thesislib import records, typeset
 from thesislib.pages import duration, render
 from thesislib.records import Record
-from thesislib.statistics import Interval, independent_difference
+from thesislib.statistics import Interval, independent_difference, paired_difference
 
 LETTERS = ("A", "B")
 _PLACES = ("runs_dir", "reports_dir")
@@ -84,6 +84,7 @@ def _page(runs: Sequence[Run], output: Path) -> str:
         settings=_differing(*(_flat(record["settings"]) for record in pair)),
         circumstances=_differing(*map(_circumstances, pair)),
         numbers=list(_numbers(*pair)),
+        paired=_share_seeds(*pair),
         verdicts=_verdicts(*pair),
         tables=list(_tables(*runs)),
         figures=list(_figures(*runs)),
@@ -125,17 +126,28 @@ def _circumstances(record: Record) -> dict[str, Any]:
 def _numbers(a: Record, b: Record) -> Iterator[dict[str, Any]]:
     """Every key number of either, with the difference of those that both have."""
     pair = [{entry["label"]: entry for entry in record["key_numbers"]} for record in (a, b)]
+    paired = _share_seeds(a, b)
     for label in dict.fromkeys([*pair[0], *pair[1]]):
         entries = [numbers.get(label) for numbers in pair]
         cells = [(entry["text"], entry["interval"]) if entry else (typeset.MISSING, "") for entry in entries]
-        yield {"label": label, "cells": [*cells, typeset.text_of(_change(*entries), "+.1f")]}
+        yield {"label": label, "cells": [*cells, typeset.text_of(_change(*entries, paired=paired), "+.1f")]}
 
 
-def _change(a: Record | None, b: Record | None) -> Interval | float | None:
+def _share_seeds(a: Record, b: Record) -> bool:
+    """Whether the runs can be compared seed by seed: the same seeds on the same images, and each seed's value known."""
+    images = [(record["data"], record["settings"].get("data")) for record in (a, b)]
+    means = [entry for record in (a, b) for entry in record["key_numbers"] if entry.get("std") is not None]
+    known = all(entry.get("values") for entry in means)
+    return known and a["seed_values"] == b["seed_values"] and images[0] == images[1]
+
+
+def _change(a: Record | None, b: Record | None, *, paired: bool) -> Interval | float | None:
     if not (a and b) or not all(isinstance(entry["value"], int | float) for entry in (a, b)):
         return None
     if any(entry.get("std") is None or not entry.get("n") for entry in (a, b)):
         return b["value"] - a["value"]
+    if paired and a["n"] == b["n"]:
+        return paired_difference(b["values"], a["values"])
     return independent_difference(_interval(b), _interval(a))
 
 

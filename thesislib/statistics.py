@@ -25,13 +25,14 @@ MOST_SEEDS = 1_000
 
 
 class Interval(NamedTuple):
-    """Mean, standard deviation (n - 1) and confidence interval of `n` values."""
+    """Mean, standard deviation (n - 1) and confidence interval of `n` values, which are kept where they are single."""
 
     mean: float
     std: float
     low: float
     high: float
     n: int
+    values: tuple[float, ...] = ()
 
 
 def mean_interval(values: Sequence[float] | Float[np.ndarray, " n"], confidence: float = 0.95) -> Interval:
@@ -48,12 +49,12 @@ def mean_interval(values: Sequence[float] | Float[np.ndarray, " n"], confidence:
     n = len(sample)
     if n == 0 or not np.isfinite(sample).all():
         raise ValueError(f"an interval needs finite values, one per seed; got {sample.tolist()}")
-    mean, nan = float(sample.mean()), float("nan")
+    mean, nan, values = float(sample.mean()), float("nan"), tuple(sample.tolist())
     if n == 1:
-        return Interval(mean, nan, nan, nan, n)
+        return Interval(mean, nan, nan, nan, n, values)
     std = float(sample.std(ddof=1))
     half_width = float(student_t.ppf((1 + confidence) / 2, n - 1)) * std / n**0.5
-    return Interval(mean, std, mean - half_width, mean + half_width, n)
+    return Interval(mean, std, mean - half_width, mean + half_width, n, values)
 
 
 def paired_difference(
@@ -72,8 +73,7 @@ def paired_difference(
 def independent_difference(a: Interval, b: Interval, confidence: float = 0.95) -> Interval:
     """Welch's interval of the difference a - b of two means from independent runs, `n` the smaller number of runs.
 
-    For runs that share seeds `paired_difference` is the right one; without their single values this one, usually
-    wider, is what remains. Bounds are NaN where either is a single value.
+    For runs that share seeds `paired_difference` is the right one. Bounds are NaN where either is a single value.
     """
     mean, n, nan = a.mean - b.mean, min(a.n, b.n), float("nan")
     if n < 2:
