@@ -185,20 +185,29 @@ def _new(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("minutes", "seconds"), [("0.5", 30), (None, 300)])
-def test_the_environment_says_how_often_a_stage_keeps_its_state(
-    minutes: str | None, seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("variable", "value", "argument", "expected"),
+    [
+        ("THESIS_CHECKPOINT_MINUTES", "0.5", "checkpoint_seconds", 30),
+        ("THESIS_CHECKPOINT_MINUTES", None, "checkpoint_seconds", 300),
+        ("THESIS_COMPILE", "1", "compiled", True),
+        ("THESIS_COMPILE", "0", "compiled", False),
+        ("THESIS_COMPILE", None, "compiled", False),
+    ],
+)
+def test_the_environment_says_how_stages_are_trained(
+    variable: str, value: str | None, argument: str, expected: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("THESIS_CHECKPOINT_MINUTES", raising=False)
-    if minutes is not None:
-        monkeypatch.setenv("THESIS_CHECKPOINT_MINUTES", minutes)
-    asked: list[float] = []
-    monkeypatch.setattr(training, "train", lambda *_, checkpoint_seconds, **__: asked.append(checkpoint_seconds) or {})
+    monkeypatch.delenv(variable, raising=False)
+    if value is not None:
+        monkeypatch.setenv(variable, value)
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(training, "train", lambda *_, **given: asked.append(given) or {})
     model = nn.Module()
     model.backbone, model.head = nn.Linear(4, 4), nn.Linear(4, 1)
     job = Job(tmp_path, {}, Machine(device="cpu"), Progress())
     training.train_stage(job, model, _Points(), 18, _objective, OptimiserSettings(), seed=0)
-    assert asked == [seconds]
+    assert [given[argument] for given in asked] == [expected]
 
 
 def test_gpu_memory_error_names_the_settings_that_lower_it(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from test_training import _objective, _Points
 from torch import Tensor, nn
 
 from thesislib import training
-from thesislib.settings import Machine, OptimiserSettings
-from thesislib.store import Job, Progress
+from thesislib.settings import OptimiserSettings
+from thesislib.store import Progress
 
 SETTINGS = OptimiserSettings(optimiser="sgd", momentum=0.9, batch_size=4, accumulate=2, epochs=9)
 
@@ -109,19 +109,3 @@ def test_a_compiled_training_ends_with_the_same_weights_under_the_same_names(
     plain, other = (load_file(file) for file in files.values())
     assert plain.keys() == other.keys() == network().state_dict().keys()
     assert all(torch.equal(tensor, other[name]) for name, tensor in plain.items())
-
-
-@pytest.mark.parametrize(("value", "expected"), [("1", True), ("0", False), (None, False)])
-def test_the_environment_says_whether_stages_compile(
-    value: str | None, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("THESIS_COMPILE", raising=False)
-    if value is not None:
-        monkeypatch.setenv("THESIS_COMPILE", value)
-    asked: list[bool] = []
-    monkeypatch.setattr(training, "train", lambda *_, compiled, **__: asked.append(compiled) or {})
-    model = nn.Module()
-    model.backbone, model.head = nn.Linear(4, 4), nn.Linear(4, 1)
-    job = Job(tmp_path, {}, Machine(device="cpu"), Progress())
-    training.train_stage(job, model, _Points(), 22, _objective, SETTINGS, seed=0)
-    assert asked == [expected]
