@@ -21,6 +21,7 @@ lint: .venv/ready  ## style and types, code and notebooks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 lab: .venv/ready  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
@@ -35,7 +36,7 @@ snapshot: .venv/ready  ## copy the demo's reports into docs/demo, under 10 MB, a
 	$(BIN)/thesis snapshot reports/demo --output docs/demo --pictures docs
 
 gpu-check:  ## measure this machine's GPU in 8 minutes; needs the core dependencies alone, of .venv or of python3
-	$$(test -x $(BIN)/python && echo $(BIN)/python || echo python3) -m thesislib.gpu_check
+	$$(test -x $(BIN)/python && echo $(BIN)/python || echo python3) -m companion.cost.gpu.check
 
 constraints: .venv/ready  ## write constraints.txt anew from .venv
 	$(BIN)/pip freeze --exclude-editable > .venv/freeze.txt
@@ -52,7 +53,7 @@ clean:  ## delete the environment, the results and the reports
 	    echo "Python 3.11 or 3.12 with venv is needed (Debian: apt install python3 python3-venv)"; exit 1; fi; \
 	  echo "making .venv with $$($$python --version); PyTorch is a download of about 3 GB"; \
 	  $$python -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[reports,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[companion,dev]'
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[crf]' \
 	  || echo "note: no dense CRF (pydensecrf2 needs a C++ compiler and the headers of Python); its rows will be shown as not run"
 	@touch $@

@@ -15,7 +15,7 @@ import random_walk
 import refinement_steps
 import torch
 
-from thesislib.store import commit
+from companion.pipeline.store import commit
 
 OUTPUT = Path(__file__).with_suffix(".json")
 ROWS = 3  # background and two classes

@@ -1,4 +1,4 @@
-"""What the plain CAM does on the demo data: the table in the docstring of `thesislib.data.demo`.
+"""What the plain CAM does on the demo data: the table in the docstring of `companion.datasets.demo.generator`.
 
 `python benchmarks/demo_choice.py [RUNS_DIR]`: data seeds that no comparison uses.
 """
@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from thesislib import diagnostics, engine, metrics, settings
-from thesislib.settings import Machine
-from thesislib.stages import response_maps
-from thesislib.store import Store
+from companion import settings
+from companion.pipeline import engine
+from companion.pipeline.stages import response_maps
+from companion.pipeline.store import Store
+from companion.settings import Machine
+from thesislib import diagnostics, metrics
 
 DATA_SEEDS = (101, 102, 103)
 TRAINING_SEEDS = (0, 1, 2)

@@ -9,10 +9,12 @@ threshold, in per cent.
 import json
 from pathlib import Path
 
-from thesislib import engine, experiments, scores
-from thesislib.gpu_demo import SEED
-from thesislib.settings import Machine, load
-from thesislib.store import Store
+from companion.analysis import measures as scores
+from companion.cost.gpu.demo import SEED
+from companion.experiments import row_stages as experiments
+from companion.pipeline import engine
+from companion.pipeline.store import Store
+from companion.settings import Machine, load
 
 OUTPUT = Path(__file__).with_suffix(".json")
 

@@ -34,19 +34,19 @@ from PIL import Image
 from torchvision.models import resnet101
 from voc_shaped import FULL, SIZE, Counts, write_archives, write_list
 
-from thesislib import engine
-from thesislib.data.downloads import gigabytes
-from thesislib.data.prepare import prepare
-from thesislib.data.protocol import Benchmark
-from thesislib.data.verification import FolderReport, check_folder
+from companion.analysis.methods import MIXUP_CAM
+from companion.datasets.verification import FolderReport, check_folder
+from companion.datasets.voc2012.downloads import gigabytes
+from companion.datasets.voc2012.prepare import prepare
+from companion.datasets.voc2012.protocol import Benchmark
+from companion.exchange.submission import write_submission
+from companion.pipeline import engine
+from companion.pipeline.stages import backbone as backbone_stage
+from companion.pipeline.stages import segmentation as segmentation_stage
+from companion.pipeline.store import Stage, Store
+from companion.settings import Machine, Settings, load
 from thesislib.data.voc import DataError, VocDataset, read_ids, write_mask
 from thesislib.models.weights import save_weights
-from thesislib.rows import MIXUP_CAM
-from thesislib.settings import Machine, Settings, load
-from thesislib.stages import backbone as backbone_stage
-from thesislib.stages import segmentation as segmentation_stage
-from thesislib.store import Stage, Store
-from thesislib.submission import write_submission
 
 SHORTENED = {
     **{f"{stage}.batch_size": 2 for stage in ("classifier", "affinity", "segmentation")},

@@ -1,4 +1,4 @@
-"""Time and peak memory of the random walk, the stencil of `thesislib.random_walk` against dense squaring.
+"""Time and peak memory of the random walk, the stencil of `thesislib.refinement.random_walk` against dense squaring.
 
     python benchmarks/random_walk.py [--device cuda] [--rows 3] [--no-dense]
 
@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from thesislib.pairs import pair_offsets, source_shape
-from thesislib.random_walk import random_walk
+from thesislib.refinement.pairs import pair_offsets, source_shape
+from thesislib.refinement.random_walk import random_walk
 
 RADIUS, BETA, LOG2_STEPS = 5, 8, 8
 PUBLISHED_SIZE = (47, 63)  # an image of 375 x 500 pixels at stride 8

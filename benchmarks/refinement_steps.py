@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from thesislib.crf import PSA, crf_available, dense_crf
+from thesislib.refinement.crf import PSA, crf_available, dense_crf
 
 HEIGHT, WIDTH, STRIDE = 375, 500, 8
 SCALES = (1.0, 0.5, 1.5, 2.0)

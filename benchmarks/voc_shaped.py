@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from thesislib.data.demo import truth
-from thesislib.data.downloads import Archive
-from thesislib.data.protocol import VOC2012, Benchmark, SplitFacts, ids_checksum
-from thesislib.data.scenes import CLASSES, draw_scene
+from companion.datasets.demo.generator import truth
+from companion.datasets.demo.scenes import CLASSES, draw_scene
+from companion.datasets.voc2012.downloads import Archive
+from companion.datasets.voc2012.protocol import VOC2012, Benchmark, SplitFacts, ids_checksum
 from thesislib.data.voc import IGNORE, VOC_CLASSES, write_mask
 from thesislib.models.weights import file_digest
 

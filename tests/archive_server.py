@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from thesislib.data.downloads import Archive
+from companion.datasets.voc2012.downloads import Archive
 
 
 @dataclass

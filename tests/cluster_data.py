@@ -3,7 +3,7 @@
 import numpy as np
 from voc_folder import make_voc, write_annotation
 
-from thesislib.cluster_tables import Round
+from companion.analysis.cluster_tables import Round
 from thesislib.data.voc import VocDataset
 
 CLASSES = ("heron", "fox", "snail")

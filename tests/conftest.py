@@ -7,57 +7,16 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
-MODULES = (
-    "bootstrap",
-    "cam",
-    "charts",
-    "cluster_charts",
-    "cluster_heads",
-    "cluster_moves",
-    "cluster_pictures",
-    "cluster_quality",
-    "cluster_scores",
-    "cluster_tables",
-    "clustering",
-    "crf",
-    "data",
-    "diagnostics",
-    "diagrams",
-    "evidence",
-    "exchange",
-    "losses",
-    "figures",
-    "folder_scores",
-    "metrics",
-    "mixup",
-    "models",
-    "pairs",
-    "pickles",
-    "pictures",
-    "plans",
-    "quickstart",
-    "random_walk",
-    "refinement",
-    "result_files",
-    "round_scores",
-    "scores",
-    "segmentation",
-    "sensitivity",
-    "statistics",
-    "submission",
-    "tables",
-    "training",
-    "viewer",
+install_import_hook(
+    ["thesislib", "companion.analysis", "companion.drawing", "companion.exchange"], "shape_checks.checked"
 )
-
-install_import_hook([f"thesislib.{module}" for module in MODULES], "shape_checks.checked")
 torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
 def shared_store(tmp_path_factory: pytest.TempPathFactory, worker_id: str):  # type: ignore[no-untyped-def]
     """A store for all processes that run tests: a stage is computed once, and what is in it is only read."""
-    from thesislib.store import Store  # not above: the hook is to see every import
+    from companion.pipeline.store import Store  # not above: the hook is to see every import
 
     base = tmp_path_factory.getbasetemp()
     return Store((base if worker_id == "master" else base.parent) / "shared_runs")

@@ -11,17 +11,19 @@ from typing import Any
 import pytest
 from linked_store import linked_store
 
-from thesislib import engine, settings
-from thesislib.settings import Machine, Settings
-from thesislib.store import Progress, Stage, Store
+from companion import settings
+from companion.pipeline import engine
+from companion.pipeline.store import Progress, Stage, Store
+from companion.settings import Machine, Settings
 
 HERE = Machine(device="cpu", checkpoint_minutes=0)
 PROGRAM = """
 import sys
 from pathlib import Path
 from killed import HERE
-from thesislib import engine, settings
-from thesislib.store import Store
+from companion.pipeline import engine
+from companion import settings
+from companion.pipeline.store import Store
 from {module} import {function}
 engine.run([{function}(settings.load("smoke", {overrides!r}), HERE)], Store(Path(sys.argv[1])))
 """

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from thesislib import engine
-from thesislib.store import Stage, Store
+from companion.pipeline import engine
+from companion.pipeline.store import Stage, Store
 
 
 def linked_store(stages: Iterable[Stage], shared: Store, root: Path) -> Store:

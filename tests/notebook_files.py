@@ -16,7 +16,7 @@ reports_dir = "reports"  # where reports go
 alpha = 0.2  # mixing
 """
 SETTINGS = """\
-from thesislib.notebook import Notebook
+from companion.reports.notebook import Notebook
 
 nb = Notebook(
     "{name}", globals(), preset=preset, seeds=seeds, overrides=overrides, data_root=data_root,

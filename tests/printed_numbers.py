@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from thesislib import paper
+from companion.experiments import printed as paper
 
 NOTEBOOKS = {
     "Table 2.1": "21_response_maps",

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from golden_formulas import GOLDEN
 
-from thesislib.pairs import pair_offsets, source_shape
+from thesislib.refinement.pairs import pair_offsets, source_shape
 
 
 def vectors(name):

@@ -10,8 +10,8 @@ from scipy.io import savemat
 from scipy.sparse import csc_array
 from voc_folder import write_annotation, write_mask_and_image, write_split
 
-from thesislib.data.downloads import Archive
-from thesislib.data.protocol import VOC2012, Benchmark, SplitFacts, ids_checksum
+from companion.datasets.voc2012.downloads import Archive
+from companion.datasets.voc2012.protocol import VOC2012, Benchmark, SplitFacts, ids_checksum
 from thesislib.data.voc import VOC_CLASSES, DataError
 
 # a-c: VOC's train, d-e: its val, f-i: images without a mask of VOC. SBD knows c and d too, in lists of its own.

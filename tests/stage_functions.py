@@ -9,9 +9,9 @@ from pathlib import Path
 
 from distributed import get_worker
 
-from thesislib import engine
-from thesislib.settings import Machine
-from thesislib.store import Job, Stage, Store
+from companion.pipeline import engine
+from companion.pipeline.store import Job, Stage, Store
+from companion.settings import Machine
 
 
 def number(job: Job, value: int, log: str) -> None:

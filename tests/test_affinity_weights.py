@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from thesislib import cli, engine
+from companion.cli import main as cli
+from companion.pipeline import engine
+from companion.pipeline.stages import affinity, classifier, pseudo_masks
+from companion.pipeline.store import Stage, Store
+from companion.settings import Machine, Settings, SettingsError, load
 from thesislib.models.weights import file_digest, load_weights
-from thesislib.settings import Machine, Settings, SettingsError, load
-from thesislib.stages import affinity, classifier, pseudo_masks
-from thesislib.store import Stage, Store
 
 HERE = Machine(device="cpu")
 SMOKE = load("smoke")

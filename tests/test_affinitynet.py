@@ -11,8 +11,8 @@ from thesislib.models.affinitynet import AffinityNet
 from thesislib.models.classifier import CamClassifier, parameter_groups
 from thesislib.models.resnet38 import ResNet38
 from thesislib.models.weights import load_weights, save_weights
-from thesislib.pairs import pair_labels, pair_offsets, source_shape
 from thesislib.refinement import affinity_loss
+from thesislib.refinement.pairs import pair_labels, pair_offsets, source_shape
 
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 PUBLISHED = json.loads((GOLDEN / "b_affinity_keys.json").read_text())

@@ -3,7 +3,7 @@
 import printed_numbers
 from printed_numbers import AGAIN, OTHERS, TEST
 
-from thesislib import printed_tables
+from companion.experiments import printed_tables
 
 
 def test_numbers_that_no_notebook_places_have_their_reasons() -> None:

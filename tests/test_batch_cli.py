@@ -11,9 +11,13 @@ import pytest
 import stage_functions as functions
 from notebook_files import write_notebook
 
-from thesislib import cli, cli_batch, engine, plans, records
-from thesislib.settings import Machine, load
-from thesislib.store import Store
+from companion.cli import batch as cli_batch
+from companion.cli import main as cli
+from companion.experiments import plans
+from companion.pipeline import engine
+from companion.pipeline.store import Store
+from companion.reports import record as records
+from companion.settings import Machine, load
 
 COUNTED = """\
 import os, signal
@@ -36,7 +40,7 @@ BATCH = 'notebook = "01_data"\npreset = "smoke"\nseeds = 1\n[grid]\nalpha = [{va
 PROGRAM = """\
 import sys
 from pathlib import Path
-from thesislib import cli, cli_batch
+from companion.cli import main as cli, batch as cli_batch
 if __name__ == "__main__":
     cli_batch.NOTEBOOKS = Path(sys.argv[1])
     sys.exit(cli.main(sys.argv[2:]))

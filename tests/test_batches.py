@@ -12,11 +12,13 @@ import nbformat
 import pytest
 from linked_store import linked_store
 
-from thesislib import batches, parameters, plans, settings
-from thesislib.notebook import Notebook
-from thesislib.parameters import project_root
-from thesislib.settings import Machine, SettingsError
-from thesislib.store import Store
+from companion import settings
+from companion.experiments import plans
+from companion.pipeline.store import Store
+from companion.reports import batches, parameters
+from companion.reports.notebook import Notebook
+from companion.settings import Machine, SettingsError
+from companion.settings.project import project_root
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = ROOT / "notebooks"

@@ -6,21 +6,19 @@ from matplotlib.figure import Figure
 from sklearn.metrics import jaccard_score
 from voc_folder import make_voc
 
-from thesislib import (
-    chain,
-    charts,
-    experiments,
-    failures,
-    paper,
-    parameters,
-    pictures,
-    predictions,
-    settings,
-    tables,
-)
+from companion import settings
+from companion.analysis import chain
+from companion.analysis import errors as failures
+from companion.analysis import maps as tables
+from companion.drawing import curves as charts
+from companion.drawing import image_grids as pictures
+from companion.drawing import predictions
+from companion.experiments import parameters
+from companion.experiments import printed as paper
+from companion.experiments import row_stages as experiments
+from companion.pipeline.stages import pseudo_masks, response_maps
+from companion.settings import Machine, SettingsError
 from thesislib.data.voc import VocDataset, colorize, write_mask
-from thesislib.settings import Machine, SettingsError
-from thesislib.stages import pseudo_masks, response_maps
 
 CLASSES = ("heron", "fox", "snail")
 SEEDS = range(3)

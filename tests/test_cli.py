@@ -11,9 +11,11 @@ import torch
 from linked_store import linked_store
 from torchvision.models import resnet
 
-from thesislib import cli, engine, plans
-from thesislib.settings import Machine, load
-from thesislib.store import Store
+from companion.cli import main as cli
+from companion.experiments import plans
+from companion.pipeline import engine
+from companion.pipeline.store import Store
+from companion.settings import Machine, load
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -21,7 +23,7 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 def _thesis(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     places = ["--runs-dir", str(folder / "runs"), "--reports-dir", str(folder / "reports")]
     return subprocess.run(
-        [sys.executable, "-m", "thesislib", *arguments, *places],
+        [sys.executable, "-m", "companion", *arguments, *places],
         cwd=folder,
         env=os.environ | environment,
         text=True,

@@ -6,12 +6,15 @@ from typing import get_args
 
 import pytest
 
-from thesislib import cli, cli_files, exchange, submission
+from companion.cli import files as cli_files
+from companion.cli import main as cli
+from companion.exchange import files as exchange
+from companion.exchange import submission
 
 HEAVY = ("torch", "torchvision", "sklearn", "scipy", "pandas", "matplotlib", "papermill", "distributed")
 
 
-@pytest.mark.parametrize("module", ["thesislib.cli", "thesislib.data.checks"])
+@pytest.mark.parametrize("module", ["companion.cli.main", "companion.datasets.checks"])
 def test_nothing_heavy_is_imported_before_a_command_needs_it(module: str) -> None:
     code = f"import sys, {module}; print(*(name for name in {HEAVY} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,12 +6,12 @@ import torch
 from cluster_data import random_labels, random_round
 from sklearn.metrics.pairwise import cosine_similarity
 
-from thesislib import cluster_heads
-from thesislib.cluster_heads import Heads
+from companion.analysis import cluster_heads
+from companion.analysis.cluster_heads import Heads
+from companion.analysis.forward import untrained_classifier
+from companion.pipeline.stages.classifier import WEIGHTS
+from companion.settings import SettingsError, load
 from thesislib.models.weights import save_weights
-from thesislib.quickstart import untrained_classifier
-from thesislib.settings import SettingsError, load
-from thesislib.stages.classifier import WEIGHTS
 
 C, K, D = 4, 3, 16
 

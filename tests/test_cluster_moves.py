@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from cluster_data import random_labels, random_round
 
-from thesislib import cluster_moves
-from thesislib.cluster_moves import SCATTERED, TOGETHER
-from thesislib.cluster_tables import Round
+from companion.analysis import cluster_moves
+from companion.analysis.cluster_moves import SCATTERED, TOGETHER
+from companion.analysis.cluster_tables import Round
 
 
 def of_one_class(*clusters, k=3):

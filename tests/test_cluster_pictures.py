@@ -6,10 +6,11 @@ from cluster_data import CLASSES, K, make_images, random_round
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
-from thesislib import cluster_charts, cluster_heads, cluster_pictures
-from thesislib.cluster_moves import SCATTERED, TOGETHER
-from thesislib.cluster_quality import match
-from thesislib.cluster_tables import cluster_name
+from companion.analysis import cluster_heads
+from companion.analysis.cluster_moves import SCATTERED, TOGETHER
+from companion.analysis.cluster_quality import match
+from companion.analysis.cluster_tables import cluster_name
+from companion.drawing import cluster_charts, cluster_pictures
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from cluster_data import random_labels, random_round
 from sklearn.metrics import normalized_mutual_info_score
 
-from thesislib.cluster_quality import (
+from companion.analysis.cluster_quality import (
     ari,
     chance_level,
     cluster_movement,

@@ -5,9 +5,11 @@ import pytest
 from cluster_data import random_labels, random_round
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
 
-from thesislib import charts, cluster_scores, statistics
-from thesislib.cluster_tables import Round
-from thesislib.stages.subcategories import FEATURES
+from companion.analysis import cluster_scores, statistics
+from companion.analysis.cluster_tables import Round
+from companion.drawing import cluster_charts
+from companion.drawing import curves as charts
+from companion.pipeline.stages.subcategories import FEATURES
 
 ROUNDS, SEEDS, CLASSES, N = 2, range(3), 3, 60
 LABELS = random_labels(N, CLASSES, seed=1)
@@ -185,11 +187,11 @@ def test_without_sub_types_the_rest_is_measured(found, features, quality):
     pair = (cluster_scores.NMI_TRUE, cluster_scores.NMI_OTHERS)
     assert cluster_scores.further_above_chance(rest, *pair, 1) is None
     assert list(cluster_scores.followed_table(rest, 1).index) == [cluster_scores.OTHERS]
-    names = [[line.name for line in lines] for lines in cluster_scores.lines(rest).values()]
+    names = [[line.name for line in lines] for lines in cluster_charts.quality_lines(rest).values()]
     assert names[2] == ["NMI, other classes", "NMI, other classes, chance"]
     everything = [cluster_scores.OTHERS, cluster_scores.TRUE, cluster_scores.ALONE]
     assert list(cluster_scores.followed_table(quality, 1).index) == everything
-    panels = cluster_scores.lines(quality)
+    panels = cluster_charts.quality_lines(quality)
     assert len(panels["agreement with what is known"]) == 4
     assert len(charts.against(panels, "labels of round").axes) == 3
 
@@ -202,7 +204,7 @@ def test_a_score_that_no_class_has_is_missing(features):
     quality = cluster_scores.measure(rounds, features, LABELS[:, :1], None)
     assert cluster_scores.table(quality, ["silhouette"]).iloc[0, 0] is None
     assert cluster_scores.change(quality, "silhouette", 1, 1) is None
-    assert cluster_scores.lines(quality)["silhouette"][0].points == {}
+    assert cluster_charts.quality_lines(quality)["silhouette"][0].points == {}
 
 
 def test_a_class_without_a_score_is_missing_alone():

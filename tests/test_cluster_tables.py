@@ -5,10 +5,10 @@ import pytest
 from cluster_data import CLASSES, K, make_images, random_labels, random_round
 from voc_folder import make_voc
 
-from thesislib import cluster_tables
+from companion.analysis import cluster_tables
+from companion.pipeline.stages.classifier import SUBCATEGORIES
+from companion.settings import SettingsError
 from thesislib.data.voc import VOC_CLASSES, VocDataset
-from thesislib.settings import SettingsError
-from thesislib.stages.classifier import SUBCATEGORIES
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,16 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from thesislib import cam, costs, flops, random_walk
-from thesislib.gpu_inference import pictures
-from thesislib.gpu_work import tiny_scale
-from thesislib.pairs import pair_offsets, source_shape
-from thesislib.settings import load
-from thesislib.stages import classifier as classifier_stage
-from thesislib.stages import segmentation as segmentation_stage
+from companion.cost import operations as flops
+from companion.cost import work as costs
+from companion.cost.gpu.inference import pictures
+from companion.cost.gpu.steps import tiny_scale
+from companion.pipeline.stages import classifier as classifier_stage
+from companion.pipeline.stages import segmentation as segmentation_stage
+from companion.settings import load
+from thesislib import cam
+from thesislib.refinement import random_walk
+from thesislib.refinement.pairs import pair_offsets, source_shape
 
 TINY = tiny_scale().settings
 VOC = load("voc2012")

@@ -8,14 +8,7 @@ import torch
 from golden_formulas import f_image
 from refinement_references import vectors
 
-from thesislib.refinement import (
-    DEEPLAB,
-    IRN,
-    PSA,
-    CrfMissing,
-    CrfParams,
-    dense_crf,
-)
+from thesislib.refinement import DEEPLAB, IRN, PSA, CrfMissing, CrfParams, dense_crf
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from thesislib.data.checks import check
-from thesislib.data.demo import DemoData, demo_scene, pretext_images, truth, write_demo
-from thesislib.data.scenes import BODY, CLASSES, CONTEXTS, FAMILIES, FORMS, HEAD, KINDS, THIN, VOCABULARY
+from companion.datasets.checks import check
+from companion.datasets.demo.generator import DemoData, demo_scene, pretext_images, truth, write_demo
+from companion.datasets.demo.scenes import BODY, CLASSES, CONTEXTS, FAMILIES, FORMS, HEAD, KINDS, THIN, VOCABULARY
 from thesislib.data.voc import IGNORE, VocDataset, palette
 
 DATA = DemoData(image_size=64, trainaug=48, train=16, val=16, test=4, data_seed=5)

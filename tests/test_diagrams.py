@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from thesislib import diagrams, quickstart, settings
+from companion import settings
+from companion.analysis import forward
+from companion.drawing import diagrams
 from thesislib.clustering import to_labels
 
 SMOKE = settings.load("smoke")
@@ -25,21 +27,21 @@ def pixels_of(figure: Figure) -> list[np.ndarray]:
 
 
 def test_shapes_of_a_pass():
-    model = quickstart.untrained_classifier(SMOKE, 7, K)
-    shapes = quickstart.forward_shapes(model, np.zeros((48, 48, 3), np.uint8))
+    model = forward.untrained_classifier(SMOKE, 7, K)
+    shapes = forward.forward_shapes(model, np.zeros((48, 48, 3), np.uint8))
     assert shapes["image"] == (3, 48, 48) and shapes["logits"] == (7,) and shapes["response"][0] == 7
     assert shapes["features"] == (shapes["pooled"][0], *shapes["response"][1:])
     assert shapes["head"] == (7, shapes["pooled"][0])
     labels = to_labels(np.zeros((1, 7), int), K)
     assert shapes["sub_logits"] == labels.shape[1:] and shapes["sub_head"] == (7 * K, shapes["pooled"][0])
-    plain = quickstart.forward_shapes(quickstart.untrained_classifier(SMOKE, 7), np.zeros((48, 48, 3), np.uint8))
+    plain = forward.forward_shapes(forward.untrained_classifier(SMOKE, 7), np.zeros((48, 48, 3), np.uint8))
     assert not {"sub_logits", "sub_head"} & set(plain)
 
 
 def test_diagram_of_mixup_has_the_shapes_and_the_mixed_image(rng):
     first, second = (rng.integers(0, 256, (48, 48, 3), np.uint8) for _ in range(2))
-    shapes = quickstart.forward_shapes(quickstart.untrained_classifier(SMOKE, num_classes=7), first)
-    figure = diagrams.method_diagram(shapes, first, second, share=0.25, network=quickstart.describe(SMOKE))
+    shapes = forward.forward_shapes(forward.untrained_classifier(SMOKE, num_classes=7), first)
+    figure = diagrams.method_diagram(shapes, first, second, share=0.25, network=forward.describe(SMOKE))
     shown = texts(figure)
     for shape in shapes.values():
         assert " × ".join(map(str, shape)) in shown
@@ -49,8 +51,8 @@ def test_diagram_of_mixup_has_the_shapes_and_the_mixed_image(rng):
 
 def test_diagram_of_subcategories_has_the_shapes_of_both_heads(rng):
     image = rng.integers(0, 256, (48, 48, 3), np.uint8)
-    shapes = quickstart.forward_shapes(quickstart.untrained_classifier(SMOKE, 7, K), image)
-    figure = diagrams.subcategory_diagram(shapes, image, k=K, weight=5, network=quickstart.describe(SMOKE))
+    shapes = forward.forward_shapes(forward.untrained_classifier(SMOKE, 7, K), image)
+    figure = diagrams.subcategory_diagram(shapes, image, k=K, weight=5, network=forward.describe(SMOKE))
     shown = texts(figure)
     for shape in shapes.values():
         assert " × ".join(map(str, shape)) in shown

@@ -11,7 +11,7 @@ import pytest
 from archive_server import Server, describe, pack
 from voc_folder import make_voc
 
-from thesislib.data.downloads import BLOCK, extract, fetch, verify
+from companion.datasets.voc2012.downloads import BLOCK, extract, fetch, verify
 from thesislib.data.voc import DataError, find_root, read_ids
 
 CONTENT = np.random.default_rng(0).bytes(3 * BLOCK + 1234)

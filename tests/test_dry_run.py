@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from thesislib.crf import crf_available
-from thesislib.data.prepare import prepare
-from thesislib.data.protocol import list_differences
+from companion.analysis.methods import MIXUP_CAM
+from companion.datasets.voc2012.prepare import prepare
+from companion.datasets.voc2012.protocol import list_differences
+from companion.settings import load
 from thesislib.data.voc import VOC_CLASSES, VocDataset, read_mask, read_names
-from thesislib.rows import MIXUP_CAM
-from thesislib.settings import load
+from thesislib.refinement.crf import crf_available
 
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
 dry_run, voc_shaped = (importlib.import_module(name) for name in ("dry_run", "voc_shaped"))

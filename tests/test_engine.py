@@ -7,8 +7,8 @@ import stage_functions as functions
 import torch
 from stage_functions import make
 
-from thesislib import engine
-from thesislib.store import Stage, Store
+from companion.pipeline import engine
+from companion.pipeline.store import Stage, Store
 
 
 def _graph(log: str) -> tuple[Stage, dict[str, Stage]]:

@@ -16,10 +16,11 @@ import stage_functions as functions
 from distributed import Client, LocalCluster
 from stage_functions import make
 
-from thesislib import engine, settings
-from thesislib.settings import Machine
-from thesislib.stages import classifier
-from thesislib.store import Stage, StageFailed, Store
+from companion import settings
+from companion.pipeline import engine
+from companion.pipeline.stages import classifier
+from companion.pipeline.store import Stage, StageFailed, Store
+from companion.settings import Machine
 
 TESTS = Path(__file__).parent
 

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from thesislib import bootstrap, evidence, typeset
+from companion.analysis import bootstrap
+from companion.analysis import chance as evidence
+from companion.analysis.claims import Claim, Row, Sweep
+from companion.analysis.methods import PLAIN_CAM
+from companion.analysis.statistics import Interval, equivalence, mean_interval, sign_flip_test, verdict
+from companion.reports import typeset
 from thesislib.metrics import ConfusionMatrix
-from thesislib.rows import PLAIN_CAM, Claim, Row, Sweep
-from thesislib.statistics import Interval, equivalence, mean_interval, sign_flip_test, verdict
 
 MIXUP = Row("mixup")
 CLAIM = Claim("Mixup improves the maps", MIXUP, PLAIN_CAM)

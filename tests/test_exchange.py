@@ -11,12 +11,16 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix
 from voc_folder import make_voc, write_indices
 
-from thesislib import cli, engine, exchange, folder_scores, metrics
-from thesislib import scores as score
+from companion.analysis import measures as score
+from companion.cli import main as cli
+from companion.exchange import files as exchange
+from companion.exchange import scoring as folder_scores
+from companion.pipeline import engine
+from companion.pipeline.stages import response_maps
+from companion.pipeline.store import Store
+from companion.settings import Machine, load
+from thesislib import metrics
 from thesislib.data.voc import DataError, VocDataset, write_mask
-from thesislib.settings import Machine, load
-from thesislib.stages import response_maps
-from thesislib.store import Store
 
 SIZE = (23, 31)  # odd, so that a quarter of it is rounded
 CLASSES = ("ant", "bee", "cat")

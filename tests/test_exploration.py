@@ -2,9 +2,12 @@
 
 import pytest
 
-from thesislib import experiments, exploration, parameters, settings
-from thesislib.rows import MIXUP_CAM, PLAIN_CAM, from_coco, without_crf
-from thesislib.settings import Machine, SettingsError
+from companion import settings
+from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM
+from companion.experiments import exploration, parameters
+from companion.experiments import row_stages as experiments
+from companion.experiments.rows import from_coco, without_crf
+from companion.settings import Machine, SettingsError
 
 DEMO = settings.load("demo")
 PAPER = settings.load("voc2012")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from thesislib import failures
+from companion.analysis import errors as failures
 
 WIDTH = 2.0
 CLASSES = 4

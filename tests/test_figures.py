@@ -10,9 +10,15 @@ from matplotlib.figure import Figure
 from PIL import Image
 from voc_folder import make_voc
 
-from thesislib import cam, figures, metrics, pictures, quickstart, scores, settings
+from companion import settings
+from companion.analysis import forward
+from companion.analysis import measures as scores
+from companion.drawing import image_grids as pictures
+from companion.drawing import style as figures
+from companion.experiments import quickstart
+from companion.pipeline.stages import response_maps
+from thesislib import cam, metrics
 from thesislib.data.voc import DataError, VocDataset, colorize, counts_per_class
-from thesislib.stages import response_maps
 
 CLASSES = ("heron", "fox", "snail")
 METHODS = ("CAM", "Mixup-CAM")
@@ -192,19 +198,19 @@ def test_class_chart_counts_images_and_pairs(images):
 
 def test_maps_of_the_scales_add_up_to_the_fused_map(images):
     smoke = settings.load("smoke", {"cam.scales": (1, 0.75)})
-    model = quickstart.untrained_classifier(smoke, 3)
+    model = forward.untrained_classifier(smoke, 3)
     picture, labels = np.repeat(np.repeat(images.image(0), 2, 0), 2, 1), images.labels[0]
-    fused = quickstart.fuse(quickstart.maps_by_scale(model, picture, labels, smoke.cam))
+    fused = forward.fuse(forward.maps_by_scale(model, picture, labels, smoke.cam))
     expected = cam.response_maps(model, picture, torch.from_numpy(labels), scales=smoke.cam.scales)
     torch.testing.assert_close(fused, expected)
-    assert quickstart.logit_is_mean(model, picture)
+    assert forward.logit_is_mean(model, picture)
 
 
 def test_a_square_is_the_middle_of_the_picture():
     picture = np.zeros((20, 40, 3), np.uint8)
     picture[:, 10:30] = 200
-    assert (quickstart.square(picture, 10) == 200).all()
-    assert quickstart.square(picture, 10).shape == (10, 10, 3)
+    assert (forward.square(picture, 10) == 200).all()
+    assert forward.square(picture, 10).shape == (10, 10, 3)
 
 
 @pytest.fixture

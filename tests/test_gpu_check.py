@@ -14,11 +14,19 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from thesislib import cli, costs, doctor, flops, gpu_check, gpu_results, gpu_work, performance, training
-from thesislib.gpu_measurements import Measurement
+from companion.cli import doctor
+from companion.cli import main as cli
+from companion.cost import operations as flops
+from companion.cost import tables as performance
+from companion.cost import work as costs
+from companion.cost.gpu import check as gpu_check
+from companion.cost.gpu import results as gpu_results
+from companion.cost.gpu import steps as gpu_work
+from companion.cost.gpu.measurements import Measurement
+from companion.pipeline.stages import classifier as classifier_stage
+from companion.settings import load
+from thesislib import training
 from thesislib.models.classifier import parameter_groups
-from thesislib.settings import load
-from thesislib.stages import classifier as classifier_stage
 
 ROOT = Path(__file__).parent.parent
 CLASSIFIER = costs.CLASSIFIER.format(crop=448)
@@ -51,7 +59,7 @@ def inference_entry(kind, seconds=1.0, images=1, reserved=None, precision="bf16"
 @pytest.mark.slow
 def test_everything_is_measured_with_the_core_dependencies_alone(tmp_path):
     hidden = f"import sys; sys.modules.update(dict.fromkeys({OPTIONAL!r}))"
-    code = f"{hidden}; from thesislib.gpu_check import main; sys.exit(main(sys.argv[1:]))"
+    code = f"{hidden}; from companion.cost.gpu.check import main; sys.exit(main(sys.argv[1:]))"
     done = subprocess.run(
         [sys.executable, "-c", code, "--tiny", "--output", str(tmp_path / "results.json")],
         env=os.environ | {"OMP_NUM_THREADS": "1"},

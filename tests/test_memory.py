@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from voc_folder import make_voc, write_mask_and_image, write_split
 
-from thesislib.data import memory
+from companion.datasets import memory
+from companion.pipeline.stages import data as data_stage
+from companion.pipeline.store import Job, Progress
+from companion.settings import Machine
 from thesislib.data.voc import VocDataset
-from thesislib.settings import Machine
-from thesislib.stages import data as data_stage
-from thesislib.store import Job, Progress
 
 GB = 10**9
 UNLIMITED = "max\n"

@@ -14,13 +14,13 @@ from notebook_files import PARAMETERS, write_notebook
 from papermill.exceptions import PapermillExecutionError
 from PIL import Image
 
-from thesislib import cells, notebook, parameters, table_files, typeset
-from thesislib.against import Place
-from thesislib.notebook import Notebook, project_root
-from thesislib.settings import Machine, SettingsError
-from thesislib.stages import data
-from thesislib.statistics import VERDICTS, Interval, mean_interval
-from thesislib.store import Job, Stage
+from companion.analysis.claims import Place
+from companion.analysis.statistics import VERDICTS, Interval, mean_interval
+from companion.pipeline.stages import data
+from companion.pipeline.store import Job, Stage
+from companion.reports import cells, notebook, parameters, table_files, typeset
+from companion.reports.notebook import Notebook, project_root
+from companion.settings import Machine, SettingsError
 
 HOSTILE = "<script>alert('x')</script>"
 

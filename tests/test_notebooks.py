@@ -13,8 +13,11 @@ import printed_numbers
 import pytest
 from linked_store import linked_store
 
-from thesislib import against, experiments, parameters, plans, settings
-from thesislib.crf import crf_available
+from companion import settings
+from companion.experiments import parameters, plans
+from companion.experiments import row_stages as experiments
+from companion.reports import printed_beside as against
+from thesislib.refinement.crf import crf_available
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
@@ -131,9 +134,9 @@ def test_quickstart_shows_photographs_of_a_folder_with_given_weights(tmp_path):
     """Preset voc2012 with narrow weights of our own: a picture up to its pseudo-mask, and nothing is trained."""
     from voc_folder import make_voc, write_split
 
+    from companion.analysis.forward import untrained_classifier
+    from companion.pipeline.stages import affinity
     from thesislib.models.weights import save_weights
-    from thesislib.quickstart import untrained_classifier
-    from thesislib.stages import affinity
 
     overrides = {"backbone.width": 1 / 64, "cam.scales": [1, 0.5]}
     narrow = settings.load("voc2012", overrides)

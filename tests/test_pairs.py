@@ -5,11 +5,8 @@ import pytest
 import torch
 from refinement_references import pairs_by_search, vectors
 
-from thesislib.pairs import pair_offsets, pair_window, source_shape
-from thesislib.refinement import (
-    pair_labels,
-    random_walk,
-)
+from thesislib.refinement import pair_labels, random_walk
+from thesislib.refinement.pairs import pair_offsets, pair_window, source_shape
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from thesislib import paper
+from companion.experiments import printed as paper
 from thesislib.data.voc import VOC_CLASSES
 
 ROWS = {

@@ -12,10 +12,12 @@ import torch
 from linked_store import linked_store
 from torch import nn
 
-from thesislib import cli, experiments, parallel
-from thesislib.settings import Machine, SettingsError, load, parse_override
-from thesislib.stages import affinity, segmentation
-from thesislib.store import Store
+from companion.cli import main as cli
+from companion.experiments import row_stages as experiments
+from companion.pipeline import sharing as parallel
+from companion.pipeline.stages import affinity, segmentation
+from companion.pipeline.store import Store
+from companion.settings import Machine, SettingsError, load, parse_override
 
 FROZEN = {
     "subcategories.round": 1,
@@ -37,7 +39,8 @@ SHARED = {
 """The file of weights and the settings of the other networks whose training is shared."""
 SEVERAL = """\
 import sys
-from thesislib import cli, parallel
+from companion.cli import main as cli
+from companion.pipeline import sharing as parallel
 stop, parallel.stop = parallel.stop, lambda: None  # the processes stay together for the next command
 ended = [cli.main(command.split()) for command in sys.argv[1:]]
 stop()
@@ -51,7 +54,7 @@ def arguments(folder: Path, **overrides: object) -> list[str]:
 
 
 def run_two(folder: Path, **overrides: object) -> subprocess.CompletedProcess[str]:
-    return launch_two("-m", "thesislib", *arguments(folder, **overrides))
+    return launch_two("-m", "companion", *arguments(folder, **overrides))
 
 
 def launch_two(*program: str) -> subprocess.CompletedProcess[str]:

@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import nn
 
-from thesislib import engine
+from companion.pipeline import engine
+from companion.pipeline.stages import affinity, classifier, pseudo_masks, response_maps, segmentation, subcategories
+from companion.pipeline.store import Store
+from companion.settings import Machine, Settings, load
 from thesislib.losses import classification_loss, concentration_loss, entropy_loss
 from thesislib.models.weights import save_weights
 from thesislib.precision import autocast, place
 from thesislib.refinement import affinity_loss
 from thesislib.segmentation import segmentation_loss
-from thesislib.settings import Machine, Settings, load
-from thesislib.stages import affinity, classifier, pseudo_masks, response_maps, segmentation, subcategories
-from thesislib.store import Store
 
 IMAGES = list(np.random.default_rng(0).integers(0, 256, (2, 45, 61, 3), dtype=np.uint8))
 SMOKE = load("smoke")

@@ -27,11 +27,11 @@ from small_voc import (
 )
 from voc_folder import make_voc, write_annotation, write_split
 
-from thesislib.data import checks
-from thesislib.data.prepare import prepare
-from thesislib.data.protocol import VOC2012, Benchmark, supervision_masks
-from thesislib.data.sbd import read_sbd_mask
-from thesislib.data.verification import check_folder
+from companion.datasets import checks
+from companion.datasets.verification import check_folder
+from companion.datasets.voc2012.prepare import prepare
+from companion.datasets.voc2012.protocol import VOC2012, Benchmark, supervision_masks
+from companion.datasets.voc2012.sbd import read_sbd_mask
 from thesislib.data.voc import VOC_CLASSES, VocDataset, palette, read_ids, read_mask
 
 
@@ -326,5 +326,5 @@ def test_archives_are_those_of_torchvision():
 
 
 def test_data_are_prepared_without_torch():
-    code = "import sys, thesislib.data.prepare, thesislib.data.verification; sys.exit('torch' in sys.modules)"
+    code = "import sys, companion.datasets.voc2012.prepare, companion.datasets.verification; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

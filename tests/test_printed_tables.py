@@ -2,7 +2,8 @@
 
 import pytest
 
-from thesislib import paper, printed_tables
+from companion.experiments import printed as paper
+from companion.experiments import printed_tables
 
 FRUITFUL = ["bird", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog", "horse", "sofa"]
 

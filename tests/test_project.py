@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from thesislib import plans
+from companion.experiments import plans
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -5,14 +5,8 @@ import pytest
 import torch
 from refinement_references import pairs_by_search, random_map, vectors
 
-from thesislib.pairs import pair_offsets, pair_window
-from thesislib.refinement import (
-    background_score,
-    cell_means,
-    pad_to_stride,
-    random_walk,
-    refine_maps,
-)
+from thesislib.refinement import background_score, cell_means, pad_to_stride, random_walk, refine_maps
+from thesislib.refinement.pairs import pair_offsets, pair_window
 
 
 @pytest.fixture(scope="module")

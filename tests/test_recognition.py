@@ -13,18 +13,19 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from torchvision.models import resnet
 
-from thesislib import cli, weight_files
-from thesislib.models import registry
+from companion.cli import main as cli
+from companion.pipeline.stages import segmentation
+from companion.settings import load
+from companion.weights import description as weight_files
+from companion.weights.recognition import identify, recognise
+from thesislib.models import published as registry
 from thesislib.models.affinitynet import AffinityNet
 from thesislib.models.classifier import CamClassifier
 from thesislib.models.deeplab import DeepLabV2, ResNet101
-from thesislib.models.recognition import identify, recognise
-from thesislib.models.registry import WEIGHT_FILES
+from thesislib.models.published import WEIGHT_FILES
 from thesislib.models.resnet38 import ResNet38
 from thesislib.models.resnet50 import ResNet50
 from thesislib.models.weights import load_weights, released_to_ours, save_weights
-from thesislib.settings import load
-from thesislib.stages import segmentation
 
 
 def published(name: str, part: str = "") -> dict[str, tuple[int, ...]]:
@@ -173,7 +174,7 @@ def test_a_resnet50_tells_what_to_set_and_remembers_its_origin(
     torch.save(resnet.ResNet(resnet.Bottleneck, [3, 4, 6, 3]).state_dict(), tmp_path / "renamed.pth")
     assert run(capsys, tmp_path / "renamed.pth")[1]["is"].startswith("none of the published files")
     (tmp_path / "renamed.safetensors").unlink()
-    monkeypatch.setattr("thesislib.models.recognition.file_digest", lambda path, kind: "0676ba61" + "0" * 56)
+    monkeypatch.setattr("companion.weights.recognition.file_digest", lambda path, kind: "0676ba61" + "0" * 56)
     _, report, _ = run(capsys, tmp_path / "renamed.pth")
     assert report["is"] == "resnet50-imagenet-v1"
     assert report["use"] == f"--set backbone.network=resnet50 --set backbone.weights={tmp_path}/renamed.safetensors"

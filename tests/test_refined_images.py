@@ -5,15 +5,13 @@ import pytest
 from scipy.stats import linregress, pearsonr
 from voc_folder import make_voc
 
-from thesislib import (
-    charts,
-    metrics,
-    paper,
-    refined_images,
-    scores,
-)
+from companion.analysis import measures as scores
+from companion.analysis import refined_images
+from companion.drawing import curves as charts
+from companion.experiments import printed as paper
+from companion.pipeline.stages import response_maps
+from thesislib import metrics
 from thesislib.data.voc import VocDataset
-from thesislib.stages import response_maps
 
 CLASSES = ("heron", "fox", "snail")
 SEEDS = range(3)

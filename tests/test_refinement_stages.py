@@ -14,16 +14,18 @@ from linked_store import linked_store
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from thesislib import crf, engine, experiments, plans
+from companion.analysis.methods import SUPERVISED
+from companion.experiments import plans
+from companion.experiments import row_stages as experiments
+from companion.pipeline import engine
+from companion.pipeline.stages import affinity, data, pseudo_masks, response_maps, segmentation
+from companion.pipeline.store import Job, Progress, Stage, Store
+from companion.settings import Machine, Settings, SettingsError, load
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset, palette, write_mask
 from thesislib.models.deeplab import ResNet101
 from thesislib.models.weights import load_weights
-from thesislib.refinement import background_score, pad_to_stride, refine_maps
-from thesislib.rows import SUPERVISED
-from thesislib.settings import Machine, Settings, SettingsError, load
-from thesislib.stages import affinity, data, pseudo_masks, response_maps, segmentation
-from thesislib.store import Job, Progress, Stage, Store
+from thesislib.refinement import background_score, crf, pad_to_stride, refine_maps
 
 HERE = Machine(device="cpu")
 needs_crf = pytest.mark.skipif(not crf.crf_available(), reason="pydensecrf is not installed")
@@ -73,8 +75,8 @@ def test_predicting_other_splits_trains_nothing_anew() -> None:
 
 @needs_crf
 def test_the_viewer_makes_the_masks_of_the_stages(computed: Computed) -> None:
-    from thesislib import viewer
-    from thesislib.pictures import examples
+    from companion.drawing.image_grids import examples
+    from companion.reports import viewer
 
     mask_stage = computed.masks["rw_crf"]
     maps = {"CAM": computed.folder(computed.refined.inputs["maps of val"])}

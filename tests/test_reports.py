@@ -11,8 +11,12 @@ from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from notebook_files import SETTINGS, write_notebook
 
-from thesislib import formulas, pages, records, reports, site_pages
-from thesislib.settings import SettingsError
+from companion.reports import execute as reports
+from companion.reports import formulas
+from companion.reports import page as pages
+from companion.reports import record as records
+from companion.reports import site as site_pages
+from companion.settings import SettingsError
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 PAGES = ("21_good", "31_bad", "index", "thesis")
@@ -26,8 +30,8 @@ $$L_{con}=\sum_{c\in P} q_c(u,v)\,\lVert(u,v)-\mu_c\rVert^2 \tag{2.4}$$
 and one that nobody knows: $\nosuchcommand{x}$."""
 SCORES = f"""\
 import sys, warnings
-from thesislib.against import Place
-from thesislib.statistics import mean_interval
+from companion.analysis.claims import Place
+from companion.analysis.statistics import mean_interval
 import matplotlib.pyplot as plt
 import pandas as pd
 from tqdm import tqdm

@@ -8,15 +8,15 @@ import torch
 import torchvision
 from torch import nn
 
-from thesislib import engine
-from thesislib.crf import crf_available
+from companion.pipeline import engine
+from companion.pipeline.stages import affinity, backbone, pseudo_masks, response_maps
+from companion.pipeline.store import Store
+from companion.settings import Machine, Settings, SettingsError, load
 from thesislib.models.affinitynet import AffinityNet
 from thesislib.models.classifier import CamClassifier, parameter_groups
 from thesislib.models.resnet50 import ResNet50
 from thesislib.models.weights import load_weights, save_weights
-from thesislib.settings import Machine, Settings, SettingsError, load
-from thesislib.stages import affinity, backbone, pseudo_masks, response_maps
-from thesislib.store import Store
+from thesislib.refinement.crf import crf_available
 
 HERE = Machine(device="cpu")
 

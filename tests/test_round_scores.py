@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, jaccard_score, precision_recall_fscore_support
 
-from thesislib import charts, experiments, exploration, paper, round_scores, settings, statistics
-from thesislib.settings import Machine
+from companion import settings
+from companion.analysis import statistics
+from companion.drawing import curves as charts
+from companion.experiments import exploration, round_scores
+from companion.experiments import printed as paper
+from companion.experiments import row_stages as experiments
+from companion.settings import Machine
 
 CLASSES, SEEDS = 4, range(3)
 DEMO = settings.load("demo")

@@ -7,10 +7,16 @@ import pytest
 from scipy.stats import ttest_rel
 from sklearn.metrics import jaccard_score
 
-from thesislib import charts, experiments, exploration, paper, scores, sensitivity, settings
-from thesislib.rows import PLAIN_CAM
-from thesislib.scores import oracle_miou
-from thesislib.settings import Machine, SettingsError
+from companion import settings
+from companion.analysis import measures as scores
+from companion.analysis import sensitivity
+from companion.analysis.measures import oracle_miou
+from companion.analysis.methods import PLAIN_CAM
+from companion.drawing import curves as charts
+from companion.experiments import exploration
+from companion.experiments import printed as paper
+from companion.experiments import row_stages as experiments
+from companion.settings import Machine, SettingsError
 
 SEEDS = range(3)
 CONTROL = exploration.trained_parent()

@@ -1,8 +1,8 @@
 import pytest
 
-from thesislib import settings
-from thesislib.settings import SettingsError, load
-from thesislib.stages.classifier import unit_weight
+from companion import settings
+from companion.pipeline.stages.classifier import unit_weight
+from companion.settings import SettingsError, load
 
 
 @pytest.mark.parametrize("preset", ["smoke", "demo", "voc2012"])

@@ -14,8 +14,13 @@ from notebook_files import write_notebook
 from PIL import Image
 from scipy import stats
 
-from thesislib import against, cli, comparison, records, site_pages, snapshot
-from thesislib.pages import TEMPLATES
+from companion.cli import main as cli
+from companion.reports import compare as comparison
+from companion.reports import printed_beside as against
+from companion.reports import record as records
+from companion.reports import site as site_pages
+from companion.reports import snapshot
+from companion.reports.page import TEMPLATES
 
 HOSTILE = "<script>alert('x')</script>"
 A, B = [48.0, 49.0, 50.0], [50.0, 52.0, 55.0]

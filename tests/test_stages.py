@@ -9,13 +9,15 @@ from linked_store import linked_store
 from PIL import Image
 from voc_folder import make_voc
 
-from thesislib import cam, engine, experiments, metrics
+from companion.experiments import row_stages as experiments
+from companion.pipeline import engine
+from companion.pipeline.stages import affinity, backbone, classifier, data, response_maps, segmentation
+from companion.pipeline.store import Stage, Store
+from companion.settings import Machine, Settings, SettingsError, load
+from thesislib import cam, metrics
 from thesislib.data.voc import DataError, VocDataset
 from thesislib.models.classifier import CamClassifier
 from thesislib.models.weights import load_weights, save_weights
-from thesislib.settings import Machine, Settings, SettingsError, load
-from thesislib.stages import affinity, backbone, classifier, data, response_maps, segmentation
-from thesislib.store import Stage, Store
 
 HERE = Machine(device="cpu")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from thesislib.statistics import (
+from companion.analysis.statistics import (
     EXACT_PAIRS,
     MIN_SEEDS,
     Interval,

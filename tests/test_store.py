@@ -9,9 +9,9 @@ import stage_functions as functions
 from filelock import FileLock
 from stage_functions import make
 
-from thesislib import store as store_module
-from thesislib.settings import Machine, load
-from thesislib.store import CHECKPOINT, Job, Progress, Stage, StageFailed, Store
+from companion.pipeline import store as store_module
+from companion.pipeline.store import CHECKPOINT, Job, Progress, Stage, StageFailed, Store
+from companion.settings import Machine, load
 
 
 def _nothing(job: Job, **settings: object) -> None:

@@ -12,14 +12,15 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from voc_folder import make_voc
 
-from thesislib import cam, engine
+from companion.pipeline import engine
+from companion.pipeline.stages import backbone, classifier, data, response_maps, subcategories
+from companion.pipeline.store import Job, Progress, Stage, Store
+from companion.settings import Machine, Settings, SettingsError, load
+from thesislib import cam
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset
 from thesislib.models.classifier import CamClassifier
 from thesislib.models.weights import load_weights
-from thesislib.settings import Machine, Settings, SettingsError, load
-from thesislib.stages import backbone, classifier, data, response_maps, subcategories
-from thesislib.store import Job, Progress, Stage, Store
 
 HERE = Machine(device="cpu")
 K = 2

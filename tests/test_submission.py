@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 from voc_folder import make_voc, write_indices, write_split
 
-from thesislib import cli, submission
-from thesislib.data.protocol import SplitFacts
+from companion.cli import main as cli
+from companion.datasets.voc2012.protocol import SplitFacts
+from companion.exchange import submission
+from companion.settings import load, parse_override
 from thesislib.data.voc import DataError, VocDataset, read_mask, write_mask
-from thesislib.settings import load, parse_override
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 SIZES = {"test_0": (24, 32), "2008_000006": (20, 30), "2009_000011": (33, 21)}

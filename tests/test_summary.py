@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from voc_folder import make_voc, write_annotation
 
-from thesislib.data import summary
-from thesislib.data.demo import DemoData, write_demo
+from companion.analysis import data_summary as summary
+from companion.datasets.demo.generator import DemoData, write_demo
 from thesislib.data.voc import VocDataset
 from thesislib.metrics import PARTS
 

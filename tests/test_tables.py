@@ -6,9 +6,15 @@ from scipy.stats import t as student_t
 from sklearn.metrics import confusion_matrix, jaccard_score
 from voc_folder import make_voc
 
-from thesislib import cam, experiments, exploration, metrics, paper, scores, settings, tables
+from companion import settings
+from companion.analysis import maps as tables
+from companion.analysis import measures as scores
+from companion.experiments import exploration
+from companion.experiments import printed as paper
+from companion.experiments import row_stages as experiments
+from companion.pipeline.stages import response_maps
+from thesislib import cam, metrics
 from thesislib.data.voc import VocDataset
-from thesislib.stages import response_maps
 
 CLASSES = ("heron", "fox", "snail")
 FIXED = 0.15
@@ -241,7 +247,7 @@ def test_claims_hold_fail_or_stay_open():
 
 def test_printed_differences_are_those_of_the_text():
     claims = experiments.claims_of_table_2_1(ROWS)
-    printed = [tables.printed_difference(claim, PRINTED) for claim in claims]
+    printed = [claims.printed_difference(claim, PRINTED) for claim in claims]
     assert printed[:5] == pytest.approx([1.3, 0.2, 0.6, 2.1, 0.8]) and printed[5:] == [None, None]
 
 
@@ -252,8 +258,8 @@ def test_rows_of_table_3_1_have_the_printed_differences_of_its_text(column):
     claims = exploration.claims_of_table_3_1(rows)
     assert [claim.control for claim in claims] == [False] + [True] * (len(claims) - 1)
     expected = paper.results()["table_3_1"]["text_claims"]["recomputed"][column]
-    assert tables.printed_difference(claims[0], printed) == pytest.approx(expected)
-    assert {tables.printed_difference(claim, printed) for claim in claims[1:]} == {None}
+    assert claims.printed_difference(claims[0], printed) == pytest.approx(expected)
+    assert {claims.printed_difference(claim, printed) for claim in claims[1:]} == {None}
 
 
 def test_settings_that_no_row_changes_are_left_out():

@@ -12,12 +12,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from thesislib import optimisation, store, training
+from companion.pipeline import store
+from companion.pipeline.stages import classifier
+from companion.pipeline.store import Job, Progress, Stage, Store
+from companion.settings import Machine, OptimiserSettings, load
+from thesislib import optimisation, training
 from thesislib.files import write_whole
 from thesislib.models.classifier import parameter_groups
-from thesislib.settings import Machine, OptimiserSettings, load
-from thesislib.stages import classifier
-from thesislib.store import Job, Progress, Stage, Store
 
 GOLDEN = Path(__file__).parent / "golden"
 

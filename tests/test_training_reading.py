@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from test_training import _objective, _Points
 from torch import Tensor, nn
 
+from companion.pipeline.store import Progress
+from companion.settings import OptimiserSettings
 from thesislib import training
-from thesislib.settings import OptimiserSettings
-from thesislib.store import Progress
 
 SETTINGS = OptimiserSettings(optimiser="sgd", momentum=0.9, batch_size=4, accumulate=2, epochs=9)
 

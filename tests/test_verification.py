@@ -9,11 +9,11 @@ from archive_server import describe
 from small_voc import SIZE, TRAINAUG, benchmark_of, error_of, voc, write_sources
 from voc_folder import make_voc, write_annotation, write_indices, write_split
 
-from thesislib import cli_data
-from thesislib.data import checks
-from thesislib.data.prepare import prepare
-from thesislib.data.protocol import Benchmark
-from thesislib.data.verification import check_folder
+from companion.cli import data as cli_data
+from companion.datasets import checks
+from companion.datasets.verification import check_folder
+from companion.datasets.voc2012.prepare import prepare
+from companion.datasets.voc2012.protocol import Benchmark
 from thesislib.data.voc import read_ids
 
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from thesislib import viewer
+from companion.drawing.image_grids import Example
+from companion.reports import viewer
+from companion.reports.viewer import Steps
 from thesislib.data.voc import IGNORE
-from thesislib.pictures import Example
-from thesislib.viewer import Steps
 
 
 @pytest.fixture

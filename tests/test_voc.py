@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from voc_folder import make_voc, write_annotation, write_indices, write_split
 
-from thesislib.data.checks import check
+from companion.datasets.checks import check
 from thesislib.data.voc import (
     VOC_CLASSES,
     DataError,

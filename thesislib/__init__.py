@@ -1,1 +1,17 @@
-"""An executable companion to Chang (2020), "Weakly-Supervised Semantic Segmentation via Self-Regularization"."""
+"""The thesis: Chang (2020), "Weakly-Supervised Semantic Segmentation via Self-Regularization", as a small library.
+
+In the order of the thesis:
+
+| section | what | file |
+|---|---|---|
+| 2.1, 3.1 | class activation maps (2.1), (3.1) | `cam`, `models.classifier` |
+| 2.3.1 | mixup (2.2) | `mixup` |
+| 2.3.2 | entropy (2.3) and concentration (2.4) | `losses` |
+| 2.3.2, 3.3.2 | what a batch is trained on (2.5), (3.3) | `objectives` |
+| 3.3.2 | clusters and sub-category labels (3.2) | `clustering` |
+| 2.3.3, 3.3.3 | affinity, random walk, dense CRF | `refinement`, `models.affinitynet` |
+| 2.4, 3.4 | segmentation network and scores | `models.deeplab`, `metrics` |
+
+Training is one loop, `training`; each whole method is a script in `examples/`. Nothing here knows of settings, stages,
+a store or notebooks: that is the `companion`.
+"""

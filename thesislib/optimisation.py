@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from thesislib.settings import OptimiserSettings
+from companion.settings import OptimiserSettings
 
 POLY_POWER = 0.9
 ONE_CYCLE_WARMUP = 0.3

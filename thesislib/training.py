@@ -23,14 +23,14 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from thesislib import parallel
+from companion.pipeline import sharing as parallel
+from companion.pipeline.store import CHECKPOINT, Job, Progress
+from companion.settings import OptimiserSettings
 from thesislib.files import write_whole
 from thesislib.models.classifier import parameter_groups
 from thesislib.models.weights import save_weights
 from thesislib.optimisation import ParameterGroups, build_optimiser, learning_rate_factor
 from thesislib.precision import autocast, place
-from thesislib.settings import OptimiserSettings
-from thesislib.store import CHECKPOINT, Job, Progress
 
 READ_TOGETHER = 20  # steps whose losses are read at once: reading makes the processor wait for the GPU
 

@@ -78,7 +78,7 @@ def _comparison(reports: Path, output: Path) -> Path:
     others = [(a, b) for a in mine for b in reports.parent.rglob(f"{a.parent.name}/results.json") if a != b]
     a, b = others[0] if others else (mine[0], mine[0])
     page = output / "comparison.html"
-    command = [sys.executable, "-m", "thesislib", "compare", str(a), str(b), "--output", str(page)]
+    command = [sys.executable, "-m", "companion", "compare", str(a), str(b), "--output", str(page)]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return page
 

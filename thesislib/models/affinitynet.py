@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from thesislib.models.resnet38 import MIN_CHANNELS
 from thesislib.models.resnet50 import Backbone
-from thesislib.pairs import RADIUS, pair_offsets, pair_window
+from thesislib.refinement.pairs import RADIUS, pair_offsets, pair_window
 
 LEVEL_CHANNELS = (64, 128, 256)  # of conv4, conv5, conv6, at width 1
 EMBEDDING_GAIN = 4.0  # of the Xavier initialisation of f9

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from thesislib.files import write_whole
-from thesislib.models import registry
+from thesislib.models import published as registry
 from thesislib.models.mxnet import mxnet_to_resnet38, read_mxnet_params
 
 _LISTED = 20  # names per kind of problem in an error

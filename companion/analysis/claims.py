@@ -1,0 +1,162 @@
+"""What is claimed and what became of it: rows, claims, paired differences, verdicts, and their wording.
+
+Every table and verdict that says "A minus B" takes its difference, its sign, its words and the printed counterpart from
+here. The thesis prints single runs; nothing here corresponds to published code.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from companion.analysis import measures
+from companion.analysis.measures import Measure, Scores
+from companion.analysis.statistics import Interval, paired_difference, verdict
+
+SIGNS = {"holds": "✓", "opposite": "✗", "undecided": "?"}
+Printed = Mapping[str, float | None]
+"""What the thesis prints, by row name; None for a row that it does not have."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table: a way to train, and which printed row it answers.
+
+    Args:
+        name: as shown.
+        overrides: dotted settings on top of the preset.
+        printed: name of the row in the thesis' table, None where it has no such row.
+        control: a row the thesis does not have, which tells what a gain comes from.
+    """
+
+    name: str
+    overrides: dict[str, Any] = field(default_factory=dict)
+    printed: str | None = None
+    control: bool = False
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That one row scores above another: said by the thesis, or asked by a control row."""
+
+    text: str
+    row: Row
+    reference: Row
+    control: bool = False
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One panel of Fig. 2.5, or Fig. 3.4: rows that differ in one hyper-parameter alone.
+
+    Args:
+        name: of the hyper-parameter.
+        text: what is fixed beside it.
+        rows: by its value, ascending.
+        default: the value that the thesis settles on.
+        printed: mIoU where the thesis' numbers are known, by value.
+    """
+
+    name: str
+    text: str
+    rows: dict[float, Row]
+    default: float
+    printed: dict[float, float]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in the thesis a number is printed, and what it is a number of.
+
+    Args:
+        source: the table or figure, such as `Table 2.1` or `Fig. 2.5 a`.
+        split: images it was measured on: `train` or `val`.
+        stage: what was scored, such as `response maps`.
+        measure: the score, in per cent; of a difference in points.
+        row: the method; empty where it is the row of a table or the claim of a verdict.
+    """
+
+    source: str
+    split: str
+    stage: str
+    measure: str = "mIoU"
+    row: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a claim.
+
+    Args:
+        claim: in words.
+        difference: that it speaks of, over seeds; None where there is none.
+        verdict: `holds`, `opposite` or `undecided`.
+        note: shown beside.
+        format: of the difference.
+        thesis: the difference that the thesis prints, which `note` says in words.
+        place: where the thesis prints it.
+    """
+
+    claim: str
+    difference: Interval | None
+    verdict: str
+    note: str = ""
+    format: str = "+.1f"
+    thesis: float | None = None
+    place: Place | None = None
+
+
+def judged(
+    claim: str,
+    difference: Interval | None,
+    note: str | None = None,
+    *,
+    thesis: float | None = None,
+    place: Place | None = None,
+    sign: int = 1,
+    format: str = "+.1f",
+) -> Verdict:
+    """The verdict on "the difference is above 0" (below, with `sign` -1); the note is the printed one if not given."""
+    found = "undecided" if difference is None else verdict(difference, sign)
+    return Verdict(claim, difference, found, in_words(thesis) if note is None else note, format, thesis, place)
+
+
+def difference(scores: Scores, row: str, reference: str, measure: Measure = measures.fixed_miou) -> Interval:
+    """By how much one row is above another, in points, seed by seed; by default in mIoU at the fixed threshold."""
+    return paired_difference([measure(run) for run in scores[row]], [measure(run) for run in scores[reference]])
+
+
+def printed_difference(claim: Claim, printed: Printed) -> float | None:
+    """The difference that the thesis prints for a claim, None where a row takes part that it does not have."""
+    row, reference = printed.get(claim.row.name), printed.get(claim.reference.name)
+    return None if row is None or reference is None else row - reference
+
+
+def in_words(printed: float | None) -> str:
+    """A printed difference as a remark, empty where there is none.
+
+    >>> in_words(-0.4)
+    'Thesis −0.4.'
+    """
+    return "" if printed is None else f"Thesis {printed:+.1f}.".replace("-", "−")
+
+
+def sign(found: Interval | None) -> str:
+    """The verdict on "above 0" as one of `SIGNS`, empty where there is no difference."""
+    return "" if found is None else SIGNS[verdict(found)]
+
+
+def versus(claim: Claim) -> str:
+    """The rows of a claim, the one that should be higher first."""
+    return f"{claim.row.name} > {claim.reference.name}"
+
+
+def table(lines: Mapping[str, Mapping[str, object]], heading: str = "difference") -> pd.DataFrame:
+    """Lines of differences, signs and printed values as a table."""
+    return pd.DataFrame.from_dict(lines, orient="index").astype(object).rename_axis(heading)
+
+
+def as_questions(pairs: Iterable[tuple[Row, Row]]) -> Sequence[Claim]:
+    """Pairs of rows as claims without words, for tables that name the pair alone."""
+    return [Claim("", row, reference) for row, reference in pairs]

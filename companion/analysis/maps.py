@@ -1,0 +1,197 @@
+"""Scores of response maps over rows and seeds as pandas tables, and what became of the claims of Tables 2.1 and 3.1.
+
+Thesis Tables 2.1 and 3.1 (CAM columns), sections 2.4.2 and 3.4.2. One row a method; a cell is the mean over seeds
+with its 95 % interval, in per cent, or missing where a score does not exist. Nothing here corresponds to published
+code.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from companion.analysis import measures as score
+from companion.analysis.claims import SIGNS, Claim, Printed, Row, printed_difference, versus
+from companion.analysis.measures import Measure, Scores
+from companion.analysis.statistics import VERDICTS, Interval, mean_interval, paired_difference, verdict
+from companion.settings import Settings
+from thesislib import metrics
+from thesislib.data.voc import VocDataset
+
+READINGS = ("train, fixed", "train, oracle", "val, threshold of train")
+"""Ways to read a difference: threshold fixed in advance; chosen by the truth; chosen on train and applied to val."""
+PART_COLUMNS = [f"{part}, {way}" for way in ("fixed", "oracle") for part in metrics.PARTS]
+
+
+def over_seeds(values: Sequence[float]) -> Interval | None:
+    """Mean of one value a seed with its interval; None where the value does not exist for some seed."""
+    return mean_interval(values) if np.isfinite(values).all() else None
+
+
+def table(scores: Scores, measures: Mapping[str, Measure]) -> pd.DataFrame:
+    """One column a measure of a run."""
+    cells = {row: [over_seeds([m(run) for run in runs]) for m in measures.values()] for row, runs in scores.items()}
+    return pd.DataFrame.from_dict(cells, orient="index", columns=list(measures), dtype=object).rename_axis("method")
+
+
+def printed_values(rows: Sequence[Row], column: pd.Series) -> dict[str, float | None]:
+    """A column of a printed table by the names of our rows, None for the rows that the thesis does not have."""
+    return {row.name: None if row.printed is None else float(column[row.printed]) for row in rows}
+
+
+def row_settings(rows: Sequence[Row], settings: Settings) -> pd.DataFrame:
+    """The settings in which the rows differ, one column a setting."""
+    columns = {}
+    for name in dict.fromkeys(name for row in rows for name in row.overrides):
+        values = {row.name: attrgetter(name)(settings.override(row.overrides)) for row in rows}
+        if any(value != values[rows[0].name] for value in values.values()):
+            columns[name.removeprefix("classifier.").removeprefix("subcategories.")] = values
+    return pd.DataFrame(columns, dtype=object).rename_axis("method")
+
+
+def fixed_threshold(train: Scores, val: Scores, printed: Mapping[str, Printed]) -> pd.DataFrame:
+    """Table 2.1 or 3.1 at the fixed threshold: mIoU on both splits, and columns of printed values by their heading."""
+    frame = table(train, {"mIoU train": score.fixed_miou}).join(table(val, {"mIoU val": score.fixed_miou}))
+    for heading, values in printed.items():
+        frame[heading] = pd.Series([values.get(row) for row in frame.index], index=frame.index, dtype=object)
+    return frame
+
+
+def oracle_threshold(train: Scores, val: Scores) -> pd.DataFrame:
+    """What the best threshold would give: chosen with the truth of train, and applied unchanged to val."""
+    frame = table(
+        train,
+        {"oracle mIoU train": score.oracle_miou, "oracle threshold": score.oracle_threshold},
+    )
+    moved = {row: over_seeds(values) for row, values in transferred(train, val).items()}
+    frame.insert(2, "mIoU val, threshold of train", pd.Series(moved, dtype=object))
+    return frame.join(table(val, {"oracle mIoU val": score.oracle_miou}))
+
+
+def transferred(train: Scores, val: Scores) -> dict[str, list[float]]:
+    """mIoU on val at the threshold that the truth of train chooses: by row, one value a seed."""
+    return {
+        row: [score.transferred_miou(on_val, on_train) for on_train, on_val in zip(runs, val[row], strict=True)]
+        for row, runs in train.items()
+    }
+
+
+def precision_and_recall(scores: Scores) -> pd.DataFrame:
+    """What mIoU at the fixed threshold is made of, and F in both readings of S9."""
+    return table(
+        scores,
+        {
+            "mIoU": score.fixed_miou,
+            "precision": score.mean_precision,
+            "recall": score.mean_recall,
+            "F of the means": score.f_of_means,
+            "mean of F1": score.mean_f1,
+        },
+    )
+
+
+def class_iou(scores: Scores, names: Sequence[str]) -> pd.DataFrame:
+    """IoU of each class at the fixed threshold, mean over seeds without intervals, and mIoU."""
+    iou = {
+        row: 100 * np.mean([metrics.class_iou(score.fixed_counts(run)) for run in runs], axis=0)
+        for row, runs in scores.items()
+    }
+    frame = pd.DataFrame.from_dict(iou, orient="index", columns=["background", *names]).rename_axis("method")
+    return frame.assign(mIoU=[np.mean([score.fixed_miou(run) for run in runs]) for runs in scores.values()])
+
+
+def part_coverage(scores: Scores, background: float) -> pd.DataFrame:
+    """Share of the head, body and thin pixels that get their class, at the fixed and at the oracle threshold.
+
+    The fixed threshold must be among `metrics.THRESHOLDS`; else its shares were not counted and are missing.
+    """
+    fixed = score.step_of(background)
+    cells = {
+        row: [
+            over_seeds([score.part_share(run, part, score.oracle_step(run) if oracle else fixed) for run in runs])
+            for oracle in (False, True)
+            for part in range(len(metrics.PARTS))
+        ]
+        for row, runs in scores.items()
+    }
+    return pd.DataFrame.from_dict(cells, orient="index", columns=PART_COLUMNS, dtype=object).rename_axis("method")
+
+
+def spread(scores: Scores, folders: Mapping[tuple[str, int], Path], images: VocDataset, reference: str) -> pd.DataFrame:
+    """How much of the objects the maps reach and how evenly (behind Fig. 2.1), for the rows in `scores`.
+
+    Args:
+        scores: of the split `images`.
+        folders: of stage `response_maps` by row and seed; the entropy is computed from their maps.
+        images: the split.
+        reference: a row; recall is taken at the object precision that it has at the fixed threshold, seed by seed.
+    """
+    frame = table(scores, {"object area above threshold": score.object_share})
+    goals = [float(score.object_precision(score.fixed_counts(run))) for run in scores[reference]]
+    recall, entropy = {}, {}
+    for row, runs in scores.items():
+        recall[row] = over_seeds([score.recall_at_precision(*pair) for pair in zip(runs, goals, strict=True)])
+        of_row = [folder for (name, _), folder in folders.items() if name == row]
+        entropy[row] = over_seeds([score.spatial_entropy(folder, images) for folder in of_row])
+    frame.insert(1, f"recall at precision of {reference}", pd.Series(recall, dtype=object))
+    frame.insert(2, "spatial entropy", pd.Series(entropy, dtype=object))
+    return frame.join(table(scores, {"spatial variance": score.spatial_variance, "variation": score.variation}))
+
+
+def classifier_behaviour(scores: Scores) -> pd.DataFrame:
+    """The classifier without its maps: mAP, calibration error, entropy of its predictions (100: all at one half)."""
+    return table(
+        scores,
+        {
+            "mAP": score.mean_average_precision,
+            "calibration error": score.calibration_error,
+            "prediction entropy": score.prediction_entropy,
+        },
+    )
+
+
+# --- Claims -----------------------------------------------------------------------------------------------------------
+
+
+def readings(claim: Claim, train: Scores, val: Scores) -> dict[str, Interval]:
+    """The paired difference in mIoU points that a claim speaks of, for each of `READINGS`."""
+    values: tuple[dict[str, list[float]], ...] = (
+        {row: [score.fixed_miou(run) for run in runs] for row, runs in train.items()},
+        {row: [score.oracle_miou(run) for run in runs] for row, runs in train.items()},
+        transferred(train, val),
+    )
+    row, reference = claim.row.name, claim.reference.name
+    return {way: paired_difference(v[row], v[reference]) for way, v in zip(READINGS, values, strict=True)}
+
+
+def other_readings(claim: Claim, train: Scores, val: Scores, printed: Printed) -> str:
+    """In words: the printed difference, and what the readings other than the first say."""
+    thesis = printed_difference(claim, printed)
+    said = [] if thesis is None else [f"thesis {thesis:+.1f}"]
+    for way, found in list(readings(claim, train, val).items())[1:]:
+        said.append(f"{way} {round(found.mean, 1) + 0:+.1f} {verdict(found)}")
+    return "; ".join(said).replace("-", "−") + "."
+
+
+def tally(questions: Sequence[Claim], train: Scores, val: Scores) -> str:
+    """In words: how many of the thesis' own claims hold in each reading."""
+    own = [readings(claim, train, val) for claim in questions if not claim.control]
+    said = []
+    for way in READINGS:
+        found = Counter(verdict(of_claim[way]) for of_claim in own)
+        said.append(f"{way}: {', '.join(f'{found[name]} {name}' for name in VERDICTS if found[name])}")
+    return f"The thesis' {len(own)} claims, by reading. " + "; ".join(said) + "."
+
+
+def claims(questions: Sequence[Claim], train: Scores, val: Scores, printed: Printed) -> pd.DataFrame:
+    """Each claim as row > row: the printed difference, ours in each reading, and their verdicts as `SIGNS`."""
+    lines = {}
+    for claim in questions:
+        found = readings(claim, train, val)
+        verdicts = " ".join(SIGNS[verdict(each)] for each in found.values())
+        line = {"thesis, VOC train": printed_difference(claim, printed), **found, "verdicts": verdicts}
+        lines[versus(claim)] = line
+    return pd.DataFrame.from_dict(lines, orient="index").rename_axis("difference")

@@ -1,0 +1,126 @@
+"""How the response maps depend on one hyper-parameter at a time: the tables behind Fig. 2.5 and Fig. 3.4.
+
+Thesis sections 2.4.2 and 3.4.2. Every value is compared with the default and with plain CAM, seed by seed. Nothing here
+corresponds to published code; the thesis prints neither the grid of Fig. 2.5 nor the values of most points.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from companion.analysis import measures as score
+from companion.analysis.claims import SIGNS, Row, Sweep, difference
+from companion.analysis.maps import over_seeds
+from companion.analysis.measures import Measure, Scores
+from companion.analysis.methods import PLAIN_CAM
+from companion.analysis.statistics import Interval, equivalence, verdict
+
+
+class Neighbour(NamedTuple):
+    """A value of the grid, and the difference it makes in mIoU points."""
+
+    value: float
+    difference: Interval
+
+
+def table(sweep: Sweep, scores: Scores, split: str = "train", controls: Sequence[Row] = ()) -> pd.DataFrame:
+    """One row a value: mIoU at the fixed and the oracle threshold, and against the default and plain CAM.
+
+    Args:
+        sweep: the values.
+        scores: of their rows, on `split`.
+        split: named in the headings.
+        controls: rows without a value, at the end.
+    """
+    lines = {}
+    for value, row in sweep.rows.items():
+        name = f"{value:g}{' (default)' if value == sweep.default else ''}"
+        lines[name] = _line(sweep, scores, row, split, sweep.printed.get(value))
+    lines |= {row.name: _line(sweep, scores, row, split, None) for row in controls}
+    return pd.DataFrame.from_dict(lines, orient="index").astype(object).rename_axis(sweep.name)
+
+
+def _line(sweep: Sweep, scores: Scores, row: Row, split: str, printed: float | None) -> dict[str, object]:
+    default = sweep.rows[sweep.default].name
+    from_plain = difference(scores, row.name, PLAIN_CAM.name)
+    plain = row.overrides == PLAIN_CAM.overrides
+    return {
+        f"mIoU {split}, fixed": over_seeds([score.fixed_miou(run) for run in scores[row.name]]),
+        f"mIoU {split}, oracle": over_seeds([score.oracle_miou(run) for run in scores[row.name]]),
+        "fixed, minus default": None if row.name == default else difference(scores, row.name, default),
+        "fixed, minus CAM": None if plain else from_plain,
+        "above CAM": "" if plain else SIGNS[verdict(from_plain)],
+        f"thesis, VOC {split}": printed,
+    }
+
+
+# --- Little change around the default ---------------------------------------------------------------------------------
+
+
+def neighbours(sweep: Sweep, scores: Scores, measure: Measure = score.fixed_miou) -> list[Neighbour]:
+    """The values right below and right above the default, without 0, which leaves the term out, and plain CAM."""
+    values = list(sweep.rows)
+    at = values.index(sweep.default)
+    near = values[max(0, at - 1) : at] + values[at + 1 : at + 2]
+    default = sweep.rows[sweep.default].name
+    return [
+        Neighbour(value, difference(scores, sweep.rows[value].name, default, measure))
+        for value in near
+        if value > 0 and sweep.rows[value].overrides != PLAIN_CAM.overrides
+    ]
+
+
+def insensitive(found: Sequence[Neighbour], margin: float) -> str:
+    """Verdict on "it makes no difference around the default": holds if it holds for every neighbour.
+
+    `opposite` as soon as one neighbour differs by more than the margin with its whole interval.
+    """
+    return _every(equivalence(each.difference, margin) for each in found)
+
+
+def widest(found: Sequence[Neighbour]) -> Neighbour:
+    """The neighbour whose interval reaches farthest from 0; the one with the larger mean without intervals."""
+    return max(
+        found, key=lambda each: max(abs(end) for end in each.difference[:1] + each.difference[2:4] if end == end)
+    )
+
+
+# --- Above another row ------------------------------------------------------------------------------------------------
+
+
+def above(sweep: Sweep, scores: Scores, reference: Row, measure: Measure = score.fixed_miou) -> list[Neighbour]:
+    """By how much each value that is not plain CAM itself is above another row."""
+    rows = {value: row for value, row in sweep.rows.items() if row.overrides != PLAIN_CAM.overrides}
+    return [Neighbour(value, difference(scores, row.name, reference.name, measure)) for value, row in rows.items()]
+
+
+def above_plain(sweep: Sweep, scores: Scores, measure: Measure = score.fixed_miou) -> dict[float, str]:
+    """Verdict on "above plain CAM" of each value that is not plain CAM itself."""
+    return {each.value: verdict(each.difference) for each in above(sweep, scores, PLAIN_CAM, measure)}
+
+
+def every_above(found: Sequence[Neighbour]) -> str:
+    """Verdict on "every value is above it": `opposite` as soon as one is below with its whole interval."""
+    return _every(verdict(each.difference) for each in found)
+
+
+def lowest(found: Sequence[Neighbour]) -> Neighbour:
+    """The value whose interval reaches lowest; the one with the smallest mean without intervals."""
+    return min(found, key=lambda each: each.difference.low if each.difference.n > 1 else each.difference.mean)
+
+
+def in_words(verdicts: Mapping[float, str]) -> str:
+    """The verdict of each value.
+
+    >>> in_words({2: "holds", 5: "undecided"})
+    '2 holds; 5 undecided'
+    """
+    return "; ".join(f"{value:g} {found}" for value, found in verdicts.items())
+
+
+def _every(verdicts: Iterable[str]) -> str:
+    found = set(verdicts)
+    if "opposite" in found:
+        return "opposite"
+    return "holds" if found == {"holds"} else "undecided"

@@ -1,0 +1,1 @@
+"""The `thesis` command, one file a group of sub-commands."""

@@ -1,0 +1,77 @@
+"""`thesis data`: PASCAL VOC 2012 made ready, and any data folder checked."""
+
+import argparse
+from pathlib import Path
+
+from companion.datasets.verification import check_folder
+from companion.datasets.voc2012.protocol import VOC2012
+from companion.pipeline.engine import cores
+from thesislib.data.voc import DataError
+
+BENCHMARKS = {"voc2012": VOC2012}
+OWN = "own"  # any folder in VOC layout: nothing is made, everything is verified
+MOST_WORKERS = 16
+LISTED = 20
+
+
+def add_commands(commands: argparse._SubParsersAction) -> None:
+    """Add `data` with its commands `prepare` and `check`."""
+    text = "make PASCAL VOC 2012 ready, or check a data folder"
+    kinds = commands.add_parser("data", help=text, description=text).add_subparsers(required=True, metavar="COMMAND")
+    sub = _add(kinds, "prepare", prepare_data, "fetch, extract and verify a data set, and list its trainaug images")
+    sub.add_argument("benchmark", choices=[*BENCHMARKS, OWN], help="the data set; own: your data, which are verified")
+    sub.set_defaults(listed=LISTED)
+    sub.add_argument("--download", action="store_true", help="download what is missing (3.4 GB)")
+    sub.add_argument("--sbd-masks", action="store_true", help="also masks of all trainaug images, for the upper bound")
+    sub = _add(kinds, "check", check_data, "decode everything in a folder in VOC layout and list what is wrong")
+    sub.add_argument("--listed", type=int, default=LISTED, help=f"problems of a kind to name; default {LISTED}")
+
+
+def prepare_data(options: argparse.Namespace) -> int:
+    """Bring VOC 2012 in a folder to what the experiments need, and say what was done; own data are checked alone."""
+    from companion.datasets.voc2012.prepare import prepare
+
+    if options.benchmark == OWN:
+        if options.download or options.sbd_masks:
+            raise ValueError("--download and --sbd-masks are for voc2012: of your own data nothing is fetched or made")
+        return check_data(options)
+    benchmark = BENCHMARKS[options.benchmark]
+    try:
+        done = prepare(
+            options.root,
+            benchmark,
+            download=options.download,
+            sbd_masks=options.sbd_masks,
+            workers=options.workers,
+            progress=True,
+        )
+    except OSError as error:
+        raise DataError(f"{error}: see that {options.root} can be read and written") from error
+    print("\n".join([*(done.done or ["nothing to do"]), *(f"note: {note}" for note in done.notes)]))
+    counts = ", ".join(f"{split} {facts.images}" for split, facts in benchmark.splits.items() if split != "test")
+    print(f"{done.folder} is {benchmark.name} as the thesis uses it: {counts} images; lists, labels and files verified")
+    return 0
+
+
+def check_data(options: argparse.Namespace) -> int:
+    """Print everything that is wrong with a folder; 1 if anything is."""
+    try:
+        report = check_folder(options.root, workers=options.workers, listed=options.listed, progress=True)
+    except OSError as error:
+        raise DataError(f"{error}: see that {options.root} can be read") from error
+    for note in report.notes:
+        print(f"note: {note}")
+    if report.problems:
+        print("\n".join(report.problems))
+        return 1
+    print(f"{options.root}: {', '.join(f'{split} {n}' for split, n in report.images.items())} images, all sound")
+    return 0
+
+
+def _add(kinds: argparse._SubParsersAction, name: str, command: object, text: str) -> argparse.ArgumentParser:
+    sub = kinds.add_parser(name, help=text, description=text)
+    sub.set_defaults(command=command)
+    sub.add_argument("--root", type=Path, required=True, help="the folder that holds VOCdevkit, or one in VOC layout")
+    workers = min(cores(), MOST_WORKERS)
+    sub.add_argument("--workers", type=int, default=workers, help="processes that share the work; default one per core")
+    return sub

@@ -1,0 +1,125 @@
+"""What this machine has and lacks for each preset, and how to get it."""
+
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from companion.cost.gpu import results as gpu_results
+from companion.datasets.checks import check
+from companion.pipeline.stages import backbone as backbone_stage
+from companion.pipeline.stages import segmentation as segmentation_stage
+from companion.pipeline.stages.data import SPLITS
+from companion.settings import Machine, Settings
+from thesislib.data.voc import DataError, VocDataset
+from thesislib.models.weights import load_weights
+
+NEEDED_GB = {"smoke": 1, "demo": 3, "voc2012": 120}
+THESIS_GPU = 12  # GB, thesis 2.4.1 and 3.4.1
+
+
+class Finding(NamedTuple):
+    """One thing that a preset needs: whether it is there, what was found, and what to do if it is not."""
+
+    what: str
+    present: bool
+    found: str
+    advice: str = ""
+
+
+def examine(settings: Settings, machine: Machine, runs_dir: Path) -> Iterator[Finding]:
+    """Everything that a run with these settings needs, in the order in which it is needed."""
+    version = platform.python_version()
+    yield Finding("Python", (3, 11) <= sys.version_info[:2] <= (3, 12), version, "install Python 3.11 or 3.12")
+    yield _packages("notebooks", ("papermill", "nbconvert", "ipykernel", "distributed"), "pip install '.[reports]'")
+    yield _packages(
+        "dense CRF",
+        ("pydensecrf",),
+        "apt install g++ python3-dev; pip install '.[crf]'",
+    )
+    yield _gpu(settings)
+    if settings.preset == "voc2012":
+        advice = "delete that file; the other results of gpu-check are read again"
+        yield _attempt("GPU memory", lambda: memory_settings(gpu_results.newest()), advice)
+    yield _disk(settings.preset, runs_dir)
+    if settings.data.source == "folder" or machine.data_root:
+        yield _attempt("data", lambda: _data(machine.data_root), "--data-root: the folder that holds VOCdevkit")
+    if settings.data.source == "folder":
+        weights = f"--set backbone.weights=FILE: {backbone_stage.INITIAL_WEIGHTS[settings.backbone.network]}"
+        yield _attempt("ImageNet weights", lambda: _weights(settings), weights)
+    if settings.segmentation.init != "random":
+        advice = f"--set segmentation.weights=FILE: {segmentation_stage.INITIAL_WEIGHTS[settings.segmentation.init]}"
+        yield _attempt("DeepLab weights", lambda: _deeplab_weights(settings), advice)
+
+
+def _packages(what: str, modules: tuple[str, ...], advice: str) -> Finding:
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    return Finding(what, not missing, f"missing: {', '.join(missing)}" if missing else "installed", advice)
+
+
+def _gpu(settings: Settings) -> Finding:
+    needed = settings.preset == "voc2012"
+    if torch.cuda.is_available():
+        memory = torch.cuda.get_device_properties(0).total_memory / 2**30
+        return Finding("GPU", True, f"{torch.cuda.get_device_name()}, {memory:.0f} GB")
+    return Finding("GPU", not needed, f"none; {os.cpu_count()} cores", "training on VOC needs a CUDA GPU")
+
+
+def memory_settings(results: Path | None) -> str:
+    """Settings that fit into 12 GB by the peak memory in a results file of gpu-check; no guess without one."""
+    if results is None:
+        return f"not measured: `make gpu-check` on a GPU finds the settings that fit {THESIS_GPU} GB"
+    record = gpu_results.read(results)
+    found = gpu_results.fitting(record, THESIS_GPU)
+    unknown = [name for name in gpu_results.TRAINED.values() if name not in found]
+    chosen = " ".join(f"{name}={value}" for name, value in found.items()) or "none"
+    missing = f"; nothing that was measured fits for {', '.join(unknown)}" if unknown else ""
+    return f"{THESIS_GPU} GB in bf16: {chosen}{missing} (measured on {gpu_results.device(record)}, {results.name})"
+
+
+def _disk(preset: str, runs_dir: Path) -> Finding:
+    existing = next(folder for folder in (runs_dir.absolute(), *runs_dir.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(existing).free / 1e9
+    needed = NEEDED_GB[preset]
+    return Finding("disk", free > needed, f"{free:.0f} GB free at {existing}", f"free {needed} GB, or use --runs-dir")
+
+
+def _attempt(what: str, look: Callable[[], str], advice: str) -> Finding:
+    try:
+        return Finding(what, True, look())
+    except ValueError as error:
+        return Finding(what, False, str(error), advice)
+
+
+def _data(root: str) -> str:
+    if not root:
+        raise DataError("no folder given")
+    counts = []
+    for split in SPLITS:
+        dataset = VocDataset(root, split)
+        check(dataset, masks=False, full=True, progress=True)
+        counts.append(f"{split} {len(dataset)}")
+    return ", ".join(counts)
+
+
+def _weights(settings: Settings) -> str:
+    if not settings.backbone.weights:
+        raise ValueError("no file given")
+    backbone_stage.file_checksum(settings.backbone.weights)
+    tensors = load_weights(backbone_stage.build(settings.backbone), settings.backbone.weights, heads=False)
+    return f"{settings.backbone.weights}: {tensors} tensors"
+
+
+def _deeplab_weights(settings: Settings) -> str:
+    chosen = settings.segmentation
+    if not chosen.weights:
+        raise ValueError("no file given")
+    segmentation_stage.initial_checksum(chosen)
+    tensors = load_weights(segmentation_stage.build(chosen, num_classes=2), chosen.weights, heads=False)
+    return f"{chosen.init}, {chosen.weights}: {tensors} tensors"

@@ -1,0 +1,245 @@
+"""The `thesis` command: reproduce everything, run one notebook, and look after the store.
+
+Commands import what they compute with themselves: processes that are started to share some work import this module
+again, and PyTorch alone takes seconds.
+"""
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from companion import settings
+from companion.cli import batch as cli_batch
+from companion.cli import data as cli_data
+from companion.cli import files as cli_files
+from companion.cli import reports as cli_reports
+from companion.cli import weights as cli_weights
+from companion.pipeline import engine
+from companion.pipeline.store import StageFailed, Store
+from companion.settings import Machine, Preset, Settings, SettingsError, nearest
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = ROOT / "notebooks"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status: 0 done, 1 something failed, 2 bad input."""
+    options = _parser().parse_args(arguments)
+    with contextlib.suppress(KeyboardInterrupt):
+        try:
+            return options.command(options)
+        except (SettingsError, ValueError, FileNotFoundError) as error:
+            print(f"thesis: {error}", file=sys.stderr)
+            return 2
+        except (engine.RunFailed, engine.SchedulerLost, StageFailed) as error:
+            print(f"thesis: {error}", file=sys.stderr)
+            return 1
+    print("thesis: interrupted; what was finished is kept, start again to go on", file=sys.stderr)
+    return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="thesis", description=(__doc__ or "").splitlines()[0])
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--preset", default="demo", help=f"data and scale: {', '.join(get_args(Preset))}")
+    text = "reading of the thesis at paper scale: released (published code, default) or text (as printed)"
+    common.add_argument("--profile", default="released", help=text)
+    common.add_argument("--seeds", type=int, default=3, help="number of training seeds (0, 1, ...)")
+    common.add_argument("--data-root", default="", help="folder in VOC layout instead of generated images")
+    common.add_argument("--runs-dir", type=Path, default=Path("runs"), help="the store of computed artefacts")
+    common.add_argument("--reports-dir", type=Path, default=Path("reports"))
+    common.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting, e.g. classifier.mixup_alpha=0.4"
+    )
+
+    def add(name: str, command: Any, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, parents=[common], help=text, description=text)
+        sub.set_defaults(command=command)
+        return sub
+
+    sub = add("reproduce", reproduce, "compute everything, execute all notebooks, write the report")
+    sub.add_argument(
+        "--only", nargs="+", metavar="NAME", help="these notebooks alone, or those with a table-3.2 or a fig-3.4"
+    )
+    sub.add_argument("--scheduler", default=engine.LOCAL, help="address or scheduler file of a Dask cluster")
+    sub.add_argument("--workers", type=int, help="local workers; default one per core")
+    sub = add("run", run, "execute one notebook and render its report")
+    sub.add_argument("notebook", help="its name, e.g. 21_response_maps")
+    sub.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="parameters")
+    text = "compute one trained stage with its --set settings; under torchrun its processes share the training"
+    sub = add("stage", stage, text)
+    sub.add_argument("name", help="backbone, classifier, affinity or segmenter")
+    sub.add_argument("--seed", type=int, default=0, help="training seed")
+    add("status", status, "what is computed, unfinished or failed")
+    text = "delete unfinished artefacts and nothing else"
+    sub = commands.add_parser("clean", help=text, description=text)
+    sub.set_defaults(command=clean)
+    sub.add_argument("--runs-dir", type=Path, default=Path("runs"), help="the store of computed artefacts")
+    sub.add_argument("--all", action="store_true", help="delete finished artefacts too, of every preset")
+    add("doctor", examine, "what this machine lacks for the preset and how to get it")
+    cli_batch.add_commands(commands)
+    cli_files.add_commands(commands)
+    cli_reports.add_commands(commands)
+    cli_data.add_commands(commands)
+    cli_weights.add_commands(commands)
+    return parser
+
+
+def reproduce(options: argparse.Namespace) -> int:
+    """Compute every stage the notebooks need in parallel, then execute them and write the index.
+
+    A notebook of which a stage could not be computed is not executed: it would compute the stage itself, in this place.
+    """
+    from companion.experiments import plans
+    from companion.reports import execute as reports
+
+    chosen, machine, store = _context(options)
+    chosen_names = [plans.notebook_of(name) for name in options.only or plans.NOTEBOOKS]
+    names = list(dict.fromkeys(reports.find_notebook(name, NOTEBOOKS).stem for name in chosen_names))
+    seeds = range(options.seeds)
+    stages = plans.stages_of(names, chosen, seeds, machine)
+    todo = engine.missing(stages, store)
+    print(f"{len(names)} notebooks, preset {options.preset}, {options.seeds} seeds: {len(todo)} stages to compute")
+    failures: dict[str, str] = {}
+    try:
+        engine.run(stages, store, scheduler=options.scheduler, workers=options.workers)
+    except engine.RunFailed as error:
+        failures = error.failures
+        print(f"thesis: {error}", file=sys.stderr)
+    folder = options.reports_dir / options.preset
+    parameters = _parameters(options)
+    questions = {name: reports.question(NOTEBOOKS / f"{name}.ipynb", parameters, stages) for name in names}
+    stale = [name for name in names if not reports.is_answer(folder / name, questions[name])]
+    print(f"{len(names) - len(stale)} reports are up to date, {len(stale)} to make")
+    needed = {name: plans.stages_of([name], chosen, seeds, machine) for name in stale}
+    obstacles = {name: engine.obstacle(needed[name], store, failures) for name in stale}
+    places = (options.reports_dir, options.preset, NOTEBOOKS)
+    outcomes = reports.run_all(stale, parameters, *places, obstacles=obstacles) if stale else []
+    for outcome in outcomes:
+        if not outcome.error:
+            reports.remember(folder / outcome.name, questions[outcome.name])
+    if not stale:
+        print((folder / "index.html").resolve())
+    return 1 if failures or any(outcome.error for outcome in outcomes) else 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Execute one notebook; it computes what it needs and finds missing in the store."""
+    from companion.pipeline.stages import data
+    from companion.reports import execute as reports
+
+    chosen, machine, _ = _context(options)
+    notebook = reports.find_notebook(options.notebook, NOTEBOOKS)
+    given = {name: _value(text) for name, text in options.parameters}
+    if "reports_dir" in given:
+        raise SettingsError("give reports_dir as --reports-dir")
+    if not given.keys() & {"preset", "data_root"}:
+        data.stage(chosen, machine)  # bad data are found before a kernel starts
+    outcomes = reports.run_all(
+        [notebook.stem],
+        _parameters(options) | given,
+        options.reports_dir,
+        given.get("preset", options.preset),
+        NOTEBOOKS,
+    )
+    return 1 if any(outcome.error for outcome in outcomes) else 0
+
+
+def stage(options: argparse.Namespace) -> int:
+    """Compute what a stage builds on, then the stage itself, with every process that `torchrun` started."""
+    from companion.experiments import row_stages as experiments
+    from companion.pipeline import sharing as parallel
+
+    parallel.start()
+    try:
+        with parallel.first_before_others():
+            if options.name not in experiments.TRAINED:
+                closest = nearest(options.name, [*experiments.TRAINED])
+                raise SettingsError(f"no trained stage is called {options.name!r}{closest}")
+            chosen, machine, store = _context(options)
+            wanted = experiments.TRAINED[options.name](chosen.override({"seed": options.seed}), machine)
+        folder = parallel.compute(wanted, store, engine.in_order(wanted.inputs.values()))
+    finally:
+        parallel.stop()
+    if parallel.is_first():
+        print(folder)
+    return 0
+
+
+def status(options: argparse.Namespace) -> int:
+    """Print, per notebook, how many of its stages are computed, and every stage that failed or is unfinished."""
+    from companion.experiments import plans
+
+    chosen, machine, store = _context(options)
+    for name in plans.NOTEBOOKS:
+        stages = engine.in_order(plans.stages_of([name], chosen, range(options.seeds), machine))
+        done = sum(store.has(stage) for stage in stages)
+        report = options.reports_dir / options.preset / f"{name}.html"
+        print(f"{name:22} {done:4} of {len(stages):4} stages   report: {report if report.is_file() else 'none'}")
+        for stage in stages:
+            if log := store.failure(stage):
+                print(f"    failed: {stage}: {log.strip().splitlines()[-1]}")
+    unfinished = sorted(options.runs_dir.glob("*/*.part"))
+    if unfinished:
+        print(
+            f"{len(unfinished)} unfinished artefacts; they continue when computed again (`thesis clean` deletes them)"
+        )
+    return 0
+
+
+def clean(options: argparse.Namespace) -> int:
+    """Delete unfinished artefacts that no process is computing."""
+    deleted = Store(options.runs_dir).clean(everything=options.all)
+    print(f"deleted {deleted} artefacts from {options.runs_dir}")
+    return 0
+
+
+def examine(options: argparse.Namespace) -> int:
+    """Print what the preset needs and whether it is here."""
+    from companion.cli import doctor
+
+    findings = list(doctor.examine(_settings(options), Machine(data_root=options.data_root), options.runs_dir))
+    for finding in findings:
+        print(f"{'ok     ' if finding.present else 'MISSING'} {finding.what:18} {finding.found}")
+        if not finding.present:
+            print(f"        {'':18} -> {finding.advice}")
+    return 0 if all(finding.present for finding in findings) else 1
+
+
+def _context(options: argparse.Namespace) -> tuple[Settings, Machine, Store]:
+    if options.seeds < 1:
+        raise SettingsError(f"seeds must be at least 1, got {options.seeds}")
+    root = str(Path(options.data_root).resolve()) if options.data_root else ""
+    return _settings(options), Machine(data_root=root), Store(options.runs_dir.resolve())
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return settings.load(options.preset, _overrides(options), profile=options.profile)
+
+
+def _overrides(options: argparse.Namespace) -> dict[str, Any]:
+    return dict(settings.parse_override(text) for text in options.set)
+
+
+def _parameters(options: argparse.Namespace) -> dict[str, Any]:
+    profile = {} if options.profile == "released" else {"profile": options.profile}
+    return profile | {
+        "preset": options.preset,
+        "seeds": options.seeds,
+        "overrides": _overrides(options),
+        "data_root": str(Path(options.data_root).resolve()) if options.data_root else "",
+        "runs_dir": str(options.runs_dir.resolve()),
+        "reports_dir": str(options.reports_dir.resolve()),
+    }
+
+
+def _value(text: str) -> Any:
+    """A notebook parameter from the command line: JSON where it is JSON (numbers, lists, objects), else text."""
+    with contextlib.suppress(json.JSONDecodeError):
+        return json.loads(text)
+    return text

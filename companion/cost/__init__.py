@@ -1,0 +1,1 @@
+"""What the thesis costs: operations counted, and what a GPU measured."""

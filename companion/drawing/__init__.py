@@ -1,0 +1,1 @@
+"""Figures: curves, image grids and diagrams, one colour a method everywhere."""

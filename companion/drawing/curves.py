@@ -1,0 +1,213 @@
+"""Charts beyond threshold curves: one hyper-parameter, rounds and epochs, single images, kinds of error.
+
+Thesis Fig. 2.4, 2.5, 2.8 and 3.4, and the quantities behind Table 3.2. Colours are those of `figures`; means over
+seeds carry their 95 % interval. Nothing here corresponds to published code.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from companion.analysis import measures as score
+from companion.analysis.claims import Row, Sweep
+from companion.analysis.errors import KINDS
+from companion.analysis.measures import Measure, Scores
+from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM
+from companion.analysis.statistics import Interval, mean_interval
+from companion.drawing.style import INK, WIDTH, colours, plain
+
+KIND_COLOURS = dict(zip(KINDS, ("#56b4e9", "#0072b2", "#e69f00", "#cc79a7"), strict=True))
+HATCHES = ("", "//", "..", "xx")
+READINGS = (
+    ("fixed threshold", score.fixed_miou, "-", "o", -0.07),
+    ("oracle", score.oracle_miou, (0, (3, 2)), "^", 0.07),  # side by side, so that bars do not cover each other
+)
+
+
+def sensitivity(sweeps: Sequence[Sweep], train: Scores) -> Figure:
+    """Fig. 2.5: mIoU against each hyper-parameter, at the fixed and at the oracle threshold, and that of plain CAM.
+
+    The values stand at equal distances, because the grids begin at 0 and then grow by factors.
+    """
+    figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
+    axes = figure.subplots(1, len(sweeps), sharey=True, squeeze=False)[0]
+    shade = colours([PLAIN_CAM.name, MIXUP_CAM.name])
+    for axis, sweep in zip(axes, sweeps, strict=True):
+        plain(axis)
+        for name, measure, dashes, marker, shift in READINGS:
+            _level(axis, train[PLAIN_CAM.name], measure, shade[PLAIN_CAM.name], dashes)
+            found = [mean_interval([measure(run) for run in train[row.name]]) for row in sweep.rows.values()]
+            _with_bars(axis, found, shade[MIXUP_CAM.name], dashes, marker, name, shift)
+        at = list(sweep.rows).index(sweep.default)
+        axis.axvspan(at - 0.3, at + 0.3, color=shade[MIXUP_CAM.name], alpha=0.08, linewidth=0)
+        axis.set_xticks(range(len(sweep.rows)), [f"{value:g}" for value in sweep.rows], fontsize=8)
+        axis.set_xlabel(f"{sweep.name}\n({sweep.text})", fontsize=8)
+    axes[0].set_ylabel("mIoU on train, per cent", fontsize=9)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=8, frameon=False)
+    return figure
+
+
+def number_of_subcategories(sweep: Sweep, val: Scores, control: Row) -> Figure:
+    """Fig. 3.4: mIoU on val against K at the fixed and at the oracle threshold; the control row is a mark of its own.
+
+    The values stand at equal distances, as in the thesis; K = 1 is plain CAM.
+    """
+    figure = Figure(figsize=(WIDTH * 0.8, 3.6), layout="constrained")
+    axis = figure.subplots()
+    plain(axis)
+    shade = colours([PLAIN_CAM.name, "SC-CAM", control.name])
+    for name, measure, dashes, marker, shift in READINGS:
+        _level(axis, val[PLAIN_CAM.name], measure, shade[PLAIN_CAM.name], dashes)
+        found = [mean_interval([measure(run) for run in val[row.name]]) for row in sweep.rows.values()]
+        _with_bars(axis, found, shade["SC-CAM"], dashes, marker, f"SC-CAM, {name}", shift)
+        trained = mean_interval([measure(run) for run in val[control.name]])
+        _with_bars(axis, [trained], shade[control.name], "none", marker, f"{control.name}, {name}", shift - 1)
+    at = list(sweep.rows).index(sweep.default)
+    axis.axvspan(at - 0.3, at + 0.3, color=shade["SC-CAM"], alpha=0.08, linewidth=0)
+    axis.axvline(-0.5, color="#bbbbbb", linewidth=0.8)
+    values = [f"{value:g}" for value in sweep.rows]
+    axis.set_xticks(range(-1, len(values)), ["1, trained\n(control)", f"{values[0]}\n(plain CAM)", *values[1:]])
+    axis.set_xlim(-1.5, len(values) - 0.5)
+    axis.set_xlabel(f"K, sub-categories of each class ({sweep.text})", fontsize=9)
+    axis.set_ylabel("mIoU on val, per cent", fontsize=9)
+    figure.legend(loc="outside upper center", ncols=3, fontsize=8, frameon=False)
+    return figure
+
+
+def _level(axis: Axes, runs: Sequence[Mapping[str, np.ndarray]], measure: Measure, shade: str, dashes: object) -> None:
+    """A horizontal line with its interval as a band."""
+    level = mean_interval([measure(run) for run in runs])
+    name = "plain CAM" if measure is score.fixed_miou else "plain CAM, oracle"
+    axis.axhline(level.mean, color=shade, linestyle=dashes, linewidth=1.3, label=name)
+    if level.n > 1:
+        axis.axhspan(level.low, level.high, color=shade, alpha=0.1, linewidth=0)
+
+
+def _with_bars(
+    axis: Axes, found: Sequence[Interval], shade: str, dashes: object, marker: str, name: str, shift: float
+) -> None:
+    half = [0 if each.n == 1 else each.high - each.mean for each in found]
+    axis.errorbar(
+        np.arange(len(found)) + shift, [each.mean for each in found], yerr=half, color=shade, linestyle=dashes,
+        marker=marker, markersize=5, capsize=2, linewidth=1.4, elinewidth=0.9, label=name,
+    )  # fmt: skip
+
+
+# --- Rounds and epochs (Table 3.2) ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of `against`.
+
+    Args:
+        name: in the legend.
+        points: value by position; a missing one leaves a gap.
+        colour: of the line.
+        dashes: Matplotlib line style.
+        marker: Matplotlib marker.
+        ringed: a position that is marked with a ring.
+    """
+
+    name: str
+    points: Mapping[int, Interval | None]
+    colour: str
+    dashes: object = "-"
+    marker: str = "o"
+    ringed: int | None = None
+
+
+def against(panels: Mapping[str, Sequence[Line]], across: str) -> Figure:
+    """Lines over rounds or epochs with their intervals as bars, one panel a quantity.
+
+    Args:
+        panels: lines by the label of the vertical axis.
+        across: label of the horizontal axes.
+    """
+    figure = Figure(figsize=(WIDTH * (0.62 if len(panels) == 1 else 1), 3.5), layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axis, (label, lines) in zip(axes, panels.items(), strict=True):
+        plain(axis)
+        for number, line in enumerate(lines):
+            _draw_line(axis, line, 0.08 * (number - (len(lines) - 1) / 2))
+        axis.set_xticks(sorted({at for line in lines for at in line.points}))
+        axis.set_xlabel(across, fontsize=9)
+        axis.set_ylabel(label, fontsize=9)
+        if len(lines) > 1:
+            axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=8, frameon=False)
+    return figure
+
+
+def _draw_line(axis: Axes, line: Line, shift: float) -> None:
+    """One line, `shift` of the least distance of two positions aside, so that bars do not cover each other."""
+    step = min(np.diff(sorted(line.points)), default=1)
+    seen = {at: each for at, each in line.points.items() if each is not None}
+    axis.errorbar(
+        [at + shift * step for at in seen], [each.mean for each in seen.values()],
+        yerr=[0 if each.n == 1 else each.high - each.mean for each in seen.values()],
+        color=line.colour, linestyle=line.dashes, marker=line.marker, markersize=5, capsize=2, linewidth=1.4,
+        elinewidth=0.9, label=line.name,
+    )  # fmt: skip
+    ringed = seen.get(line.ringed) if line.ringed is not None else None
+    if line.ringed is not None and ringed is not None:
+        axis.plot(
+            line.ringed + shift * step, ringed.mean, "o", markersize=9, markerfacecolor="none", markeredgecolor=INK
+        )
+
+
+# --- Single images and kinds of error (Fig. 2.4, 2.8) -----------------------------------------------------------------
+
+
+def changes(
+    pairs: Sequence[tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]], labels: tuple[str, str]
+) -> Figure:
+    """Fig. 2.4: a point an image and seed, and the line of least squares of each seed.
+
+    Args:
+        pairs: horizontal and vertical values of the images, one pair a seed; images with a missing value are left out.
+        labels: of the axes.
+    """
+    figure = Figure(figsize=(WIDTH * 0.62, WIDTH * 0.55), layout="constrained")
+    axis = figure.subplots()
+    plain(axis)
+    shade = colours([MIXUP_CAM.name])[MIXUP_CAM.name]
+    axis.axhline(0, color=INK, linewidth=0.7)
+    axis.axvline(0, color=INK, linewidth=0.7)
+    for seed, (x, y) in enumerate(pairs):
+        seen = np.isfinite(x) & np.isfinite(y)
+        axis.plot(x[seen], y[seen], "osD^v"[seed % 5], color=shade, markersize=3.2, alpha=0.35, markeredgewidth=0)
+        if seen.sum() > 1 and np.ptp(x[seen]) > 0:
+            slope, start = np.polyfit(x[seen], y[seen], 1)
+            ends = np.array([x[seen].min(), x[seen].max()])
+            axis.plot(ends, start + slope * ends, color="#c1121f", linewidth=1.2)
+    axis.set_xlabel(labels[0], fontsize=9)
+    axis.set_ylabel(labels[1], fontsize=9)
+    return figure
+
+
+def error_kinds(found: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Fig. 2.8 in numbers: a bar a method, its wrong pixels by kind, in per cent of all scored pixels."""
+    figure = Figure(figsize=(WIDTH, 0.7 + 0.42 * len(found)), layout="constrained")
+    axis = figure.subplots()
+    plain(axis)
+    axis.grid(visible=False)
+    lefts = np.zeros(len(found))
+    for kind, hatch in zip(KINDS, HATCHES, strict=True):
+        widths = np.array([rates[kind] for rates in found.values()])
+        bars = axis.barh(
+            list(found), widths, left=lefts, color=KIND_COLOURS[kind], hatch=hatch, edgecolor="white", label=kind
+        )
+        texts = [f"{width:.1f}" if width > 1 else "" for width in widths]
+        labels = axis.bar_label(bars, texts, label_type="center", fontsize=8)
+        for label in labels:
+            label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85})
+        lefts += np.nan_to_num(widths)
+    axis.invert_yaxis()
+    axis.set_xlabel("wrong pixels, per cent of all scored", fontsize=9)
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, fontsize=8, frameon=False)
+    return figure

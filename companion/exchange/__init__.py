@@ -1,0 +1,1 @@
+"""Results in the files of other projects, for the VOC server, and anybody's results scored."""

@@ -1,0 +1,101 @@
+"""Files with results of a split: where a run of the store has them, and what is wrong with a mask.
+
+Thesis 2.4.1 and 3.4.1: masks are 8-bit PNGs of palette indices (the format of the VOC test server). Nothing here
+corresponds to published code.
+"""
+
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from companion.pipeline.stages import pseudo_masks, response_maps, segmentation
+from thesislib.data.voc import IGNORE, IMAGE_SUFFIXES, DataError, palette
+
+LISTED = 20
+"""Problems named in an error, and files for each."""
+
+
+def results_folder(folder: Path, *, plain: bool = False) -> Path:
+    """`folder` itself, or where it is a run of the store, the part of it with the results.
+
+    Args:
+        folder: with files, or of stage `response_maps`, `pseudo_masks` or `segmentation`.
+        plain: of a segmentation, the predictions before the CRF instead of those after it.
+
+    Raises:
+        DataError: no such folder, or `plain` for a folder without such a part.
+    """
+    if not folder.is_dir():
+        raise DataError(f"no folder {folder}: give the one with the results, a file for each image")
+    without_crf, with_crf = segmentation.STAGES
+    if plain and not (folder / without_crf).is_dir():
+        raise DataError(f"{folder} has no part {without_crf!r}: leave --plain out, or give a run of stage segmentation")
+    parts = (without_crf,) if plain else (with_crf, response_maps.MAPS, pseudo_masks.MASKS)
+    return next((folder / part for part in parts if (folder / part).is_dir()), folder)
+
+
+def mask_problems(
+    content: bytes,
+    num_classes: int,
+    size: tuple[int, int] | None = None,
+    *,
+    paletted: bool = False,
+    void: bool = False,
+) -> list[str]:
+    """What is wrong with the bytes of a mask, each problem as the end of a sentence about the file.
+
+    Args:
+        content: the file.
+        num_classes: without background.
+        size: expected height and width, None for any.
+        paletted: it must be an 8-bit indexed PNG with VOC's colours, not a grey one.
+        void: it may have pixels of 255.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            mode, colours, mask = image.mode, image.getpalette() or [], np.array(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return [f"cannot be read ({error})"]
+    found = []
+    # Bytes 24 and 25 of a PNG are the bits of an index and the type of colour, 3 for a palette.
+    if paletted and (content[:4], content[24:26]) != (b"\x89PNG", b"\x08\x03"):
+        found.append(f"is not an 8-bit indexed PNG (PIL mode {mode!r})")
+    elif paletted and colours[: 3 * (num_classes + 1)] != palette()[: num_classes + 1].ravel().tolist():
+        found.append("has another palette than VOC's")
+    if size and mask.shape[:2] != size:
+        found.append(f"has {mask.shape[0]} x {mask.shape[1]} pixels (height x width) instead of {size[0]} x {size[1]}")
+    if mode not in ("P", "L"):
+        return found if paletted else [*found, f"has no palette indices (PIL mode {mode!r})"]
+    wrong = [v for v in np.unique(mask).tolist() if v > num_classes and not (void and v == IGNORE)]
+    if wrong:
+        found.append(f"has values outside 0 to {num_classes}: {', '.join(map(str, wrong))}")
+    return found
+
+
+def refuse(title: str, problems: Mapping[str, Iterable[str]]) -> None:
+    """Raise one `DataError` that lists the problems of all files, grouped by problem; `problems` by file name."""
+    files = defaultdict(list)
+    for name, found in problems.items():
+        for problem in found:
+            files[problem].append(name)
+    lines = [f"- {problem}: {', '.join(_some(names, 'more'))}" for problem, names in files.items()]
+    if lines:
+        raise DataError("\n".join([title, *_some(lines, "problems more")]))
+
+
+def _some(items: list[str], what: str) -> list[str]:
+    return items if len(items) <= LISTED else [*items[:LISTED], f"and {len(items) - LISTED} {what}"]
+
+
+def image_size(root: Path, name: str) -> tuple[int, int]:
+    """Height and width of an image of the folder with `JPEGImages`; raises `DataError` if it cannot be read."""
+    paths = [root / "JPEGImages" / f"{name}{suffix}" for suffix in IMAGE_SUFFIXES]
+    try:
+        with Image.open(next((path for path in paths if path.is_file()), paths[0])) as image:
+            return image.height, image.width
+    except OSError as error:
+        raise DataError(f"no readable image for the results of {name!r}: {error}") from error

@@ -1,0 +1,233 @@
+"""Scores of anybody's masks or response maps against the truth of a folder in VOC layout.
+
+Thesis 2.4 and 3.4: one confusion matrix over the split; response maps at the fixed background threshold, and their
+curve over all thresholds (A16). Published counterparts: the scoring at the end of Juliachang/SC-CAM's `infer_cls.py`
+and `step/eval_cam.py` of jiwoon-ahn/irn, which know their own layout alone.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from PIL import Image
+from tqdm.auto import tqdm
+
+from companion.analysis import measures as score
+from companion.datasets.checks import check
+from companion.exchange.files import read_maps
+from companion.exchange.result_files import mask_problems, refuse, results_folder
+from companion.pipeline.engine import cores
+from thesislib import cam, metrics
+from thesislib.data.voc import DataError, VocDataset, read_mask
+
+SUFFIXES = {".png": "masks", ".npz": "response maps", ".npy": "response maps"}
+PARALLEL_FROM = 400
+"""Images: below, starting processes takes longer than they save (VOC: 50 ms an image; a start takes 4 s)."""
+CHUNK = 8
+Mapper = Callable[[Callable[[list[int]], Any], list[list[int]]], Iterable[Any]]
+
+
+class Counts(NamedTuple):
+    """Confusion counts over a split: of masks or of maps at the fixed threshold, and of maps at every threshold."""
+
+    fixed: Int64[np.ndarray, "n n"]
+    curve: Int64[np.ndarray, "t n n"] | None
+
+
+class FolderScores(NamedTuple):
+    """What was scored, and the counts; `background` is None for masks."""
+
+    folder: Path
+    images: VocDataset
+    kind: Literal["masks", "response maps"]
+    background: float | None
+    counts: Counts
+
+    @property
+    def run(self) -> score.Run:
+        """The counts as `companion.analysis.measures` reads them."""
+        run = {"image_confusion": self.counts.fixed[None]}
+        return run if self.counts.curve is None else run | {"confusion": self.counts.curve}
+
+
+def score_folder(
+    folder: Path, images: VocDataset, *, background: float = 0.15, workers: int | None = None, progress: bool = True
+) -> FolderScores:
+    """Score a file for each image of a split; files of other images are left alone.
+
+    Args:
+        folder: `<id>.png` of palette indices, `<id>.npz` or `<id>.npy` of response maps (see `companion.exchange.files`), or
+            a run of the store.
+        images: the split, with masks.
+        background: fixed threshold of response maps, 0 to 1.
+        workers: processes; 0 stays in this one, None uses the cores where there are many images.
+        progress: show progress bars.
+
+    Raises:
+        DataError: images without truth, or files that are missing, unreadable, of another size or with wrong values:
+            all of them are listed before anything is scored.
+        ValueError: `background` is no score.
+    """
+    if not 0 <= background <= 1:
+        raise ValueError(f"the background threshold must be a score from 0 to 1, got {background}")
+    check(images, labels=False)
+    folder = results_folder(folder)
+    suffix = _suffix(folder, images)
+    if workers is None:
+        workers = cores() if len(images) >= PARALLEL_FROM else 0
+    indices = list(range(len(images)))
+    chunks = [indices[at : at + CHUNK] for at in range(0, len(indices), CHUNK)]
+    with _mapper(workers) as mapper:
+        checks = mapper(partial(_problems, folder, suffix, images), chunks)
+        found = [problems for chunk in _shown(checks, chunks, "checking", progress) for problems in chunk]
+        names = [f"{name}{suffix}" for name in images.ids]
+        refuse(f"{folder} cannot be scored on split {images.split!r}:", dict(zip(names, found, strict=True)))
+        counted = mapper(partial(_count, folder, suffix, images, background), chunks)
+        counts = _sum(_shown(counted, chunks, "scoring", progress))
+    kind: Any = SUFFIXES[suffix]
+    return FolderScores(folder, images, kind, None if suffix == ".png" else background, counts)
+
+
+def _suffix(folder: Path, images: VocDataset) -> str:
+    present = {path.name for path in folder.iterdir()}
+    found = [suffix for suffix in SUFFIXES if any(f"{name}{suffix}" in present for name in images.ids)]
+    if len(found) == 1:
+        return found[0]
+    expected = "<id>.png (masks), <id>.npz or <id>.npy (response maps)"
+    if found:
+        raise DataError(f"{folder} has results as {' and '.join(found)}; expected one of {expected}")
+    raise DataError(f"{folder} has no result of split {images.split!r}: expected {expected}, such as {images.ids[0]}")
+
+
+@contextmanager
+def _mapper(workers: int) -> Iterator[Mapper]:
+    if workers == 0:
+        yield map
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        yield pool.map
+        pool.shutdown(cancel_futures=True)
+
+
+def _shown(results: Iterable[Any], chunks: list[list[int]], text: str, progress: bool) -> Iterator[Any]:
+    with tqdm(total=sum(map(len, chunks)), desc=text, unit="image", disable=not progress) as bar:
+        for chunk, result in zip(chunks, results, strict=True):
+            bar.update(len(chunk))
+            yield result
+
+
+def _problems(folder: Path, suffix: str, images: VocDataset, chunk: list[int]) -> list[list[str]]:
+    return [_problems_of(folder / f"{images.ids[i]}{suffix}", images, i) for i in chunk]
+
+
+def _problems_of(path: Path, images: VocDataset, i: int) -> list[str]:
+    if not path.is_file():
+        return ["is missing"]
+    try:
+        with Image.open(images.mask_path(i)) as truth:  # reads the header alone
+            size = truth.height, truth.width
+        if path.suffix == ".png":
+            return mask_problems(path.read_bytes(), len(images.classes), size)
+        read_maps(path, len(images.classes), size)
+    except (DataError, OSError) as error:
+        return [str(error)]
+    return []
+
+
+def _count(folder: Path, suffix: str, images: VocDataset, background: float, chunk: list[int]) -> Counts:
+    return _sum(_count_image(folder / f"{images.ids[i]}{suffix}", images, background, i) for i in chunk)
+
+
+def _count_image(path: Path, images: VocDataset, background: float, i: int) -> Counts:
+    truth, matrix = images.mask(i), metrics.ConfusionMatrix(len(images.classes) + 1)
+    if path.suffix == ".png":
+        matrix.update(truth, read_mask(path))
+        return Counts(matrix.counts, None)
+    maps = read_maps(path, len(images.classes), truth.shape)
+    matrix.update(truth, cam.label_map(maps, background).numpy())
+    return Counts(matrix.counts, metrics.threshold_confusions(truth, maps))
+
+
+def _sum(parts: Iterable[Counts]) -> Counts:
+    fixed, curves = zip(*parts, strict=True)
+    return Counts(np.sum(fixed, axis=0), None if curves[0] is None else np.sum(curves, axis=0))
+
+
+# --- The numbers, in per cent -----------------------------------------------------------------------------------------
+
+
+def as_json(scores: FolderScores) -> dict[str, Any]:
+    """Everything that was measured as JSON values: scores in per cent, None where a class does not occur."""
+    run, counts = scores.run, scores.counts.fixed
+    names = ("background", *scores.images.classes)
+    result = {
+        "folder": str(scores.folder.resolve()),
+        "data": str(scores.images.root.resolve()),
+        "split": scores.images.split,
+        "images": len(scores.images),
+        "kind": scores.kind,
+        "background": scores.background,
+        "miou": score.fixed_miou(run),
+        "mean_precision": score.mean_precision(run),
+        "mean_recall": score.mean_recall(run),
+        "f_of_means": score.f_of_means(run),
+        "mean_f1": score.mean_f1(run),
+        "iou": _by_class(names, metrics.class_iou(counts)),
+        "precision": _by_class(names, metrics.class_precision(counts)),
+        "recall": _by_class(names, metrics.class_recall(counts)),
+        "confusion": counts.tolist(),
+    }
+    if scores.counts.curve is not None:
+        curve = {"threshold": metrics.THRESHOLDS.tolist(), "miou": score.miou_curve(run).tolist()}
+        oracle = {"threshold": score.oracle_threshold(run), "miou": score.oracle_miou(run)}
+        result |= {"curve": curve, "oracle": oracle}
+    return result
+
+
+def _by_class(names: Iterable[str], values: np.ndarray) -> dict[str, float | None]:
+    return {name: None if np.isnan(value) else 100 * float(value) for name, value in zip(names, values, strict=True)}
+
+
+def as_text(scores: FolderScores) -> str:
+    """The same as aligned tables."""
+    found = as_json(scores)
+    at = "" if scores.background is None else f" at the fixed background threshold {scores.background:g}"
+    width = max(len(name) for name in found["iou"]) + 2
+    lines = [
+        f"{found['kind']} of {scores.folder}{at}",
+        f"split {found['split']} of {found['data']}: {found['images']} images, one confusion matrix, per cent",
+        "",
+        f"{'class':{width}}{'IoU':>8}{'precision':>11}{'recall':>8}",
+        *(
+            f"{name:{width}}{_cell(found['iou'][name], 8)}{_cell(found['precision'][name], 11)}"
+            f"{_cell(found['recall'][name], 8)}"
+            for name in found["iou"]
+        ),
+        f"{'mean':{width}}{found['miou']:8.2f}{found['mean_precision']:11.2f}{found['mean_recall']:8.2f}",
+        "",
+        f"mIoU {found['miou']:.2f}; F of mean precision and mean recall {found['f_of_means']:.2f}, "
+        f"mean of the classes' F1 {found['mean_f1']:.2f} (two readings, S9)",
+    ]
+    return "\n".join(lines + (_curve_lines(found) if "curve" in found else []))
+
+
+def _cell(value: float | None, width: int) -> str:
+    return f"{'-' if value is None else f'{value:.2f}':>{width}}"
+
+
+def _curve_lines(found: dict[str, Any]) -> list[str]:
+    values, oracle = found["curve"]["miou"], found["oracle"]
+    steps = "".join(f"{f'+.0{step}':>7}" for step in range(10))
+    lines = ["", "mIoU by background threshold", f"{'':6}{steps}"]
+    for at in range(0, len(values), 10):
+        row = "".join(f"{value:7.2f}" for value in values[at : at + 10])
+        lines.append(f"{metrics.THRESHOLDS[at]:<6.2f}{row}")
+    best = f"oracle: {oracle['miou']:.2f} at {oracle['threshold']:.2f}, the threshold that this truth would choose"
+    return [*lines, best]

@@ -1,0 +1,1 @@
+"""One file a result of the thesis: rows, claims, stages, tables and captions."""

@@ -1,0 +1,111 @@
+"""What an experiment is: the question of one notebook, asked by whoever runs, plans, counts or shows it.
+
+An experiment knows its rows, its stages, and the tables, figures and verdicts made of them. Its own parameters are its
+fields; their values come from the parameters cell of its notebook. Making one checks all that can be wrong before
+anything is computed, so `thesis run`, `reproduce`, `batch` and the cost count refuse what the notebook would refuse.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from companion.pipeline.stages import data as data_stage
+from companion.pipeline.store import Stage
+from companion.settings import Machine, Settings
+from companion.settings.project import project_root
+from thesislib.data.voc import VocDataset
+
+Compute = Callable[[Mapping[Any, Stage]], Mapping[Any, Path]]
+"""Computes what the store lacks of stages; returns the folder of each by the same name."""
+
+
+def _nothing(stages: Mapping[Any, Stage]) -> Mapping[Any, Path]:
+    raise RuntimeError("this experiment was made to plan, not to compute: give it `compute`")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Experiment(ABC):
+    """The question of one notebook.
+
+    Args:
+        settings: of the preset with overrides, without a seed.
+        seeds: training seeds.
+        machine: where stages run.
+        compute: computes stages; not needed to plan.
+
+    Class attributes:
+        notebook: its name without `.ipynb`.
+        results: the tables and figures of the thesis that it holds, such as `table-2.1`.
+    """
+
+    notebook: ClassVar[str]
+    results: ClassVar[tuple[str, ...]] = ()
+
+    settings: Settings
+    seeds: Sequence[int]
+    machine: Machine
+    compute: Compute = _nothing
+
+    @abstractmethod
+    def stages(self) -> list[Stage]:
+        """All that the notebook needs computed, without what these stages build on."""
+
+    @classmethod
+    def settings_of(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings by dotted name that follow from the notebook's own parameters."""
+        return {"data.data_seed": parameters["data_seed"]} if "data_seed" in parameters else {}
+
+    @property
+    def generated(self) -> bool:
+        """Whether the images are generated."""
+        return not self.machine.data_root and self.settings.data.source == "generated"
+
+    @property
+    def data_note(self) -> str:
+        """What the data are, in words; empty where the notebook knows best."""
+        return ""
+
+    def images(self, split: str) -> VocDataset:
+        """A split of the data, generated first if it has to be."""
+        folder = self.compute({"data": data_stage.stage(self.settings, self.machine)})["data"]
+        return VocDataset(self.machine.data_root or folder / data_stage.FOLDER, split, cache=self.generated)
+
+    @cached_property
+    def on_train(self) -> VocDataset:
+        """The images of train."""
+        return self.images("train")
+
+    @cached_property
+    def on_val(self) -> VocDataset:
+        """The images of val."""
+        return self.images("val")
+
+    # --- What captions say ---
+
+    @property
+    def threshold(self) -> float:
+        """The fixed background threshold."""
+        return self.settings.cam.background
+
+    @property
+    def seeds_in_words(self) -> str:
+        """How many seeds, such as `3 seeds`."""
+        return f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
+
+    @property
+    def over(self) -> str:
+        """Over how many seeds, and what is shown of them."""
+        return f"{self.seeds_in_words} (mean and 95 % interval)"
+
+    @property
+    def both(self) -> str:
+        """How many images of train and of val."""
+        return f"{len(self.on_train)} images of train and {len(self.on_val)} of val"
+
+
+def in_project(file: str) -> str:
+    """A path as notebooks understand it: relative to the project's root."""
+    return str(project_root() / file) if file else ""

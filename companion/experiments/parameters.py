@@ -1,0 +1,217 @@
+"""What a notebook's parameters cell declares, and the check that nothing else was passed to it.
+
+papermill writes a mistyped `-p` name into the notebook, warns, and runs on with the default. Here the settings cell
+refuses every plain literal in the namespace that it was not given.
+"""
+
+import ast
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Any
+
+from pydantic import BaseModel
+
+from companion.settings import SettingsError, nearest, parse_override
+from companion.settings.project import project_root
+
+COMMON = ("preset", "seeds", "overrides", "data_root", "runs_dir", "reports_dir")
+COUNTS = ("images_shown", "failures_shown")
+WIDTHS = ("margin", "band")
+_LITERALS = (str, int, float, bool, list, tuple, dict, NoneType)
+_IPYTHON = ("In", "Out")
+_SEEN = "_thesis_notebook"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a parameters cell: `name = value  # help`."""
+
+    name: str
+    value: Any
+    help: str
+
+
+def declared(notebook: Path) -> dict[str, Parameter]:
+    """The parameters of a notebook, in order: those of its cell tagged `parameters`.
+
+    Raises:
+        SettingsError: no cell is tagged, or it holds something else than assignments of plain literals.
+    """
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        if "parameters" in cell["metadata"].get("tags", ()):
+            try:
+                return read_cell("".join(cell["source"]))
+            except (SyntaxError, ValueError) as error:
+                said = f"the parameters cell must assign plain literals only ({error})"
+                raise SettingsError(f"{notebook}: {said}") from None
+    raise SettingsError(f"{notebook}: no cell is tagged `parameters`, so nothing can be passed to this notebook")
+
+
+def read_cell(source: str) -> dict[str, Parameter]:
+    """The parameters that a cell declares, in order, as papermill inspects them.
+
+    >>> read_cell("seeds = 3  # how many")["seeds"]
+    Parameter(name='seeds', value=3, help='how many')
+
+    Raises:
+        ValueError: the cell holds something else than assignments of plain literals.
+    """
+    from papermill.translators import PythonTranslator  # half a second, which commands that compute nothing do without
+
+    for statement in ast.parse(source).body:
+        if _target(statement) is None:
+            raise ValueError(f"line {statement.lineno} of the parameters cell is not `name = literal`")
+    found = PythonTranslator.inspect({"source": source})
+    return {each.name: Parameter(each.name, ast.literal_eval(each.default), each.help) for each in found}
+
+
+def check_names(namespace: dict[str, Any], declared: Mapping[str, Any]) -> None:
+    """Refuse public names of the namespace that hold a plain literal and were not declared.
+
+    The first time in a kernel every such name is refused. When the settings cell is run again, later cells may have
+    left literals of their own; then only names that the parameters cells in IPython's history assign are refused.
+
+    Raises:
+        SettingsError: names the undeclared name and the nearest declared one.
+    """
+    public = [name for name in namespace if not name.startswith("_") and name not in _IPYTHON]
+    suspects = [name for name in public if isinstance(namespace[name], _LITERALS) and name not in declared]
+    if _SEEN in namespace:
+        suspects = [name for name in suspects if name in _assigned_by_cells(namespace, declared)]
+    if suspects:
+        name = suspects[0]
+        raise SettingsError(
+            f"unknown parameter {name!r}{nearest(name, list(declared))}. In a running kernel, also `del {name}` or "
+            "restart it; variables of your own belong below the settings cell"
+        )
+    namespace[_SEEN] = True
+
+
+def check_types(values: Mapping[str, Any], declared: Mapping[str, Parameter]) -> None:
+    """Refuse a value of another type than the default in the parameters cell, such as the text that `-p` passes.
+
+    Raises:
+        SettingsError: names the parameter, its value and its default.
+    """
+    for name, value in values.items():
+        default = declared[name].value
+        if default is not None and not _same_type(value, default):
+            raise SettingsError(
+                f"parameter {name} = {value!r} is of type {type(value).__name__}, "
+                f"expected {type(default).__name__} like the default {default!r}"
+            )
+
+
+def check_values(own: Mapping[str, Any]) -> None:
+    """Refuse numbers with which nothing would be shown, or no difference could count as none, in any notebook.
+
+    Raises:
+        SettingsError: names the parameter and what it must be.
+    """
+    for name, value in own.items():
+        if name in COUNTS and value < 1:
+            raise SettingsError(f"parameter {name} = {value!r}: must be at least 1")
+        if name in WIDTHS and not 0 < value < math.inf:
+            raise SettingsError(f"parameter {name} = {value!r}: must be positive and finite")
+
+
+def check_seeds(seeds: Any) -> range:
+    """The seeds 0 to `seeds` - 1."""
+    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
+        raise SettingsError(f"parameter seeds = {seeds!r}: expected a whole number of at least 1 (3 means 0, 1, 2)")
+    return range(seeds)
+
+
+def check_overrides(overrides: Any) -> dict[str, Any]:
+    """Overrides as dotted names, from a dict or from `name=value` strings.
+
+    >>> check_overrides(["classifier.lambda_ent=0.02"])
+    {'classifier.lambda_ent': 0.02}
+    """
+    if isinstance(overrides, Mapping):
+        return dict(overrides)
+    if isinstance(overrides, list | tuple) and all(isinstance(line, str) for line in overrides):
+        return dict(parse_override(line) for line in overrides)
+    raise SettingsError(
+        f"parameter overrides = {overrides!r}: expected a dict such as {{'classifier.mixup_alpha': 0.4}} "
+        "or a list of 'name=value' strings"
+    )
+
+
+def folder(name: str, value: Any) -> Path:
+    """The folder that parameter `name` gives, from the project's root."""
+    if not isinstance(value, str | Path) or not str(value).strip():
+        raise SettingsError(f"parameter {name} = {value!r}: expected the path of a folder")
+    return (project_root() / Path(value).expanduser()).resolve()
+
+
+def existing_folder(data_root: Any) -> Path | None:
+    """The folder of the data, or None where none is given."""
+    if data_root is None or data_root == "":
+        return None
+    path = folder("data_root", data_root)
+    if not path.is_dir():
+        raise SettingsError(f"parameter data_root = {str(data_root)!r}: there is no folder {path}")
+    return path
+
+
+def differences(settings: BaseModel, reference: BaseModel) -> dict[str, tuple[Any, Any]]:
+    """Dotted names whose values differ, as (here, in the reference); preset, profile and seed apart."""
+    here, there = dict(_flat(settings.model_dump(mode="json"))), dict(_flat(reference.model_dump(mode="json")))
+    apart = ("preset", "profile", "seed")
+    return {name: (here[name], there[name]) for name in here if here[name] != there[name] and name not in apart}
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _same_type(value: Any, default: Any) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    if isinstance(default, float):
+        return isinstance(value, int | float)
+    if isinstance(default, list | tuple):
+        return isinstance(value, list | tuple) and _same_types(value, default)
+    return isinstance(value, type(default))
+
+
+def _same_types(values: Sequence[Any], defaults: Sequence[Any]) -> bool:
+    """Whether each value could be one of the defaults; without defaults nothing is known."""
+    return not defaults or all(any(_same_type(value, default) for default in defaults) for value in values)
+
+
+def _assigned_by_cells(namespace: Mapping[str, Any], declared: Mapping[str, Any]) -> set[str]:
+    """Names that executed cells assign which hold plain literals only, at least one of them declared."""
+    names: set[str] = set()
+    for source in namespace.get("In", ()):
+        try:
+            cell = {_target(statement) for statement in ast.parse(source).body}
+        except SyntaxError:
+            continue
+        if None not in cell and cell & set(declared):
+            names |= {name for name in cell if name}
+    return names
+
+
+def _target(statement: ast.stmt) -> str | None:
+    """The name to which a statement assigns a plain literal; None where it does something else."""
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        target: ast.expr = statement.targets[0]
+    elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+        target = statement.target
+    else:
+        return None
+    try:
+        ast.literal_eval(statement.value)
+    except ValueError:
+        return None
+    return target.id if isinstance(target, ast.Name) else None

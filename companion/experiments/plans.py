@@ -1,0 +1,295 @@
+"""What each notebook needs computed, and which tables and figures of the thesis it holds.
+
+A plan (`NOTEBOOKS`) takes as keywords those of its notebook's parameters that decide which stages there are, or
+that can be wrong in a way that the notebook would notice late.
+"""
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from companion.analysis import cluster_tables
+from companion.analysis.claims import Row
+from companion.analysis.methods import ALPHA, LAMBDA_CON, LAMBDA_ENT, PLAIN_CAM
+from companion.datasets.demo.scenes import CLASSES
+from companion.experiments import exploration, quickstart
+from companion.experiments import row_stages as experiments
+from companion.experiments.rows import ALPHAS, LAMBDA_CONS, LAMBDA_ENTS
+from companion.pipeline.stages import data as data_stage
+from companion.pipeline.store import Stage
+from companion.settings import Machine, Settings
+from companion.settings.project import project_root
+from thesislib.data.voc import find_root, read_classes
+
+
+def first_steps(
+    settings: Settings,
+    seeds: Sequence[int],
+    machine: Machine,
+    *,
+    steps: int = 3,
+    image: str = "",
+    image_labels: Sequence[str] = (),
+) -> list[Stage]:
+    """What `00_quickstart` shows, with the first seed: classifiers, then the networks of the later steps.
+
+    Those are of the last of its rows; step 2 is AffinityNet, step 3 the segmentation.
+
+    Raises:
+        SettingsError: another number of steps, or no or unknown labels of a picture.
+        DataError: a picture that cannot be used.
+    """
+    quickstart.check_steps(steps)
+    rows = experiments.quickstart_rows(settings)
+    wanted = [experiments.classifier_stages(settings, rows, seeds[:1], machine)]
+    if steps >= 2:
+        wanted.append(experiments.affinity_stages(settings, rows[-1:], seeds[:1], machine))
+    if steps >= 3:
+        wanted.append(experiments.segmenter_stages(settings, rows[-1:], seeds[:1], machine))
+    if image:
+        smallest = quickstart.smallest_side(settings.backbone.stride, steps)
+        quickstart.own_picture(project_root() / image, image_labels, _classes(machine), smallest)
+    return [stage for stages in wanted for stage in stages.values()]
+
+
+def data(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
+    """What `01_data` shows: the data alone."""
+    return [data_stage.stage(settings, machine)]
+
+
+def chapter_2_response_maps(
+    settings: Settings,
+    seeds: Sequence[int],
+    machine: Machine,
+    *,
+    extra_rows: Mapping[str, dict[str, Any]] | None = None,
+    alpha: float = ALPHA,
+    lambda_ent: float = LAMBDA_ENT,
+    lambda_con: float = LAMBDA_CON,
+) -> list[Stage]:
+    """What `21_response_maps` needs: the response maps of every row of Table 2.1, as they are and refined."""
+    rows = experiments.table_2_1(settings, extra_rows, alpha=alpha, lambda_ent=lambda_ent, lambda_con=lambda_con)
+    maps = experiments.response_map_stages(settings, rows, seeds, machine)
+    return [*maps.values(), *experiments.refined_stages(settings, rows, seeds, machine).values()]
+
+
+def chapter_2_sensitivity(
+    settings: Settings,
+    seeds: Sequence[int],
+    machine: Machine,
+    *,
+    alphas: Sequence[float] = ALPHAS,
+    lambda_ents: Sequence[float] = LAMBDA_ENTS,
+    lambda_cons: Sequence[float] = LAMBDA_CONS,
+    alpha: float = ALPHA,
+    lambda_ent: float = LAMBDA_ENT,
+    lambda_con: float = LAMBDA_CON,
+    lambda_ent_of_c: float = LAMBDA_ENT,
+) -> list[Stage]:
+    """What `22_sensitivity` needs: plain CAM and every row of Fig. 2.5."""
+    sweeps = experiments.figure_2_5(
+        settings,
+        alphas=alphas,
+        lambda_ents=lambda_ents,
+        lambda_cons=lambda_cons,
+        alpha=alpha,
+        lambda_ent=lambda_ent,
+        lambda_con=lambda_con,
+        lambda_ent_of_c=lambda_ent_of_c,
+    )
+    rows = [PLAIN_CAM, *(row for sweep in sweeps for row in sweep.rows.values())]
+    return list(experiments.response_map_stages(settings, rows, seeds, machine).values())
+
+
+def chapter_2_segmentation(
+    settings: Settings,
+    seeds: Sequence[int],
+    machine: Machine,
+    *,
+    extra_rows: Mapping[str, dict[str, Any]] | None = None,
+    coco_weights: str = "",
+) -> list[Stage]:
+    """What `23_segmentation` needs: all steps of plain CAM and Mixup-CAM, and the upper bound."""
+    rows = experiments.segmentation_rows(settings, extra_rows, coco_weights=_in_project(coco_weights))
+    return _whole_chain(settings, rows, seeds, machine)
+
+
+def _whole_chain(settings: Settings, rows: list[Row], seeds: Sequence[int], machine: Machine) -> list[Stage]:
+    """Maps, refined maps, pseudo-masks and segmentation of every row, and the segmentation of the upper bound."""
+    wanted = [
+        experiments.response_map_stages(settings, rows, seeds, machine),
+        experiments.refined_stages(settings, rows, seeds, machine),
+        experiments.mask_stages(settings, rows, seeds, machine, "trainaug"),
+        experiments.mask_stages(settings, rows, seeds, machine, "val"),
+        experiments.segmentation_stages(settings, [*rows, *experiments.upper_bound(machine)], seeds, machine),
+    ]
+    return [stage for stages in wanted for stage in stages.values()]
+
+
+def chapter_3_response_maps(
+    settings: Settings,
+    seeds: Sequence[int],
+    machine: Machine,
+    *,
+    rounds: int = exploration.ROUNDS,
+    extra_rows: Mapping[str, dict[str, Any]] | None = None,
+) -> list[Stage]:
+    """What `31_response_maps` needs: the maps of every row of Table 3.1, refined too, and the merged ones (A17)."""
+    rows = exploration.table_3_1(settings, extra_rows, rounds=rounds, generated=not machine.data_root)
+    maps = experiments.response_map_stages(settings, [*rows, exploration.merged(rounds)], seeds, machine)
+    return [*maps.values(), *experiments.refined_stages(settings, rows, seeds, machine).values()]
+
+
+def chapter_3_number(
+    settings: Settings, seeds: Sequence[int], machine: Machine, *, after_round: int = 1
+) -> list[Stage]:
+    """What `32_number_of_subcategories` needs: the maps of every K, and of K = 1 with a second head."""
+    sweep = exploration.figure_3_4(settings, after_round=after_round)
+    rows = [*sweep.rows.values(), exploration.trained_parent(after_round)]
+    return list(experiments.response_map_stages(settings, rows, seeds, machine).values())
+
+
+def chapter_3_rounds(
+    settings: Settings, seeds: Sequence[int], machine: Machine, *, rounds: int = exploration.ROUNDS
+) -> list[Stage]:
+    """What `33_rounds` needs: the maps of every round and kept epoch, and what its clusters are measured on."""
+    kept = exploration.checkpoints(settings, rounds=rounds).values()
+    rows = {row.name: row for row in (*exploration.table_3_2(settings, rounds=rounds), *kept)}
+    maps = experiments.response_map_stages(settings, rows.values(), seeds, machine)
+    features = experiments.feature_stages(settings, range(rounds + 1), seeds, machine)
+    clusters = experiments.cluster_stages(settings, range(1, rounds + 2), seeds, machine)
+    return [*maps.values(), *features.values(), *clusters.values()]
+
+
+def chapter_3_clusters(
+    settings: Settings,
+    seeds: Sequence[int],
+    machine: Machine,
+    *,
+    rounds: int = exploration.ROUNDS,
+    classes_shown: Sequence[str] = (),
+    images_per_cluster: int = 6,
+) -> list[Stage]:
+    """What `34_clusters` needs: clusters of every round, the features of those of the last, and its classifier.
+
+    Raises:
+        SettingsError: too few rounds or images, or a class that the data do not have.
+    """
+    cluster_tables.check_shown(rounds, images_per_cluster)
+    trained = experiments.classifier_stages(settings, [exploration.sc_cam(rounds)], seeds, machine)
+    features = experiments.feature_stages(settings, [rounds - 1], seeds, machine)
+    clusters = experiments.cluster_stages(settings, range(1, rounds + 1), seeds, machine)
+    cluster_tables.check_classes(classes_shown, _classes(machine))
+    return [*trained.values(), *features.values(), *clusters.values()]
+
+
+def chapter_3_segmentation(
+    settings: Settings,
+    seeds: Sequence[int],
+    machine: Machine,
+    *,
+    rounds: int = exploration.ROUNDS,
+    extra_rows: Mapping[str, dict[str, Any]] | None = None,
+    coco_weights: str = "",
+) -> list[Stage]:
+    """What `35_segmentation` needs: all steps of plain CAM and SC-CAM, and the upper bound."""
+    rows = exploration.segmentation_rows(settings, extra_rows, rounds=rounds, coco_weights=_in_project(coco_weights))
+    return _whole_chain(settings, rows, seeds, machine)
+
+
+def performance(settings: Settings, seeds: Sequence[int], machine: Machine, *, results: str = "") -> list[Stage]:
+    """What `51_performance` needs: nothing, since it counts operations and shows what was measured elsewhere.
+
+    Raises:
+        ValueError: a file of results that cannot be read.
+    """
+    from companion.cost.gpu import results as gpu_results  # which projects hours from what these plans need
+
+    if results:
+        gpu_results.chosen(results)
+    return []
+
+
+NOTEBOOKS = {
+    "00_quickstart": first_steps,
+    "01_data": data,
+    "21_response_maps": chapter_2_response_maps,
+    "22_sensitivity": chapter_2_sensitivity,
+    "23_segmentation": chapter_2_segmentation,
+    "31_response_maps": chapter_3_response_maps,
+    "32_number_of_subcategories": chapter_3_number,
+    "33_rounds": chapter_3_rounds,
+    "34_clusters": chapter_3_clusters,
+    "35_segmentation": chapter_3_segmentation,
+    "51_performance": performance,
+}
+"""The notebooks and what each needs computed, so that `thesis reproduce` can do it beforehand and in parallel."""
+
+RESULTS = {
+    "21_response_maps": ("table-2.1", "fig-2.1", "fig-2.2", "fig-2.3", "fig-2.4", "fig-2.6"),
+    "22_sensitivity": ("fig-2.5",),
+    "23_segmentation": ("table-2.2", "table-2.3", "fig-2.7", "fig-2.8"),
+    "31_response_maps": ("table-3.1", "fig-3.1", "fig-3.2", "fig-3.3"),
+    "32_number_of_subcategories": ("fig-3.4",),
+    "33_rounds": ("table-3.2",),
+    "34_clusters": ("fig-3.5", "fig-3.6", "fig-3.9", "fig-3.10", "fig-3.11"),
+    "35_segmentation": ("table-3.3", "table-3.4", "fig-3.7", "fig-3.8", "fig-3.12", "fig-3.13"),
+}
+"""The tables and figures of the thesis that each notebook holds."""
+
+
+def notebook_of(result: str) -> str:
+    """The notebook that holds a table or figure such as `table-3.2`; other names are returned as they are."""
+    return next((name for name, held in RESULTS.items() if result.lower() in held), result)
+
+
+def stages_of(
+    names: Iterable[str],
+    settings: Settings,
+    seeds: Sequence[int],
+    machine: Machine,
+    parameters: Mapping[str, Any] | None = None,
+) -> list[Stage]:
+    """All stages that these notebooks need, each once.
+
+    Args:
+        names: of notebooks.
+        settings: of the preset with overrides, and with `own_settings` of the parameters.
+        seeds: training seeds.
+        machine: where they will be computed.
+        parameters: of the notebooks, where they are not the defaults; a plan takes those that matter to it.
+
+    Raises:
+        SettingsError: a parameter or setting has a value that the notebook would refuse too.
+    """
+    wanted: dict[str, Stage] = {}
+    for name in names:
+        plan = NOTEBOOKS[name]
+        known = [key for key, kind in inspect.signature(plan).parameters.items() if kind.kind == kind.KEYWORD_ONLY]
+        own = {key: value for key, value in (parameters or {}).items() if key in known}
+        wanted |= {stage.key: stage for stage in plan(settings, seeds, machine, **own)}
+    return list(wanted.values())
+
+
+def own_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by dotted name that follow from a notebook's own parameters, as in its settings cell.
+
+    >>> own_settings({"data_seed": 1, "alpha": 0.4})
+    {'data.data_seed': 1}
+    """
+    found = {}
+    if "data_seed" in parameters:
+        found["data.data_seed"] = parameters["data_seed"]
+    if "weights" in parameters:
+        found["classifier.weights"] = _in_project(parameters["weights"])
+    return found
+
+
+def _classes(machine: Machine) -> tuple[str, ...]:
+    """Names of the classes in the data: in the folder, or in the generated images."""
+    return read_classes(find_root(machine.data_root)) if machine.data_root else CLASSES
+
+
+def _in_project(file: str) -> str:
+    """A path as notebooks understand it: relative to the project's root."""
+    return str(project_root() / file) if file else ""

@@ -1,0 +1,312 @@
+"""What the notebooks of Table 2.1 and Table 3.1 have in common: response maps of several rows, on train and val.
+
+Each number is read at the fixed threshold first; the threshold that truth would have chosen is called oracle.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from companion.analysis import chain, chance, maps, measures, refined_images
+from companion.analysis.claims import Claim, Place, Row
+from companion.analysis.measures import Scores
+from companion.drawing import image_grids
+from companion.drawing.style import threshold_curves
+from companion.experiments import printed, row_stages
+from companion.experiments.exhibits import Figure, KeyNumber, Note, Table
+from companion.experiments.experiment import Experiment
+from companion.pipeline.store import Stage
+from thesislib.refinement import crf
+
+SPREAD = (
+    "share of the objects' area above the fixed threshold {threshold}; object recall at the object precision that CAM "
+    "has there; and of the map inside the objects its entropy (100: even), its variance in position (of the image area) "
+    "and its coefficient of variation (0: even)."
+)
+NOT_COMPARABLE = " Ours are of generated images: the two are not comparable, only the direction of differences is."
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ResponseMaps(Experiment):
+    """Response maps of step 1 by row and seed, their scores, and what the random walk makes of them."""
+
+    extra_rows: Mapping[str, dict[str, Any]]
+    data_seed: int
+    images_shown: int
+
+    @property
+    @abstractmethod
+    def rows(self) -> dict[str, Row]:
+        """The rows by key, that of the table first."""
+
+    @property
+    @abstractmethod
+    def claims(self) -> Sequence[Claim]:
+        """What is claimed of the rows."""
+
+    @property
+    def scored(self) -> Sequence[Row]:
+        """The rows whose maps are scored, some of which may not be refined."""
+        return [*self.rows.values()]
+
+    @property
+    def maps(self) -> Mapping[tuple[str, int], Stage]:
+        """The stage of the response maps by row name and seed."""
+        return row_stages.response_map_stages(self.settings, self.scored, self.seeds, self.machine)
+
+    @property
+    def walks(self) -> Mapping[tuple[str, int], Stage]:
+        """The stage of the refined maps by row name and seed; none without the CRF library."""
+        return row_stages.refined_stages(self.settings, self.rows.values(), self.seeds, self.machine)
+
+    def stages(self) -> list[Stage]:
+        return [*self.maps.values(), *self.walks.values()]
+
+    @property
+    def data_note(self) -> str:
+        return f"{self.both}, all with masks"
+
+    # --- Scores ---
+
+    @cached_property
+    def folders(self) -> Mapping[tuple[str, int], Path]:
+        """Of the response maps, by row name and seed."""
+        return self.compute(self.maps)
+
+    @cached_property
+    def train(self) -> Scores:
+        """Scores of the maps on train."""
+        return measures.read_scores(self.folders, "train")
+
+    @cached_property
+    def val(self) -> Scores:
+        """Scores of the maps on val."""
+        return measures.read_scores(self.folders, "val")
+
+    @cached_property
+    def refined(self) -> Mapping[str, Scores]:
+        """Scores after the random walk by split; empty without the CRF library."""
+        walked = self.compute(self.walks)
+        return {split: chain.read_counts(walked, split) for split in ("train", "val")} if walked else {}
+
+    def not_run(self, what: str) -> Iterator[Note]:
+        """Why the refined scores are missing, where they are."""
+        if not self.refined:
+            yield Note(f"{what} shown as not run: {crf.crf_missing()}")
+
+    # --- Captions ---
+
+    @property
+    def maps_of(self) -> str:
+        """What is scored, to be followed by images."""
+        return "response maps of step 1 with the true image labels, neither refined nor CRF, on"
+
+    @property
+    def of_both(self) -> str:
+        """Images and seeds of scores on train and val."""
+        return f"{self.maps_of} {self.both}, {self.over}"
+
+    @property
+    def of_train(self) -> str:
+        """Images of scores on train, without seeds."""
+        return f"{self.maps_of} {len(self.on_train)} images of train"
+
+    # --- Exhibits ---
+
+    def row_settings(self, **more: Any) -> Table:
+        """The settings in which the rows differ; `more` are fields of the table."""
+        return Table(
+            maps.row_settings(self.scored, self.settings),
+            "rows",
+            "What distinguishes the rows; everything else is the preset's.",
+            **more,
+        )
+
+    def fixed_threshold(self, name: str, source: str, columns: Mapping[str, Mapping[str, float | None]]) -> Table:
+        """A table of the thesis at the fixed threshold.
+
+        Args:
+            name: of the table's files.
+            source: what the thesis calls it.
+            columns: the printed values by split.
+        """
+        remark = f"The printed values are of VOC 2012{' train' if [*columns] == ['train'] else ''}, single runs."
+        return Table(
+            maps.fixed_threshold(
+                self.train, self.val, {f"thesis, VOC {split}": column for split, column in columns.items()}
+            ),
+            name,
+            f"mIoU in per cent at the fixed threshold {self.threshold}: {self.of_both}.",
+            best=["mIoU train", "mIoU val"],
+            beside={
+                f"mIoU {split}": (f"thesis, VOC {split}", Place(source, split, "response maps")) for split in columns
+            },
+            note=remark + (NOT_COMPARABLE if self.generated else ""),
+        )
+
+    def key_number(self, source: str, row: Row, split: str, thesis: float | None) -> KeyNumber:
+        """mIoU of a row at the fixed threshold."""
+        runs = {"train": self.train, "val": self.val}[split][row.name]
+        return KeyNumber(
+            f"{row.name}, mIoU {split}",
+            maps.over_seeds([measures.fixed_miou(run) for run in runs]),
+            thesis,
+            f"fixed threshold {self.threshold}",
+            place=Place(source, split, "response maps", row=row.name),
+        )
+
+    def threshold_curves(self, left: Sequence[Row], right: Sequence[Row], in_words: str, others: str) -> Figure:
+        """mIoU against the background threshold, in two panels; `in_words` and `others` say what they hold."""
+        curves = {row.name: [measures.miou_curve(run) for run in self.train[row.name]] for row in self.scored}
+        panels = [{row.name: curves[row.name] for row in rows} for rows in (left, right)]
+        return Figure(
+            threshold_curves(panels, self.threshold, "train"),
+            "thresholds",
+            f"mIoU of unrefined maps on {len(self.on_train)} images of train against the background threshold: left "
+            f"{in_words}, right {others}. Lines are means, bands 95 % intervals over {len(self.seeds)} seeds. The "
+            "dashed line is the fixed threshold; a triangle is the mean over seeds of each seed's best point (oracle).",
+            "Two panels of curves that rise to a maximum at a low threshold and fall; triangles mark the maxima.",
+        )
+
+    def oracle_threshold(self) -> Table:
+        """What the best threshold would give."""
+        return Table(
+            maps.oracle_threshold(self.train, self.val),
+            "oracle",
+            "At the threshold that truth would choose (oracle): mIoU on train itself, that threshold, mIoU on val at "
+            f"the threshold chosen on train, and val's own oracle, in per cent; {self.of_both}.",
+            best=["oracle mIoU train", "mIoU val, threshold of train", "oracle mIoU val"],
+            formats={"oracle threshold": ".2f"},
+        )
+
+    def claims_table(self, claims: Sequence[Claim], thesis: Mapping[str, float | None]) -> Table:
+        """Every claim in the three readings."""
+        return Table(
+            maps.claims(claims, self.train, self.val, thesis),
+            "claims",
+            f"Paired differences in mIoU points: on train at the fixed threshold {self.threshold}, on train at each "
+            f"row's oracle threshold, on val at the oracle threshold of train; {self.of_both}.",
+            formats=dict.fromkeys(("thesis, VOC train", *maps.READINGS), "+.1f"),
+            note="Verdicts in the order of the columns: ✓ holds, ✗ opposite, ? undecided.",
+        )
+
+    def chance(self, claims: Sequence[Claim]) -> Iterator[Table]:
+        """What seeds can decide, and what the choice of images contributes."""
+        yield Table(
+            **chance.seeds_table(
+                chance.differences(claims, self.train),
+                f"paired differences at the fixed threshold {self.threshold}",
+                f"{self.of_train}, {self.over}",
+            )
+        )
+        yield Table(
+            **chance.images_table(
+                chance.of_images(self.train, [row.name for row in self.scored]),
+                f"fixed threshold {self.threshold}, {self.of_train}, {self.seeds_in_words}",
+            )
+        )
+
+    def baselines(self, row: Row, thesis: float, note: str) -> Table:
+        """S8: the two published baselines beside plain CAM here."""
+        return Table(
+            refined_images.baselines(printed.baselines(), row.name, thesis, self.train, self.refined),
+            "baselines",
+            "S8: the baseline of the thesis and the better one that the same authors released later, mIoU in per cent "
+            f"on VOC train (1,464 images) and val (1,449), beside plain CAM measured here ({self.both}, {self.over}). "
+            f"Last column: how far refined {row.name} is above it on train ({thesis:.1f} as printed, or ours), in "
+            "points.",
+            formats={f"{row.name} refined above it": "+.1f"},
+            note=note,
+        )
+
+    def coverage(self) -> Iterator[Table]:
+        """What the maps cover: known parts, precision and recall, classes."""
+        if self.generated:
+            parts = maps.part_coverage(self.train, self.threshold)
+            for way in ("fixed", "oracle"):
+                columns = [name for name in parts if name.endswith(way)]
+                yield Table(
+                    parts[columns],
+                    f"parts_{way}",
+                    f"Share of the pixels of each part that get their class, in per cent, at the {way} threshold; "
+                    f"{self.of_train}, {self.over}.",
+                    best=columns,
+                )
+        yield Table(
+            maps.precision_and_recall(self.train),
+            "precision_recall",
+            f"Means over classes in per cent at the fixed threshold {self.threshold}, F-scores in both readings of "
+            f"Table 3.2; {self.of_train}, {self.over}.",
+            best=["mIoU", "precision", "recall", "F of the means", "mean of F1"],
+        )
+        classes = self.on_train.classes
+        yield Table(
+            maps.class_iou(self.train, classes),
+            "classes",
+            f"IoU of each class in per cent at the fixed threshold {self.threshold}, means of {len(self.seeds)} seeds; "
+            f"{self.of_train}.",
+            best=["background", *classes, "mIoU"],
+        )
+
+    def of_seed_0(self, rows: Sequence[Row]) -> dict[str, Path]:
+        """Folders of the maps of rows, of the first seed."""
+        return {row.name: self.folders[row.name, self.seeds[0]] for row in rows}
+
+    def first_of_val(self, rows: Sequence[Row]) -> tuple[int, Any]:
+        """How many images of val are shown, and the drawing of their maps."""
+        many = range(min(self.images_shown, len(self.on_val)))
+        shown = image_grids.examples(self.on_val, many, self.of_seed_0(rows))
+        return len(many), image_grids.compare(shown, self.threshold, across=3)
+
+    def spread(self, rows: Sequence[Row], figure: str) -> Table:
+        """How much of the objects the maps reach and how evenly: the numbers behind a figure."""
+        names = {row.name: self.train[row.name] for row in rows}
+        return Table(
+            maps.spread(names, self.folders, self.on_train, "CAM"),
+            "spread",
+            f"Behind {figure}, in per cent, unrefined maps of {len(self.on_train)} images of train, {self.over}: "
+            f"{SPREAD.format(threshold=self.threshold)}",
+        )
+
+    def refined_table(
+        self, name: str, caption: str, splits: Sequence[str], thesis: Mapping[str, Any], source: str, named: str
+    ) -> Table:
+        """The refined columns of splits.
+
+        Args:
+            name: of the table's files.
+            caption: its beginning, up to the images.
+            splits: shown.
+            thesis: printed refined values by split.
+            source: what the thesis calls the table.
+            named: heading of the printed column, with `{split}`.
+        """
+        runs = {"train": self.train, "val": self.val}
+        kinds = ["CAM", *["refined"] * bool(self.refined)]
+        return Table(
+            refined_images.refined_columns(
+                [*self.rows_by_name()], {split: runs[split] for split in splits}, self.refined, thesis
+            ),
+            name,
+            caption,
+            best=[f"{kind} {split}" for kind in kinds for split in splits],
+            beside={
+                f"refined {split}": (named.format(split=split), Place(source, split, "after the random walk"))
+                for split in thesis
+            },
+            formats={f"adds, {split}": "+.1f" for split in splits},
+        )
+
+    def rows_by_name(self) -> dict[str, Row]:
+        """The refined rows by the name they are shown with."""
+        return {row.name: row for row in self.rows.values()}
+
+
+def named_values(numbers: Mapping[str, Any], of: str) -> pd.DataFrame:
+    """Numbers by name as a table of one column."""
+    return pd.DataFrame({"value": numbers}, dtype=object).rename_axis(of)

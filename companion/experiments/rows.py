@@ -1,0 +1,226 @@
+"""The rows of each table and figure: the settings in which they differ, and what is claimed of them.
+
+A row is a name and the settings in which it differs from the preset. To add one, add a line here, or give it to a
+notebook as its `extra_rows` parameter. Thesis chapter 2; nothing here corresponds to published code.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
+
+from companion.analysis.claims import Claim, Row, Sweep
+from companion.analysis.methods import ALPHA, LAMBDA_CON, LAMBDA_ENT, MIXUP_CAM, PLAIN_CAM, SUPERVISED, regularisers
+from companion.experiments import printed as paper
+from companion.settings import Settings, SettingsError
+
+
+def table_2_1(
+    settings: Settings,
+    extra_rows: Mapping[str, dict[str, Any]] | None = None,
+    *,
+    alpha: float = ALPHA,
+    lambda_ent: float = LAMBDA_ENT,
+    lambda_con: float = LAMBDA_CON,
+) -> list[Row]:
+    """The five rows of Table 2.1, two control rows, and the user's own, which start from the plain classifier.
+
+    Raises:
+        SettingsError: a row's name is taken, `classifier.weights` names a file where the rows must be trained, or the
+            settings already have a regulariser.
+    """
+    check_plain(settings)
+    _check_trained(settings, "Table 2.1")
+    other = _other_form(settings)
+    full = regularisers(alpha, lambda_ent, lambda_con)
+    rows = [
+        PLAIN_CAM,
+        Row("mixup", regularisers(alpha), "Mixup L_cls"),
+        Row("mixup + entropy", regularisers(alpha, lambda_ent), "Mixup L_cls + L_ent"),
+        Row("mixup + concentration", regularisers(alpha, lambda_con=lambda_con), "Mixup L_cls + L_con"),
+        Row("Mixup-CAM", full, MIXUP_CAM.printed),
+        Row("both terms, no mixup", regularisers(0, lambda_ent, lambda_con), control=True),
+        Row(f"Mixup-CAM, {other} form", full | {"classifier.concentration_form": other}, control=True),
+    ]
+    return rows + rows_of_the_user(extra_rows, rows)
+
+
+def rows_of_the_user(extra_rows: Mapping[str, dict[str, Any]] | None, rows: Sequence[Row]) -> list[Row]:
+    """Rows beside `rows`, each the plain classifier with the given settings.
+
+    Raises:
+        SettingsError: a name is taken by one of `rows`, or a row has no settings.
+    """
+    found = []
+    for name, overrides in (extra_rows or {}).items():
+        if name in {row.name for row in rows}:
+            raise SettingsError(f"extra_rows: the name {name!r} is taken by a row of the table; choose another")
+        if not isinstance(overrides, Mapping):
+            raise SettingsError(
+                f"extra_rows: row {name!r} needs its settings, such as {{'classifier.mixup_alpha': 0.4}}, "
+                f"got {overrides!r}"
+            )
+        found.append(Row(name, PLAIN_CAM.overrides | dict(overrides), control=True))
+    return found
+
+
+def claims_of_table_2_1(rows: Sequence[Row]) -> list[Claim]:
+    """What the thesis claims with Table 2.1, then what the control rows ask; `rows` as `table_2_1` gives them."""
+    plain, mixup, entropy, concentration, full, without_mixup, other_form, *extra = rows
+    form = other_form.overrides["classifier.concentration_form"]
+    return [
+        Claim("Mixup alone improves the response maps", mixup, plain),
+        Claim("The entropy term adds to mixup", entropy, mixup),
+        Claim("The concentration term adds to mixup", concentration, mixup),
+        Claim("All three together improve the response maps", full, plain),
+        Claim("Both terms together add to mixup", full, mixup),
+        Claim("Mixup adds to both terms together", full, without_mixup, control=True),
+        Claim(f"The concentration term does better than in its {form} form", full, other_form, control=True),
+        *(Claim(f"{row.name} improves on Mixup-CAM", row, full, control=True) for row in extra),
+    ]
+
+
+def check_plain(settings: Settings) -> None:
+    """Rows state all regularisers and their round, so one that is set beside them would silently have no effect.
+
+    Raises:
+        SettingsError: the settings have a regulariser of chapter 2, or a round of chapter 3.
+    """
+    for name in (*regularisers(), "subcategories.round"):
+        if attrgetter(name)(settings):
+            raise SettingsError(
+                f"{name} is what the rows of the tables differ in: leave it at 0 and give the notebook's own parameter "
+                "(alpha, lambda_ent, lambda_con, rounds), or a row of your own in extra_rows"
+            )
+
+
+def _check_trained(settings: Settings, what: str) -> None:
+    if settings.classifier.weights:
+        raise SettingsError(f"{what} trains each of its rows: leave classifier.weights empty")
+
+
+def _other_form(settings: Settings) -> str:
+    return {"written": "floored", "floored": "written"}[settings.classifier.concentration_form]
+
+
+def quickstart_rows(settings: Settings) -> list[Row]:
+    """Plain CAM and Mixup-CAM; plain CAM alone where a trained classifier is given."""
+    check_plain(settings)
+    return [PLAIN_CAM] if settings.classifier.weights else [PLAIN_CAM, MIXUP_CAM]
+
+
+# --- Sensitivity (Fig. 2.5) -------------------------------------------------------------------------------------------
+
+ALPHAS = (0, 0.1, 0.2, 0.4, 0.8)
+LAMBDA_ENTS = (0, 0.005, 0.02, 0.05, 0.2)
+LAMBDA_CONS = (0, 5e-5, 2e-4, 5e-4, 2e-3)
+"""Grids of Fig. 2.5; the thesis does not print its own."""
+
+
+def figure_2_5(
+    settings: Settings,
+    *,
+    alphas: Sequence[float] = ALPHAS,
+    lambda_ents: Sequence[float] = LAMBDA_ENTS,
+    lambda_cons: Sequence[float] = LAMBDA_CONS,
+    alpha: float = ALPHA,
+    lambda_ent: float = LAMBDA_ENT,
+    lambda_con: float = LAMBDA_CON,
+    lambda_ent_of_c: float = LAMBDA_ENT,
+) -> list[Sweep]:
+    """The three panels; a default that its grid lacks is added.
+
+    Args:
+        settings: of the preset, without a regulariser.
+        alphas, lambda_ents, lambda_cons: the grids.
+        alpha, lambda_ent, lambda_con: the defaults.
+        lambda_ent_of_c: weight of the entropy term in panel c, where the thesis' text says 0.2 (S2).
+
+    Raises:
+        SettingsError: the settings already have a regulariser, or train no classifier.
+    """
+    check_plain(settings)
+    _check_trained(settings, "Fig. 2.5")
+
+    def of_alpha(value: float) -> dict[str, Any]:
+        return regularisers(value)
+
+    def of_lambda_ent(value: float) -> dict[str, Any]:
+        return regularisers(alpha, value, lambda_con)
+
+    def of_lambda_con(value: float) -> dict[str, Any]:
+        return regularisers(alpha, lambda_ent_of_c, value)
+
+    return [
+        _sweep("a", "alpha", "classification loss alone", of_alpha, alphas, alpha),
+        _sweep(
+            "b", "lambda_ent", f"alpha {alpha:g}, lambda_con {lambda_con:g}", of_lambda_ent, lambda_ents, lambda_ent
+        ),
+        _sweep(
+            "c",
+            "lambda_con",
+            f"alpha {alpha:g}, lambda_ent {lambda_ent_of_c:g}",
+            of_lambda_con,
+            lambda_cons,
+            lambda_con,
+        ),
+    ]
+
+
+def _sweep(
+    panel: str,
+    name: str,
+    text: str,
+    overrides: Callable[[float], dict[str, Any]],
+    grid: Sequence[float],
+    default: float,
+) -> Sweep:
+    rows = {value: Row(f"{name} {value:g}", overrides(value)) for value in sorted({*grid, default})}
+    return Sweep(name, text, rows, default, paper.figure_2_5(panel))
+
+
+# --- Refinement and segmentation (Tables 2.1 refined, 2.2, 2.3) -------------------------------------------------------
+
+
+def segmentation_rows(
+    settings: Settings, extra_rows: Mapping[str, dict[str, Any]] | None = None, *, coco_weights: str = ""
+) -> list[Row]:
+    """The rows of our Tables 2.2 and 2.3, as `chain_rows` makes them of Mixup-CAM.
+
+    Raises:
+        SettingsError: as `table_2_1`.
+    """
+    check_plain(settings)
+    _check_trained(settings, "The tables of segmentation")
+    return chain_rows(MIXUP_CAM, extra_rows, coco_weights)
+
+
+def chain_rows(ours: Row, extra_rows: Mapping[str, dict[str, Any]] | None = None, coco_weights: str = "") -> list[Row]:
+    """Plain CAM, a method, the latter with pseudo-masks of the random walk alone (S24), and the user's own.
+
+    Args:
+        ours: the method of the chapter.
+        extra_rows: settings by the name of the row.
+        coco_weights: file of MS-COCO weights in deeplab-pytorch's layout; adds ours with DeepLab from them (A22).
+
+    Raises:
+        SettingsError: the name of an extra row is taken, or it has no settings.
+    """
+    rows = [PLAIN_CAM, ours, _changed(ours, without_crf(ours), {"segmentation.pseudo_mask": "rw"})]
+    if coco_weights:
+        start = {"init": "coco", "weights": coco_weights, "layout": "caffe"}
+        rows.append(_changed(ours, from_coco(ours), {f"segmentation.{name}": value for name, value in start.items()}))
+    return rows + rows_of_the_user(extra_rows, [*rows, SUPERVISED])
+
+
+def without_crf(row: Row) -> str:
+    """Name of the row whose pseudo-masks are those of the random walk alone."""
+    return f"{row.name}, masks without CRF"
+
+
+def from_coco(row: Row) -> str:
+    """Name of the row whose DeepLab starts from MS-COCO weights."""
+    return f"{row.name}, from COCO weights"
+
+
+def _changed(row: Row, name: str, overrides: dict[str, Any]) -> Row:
+    return Row(name, row.overrides | overrides, control=True)

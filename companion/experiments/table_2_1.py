@@ -1,0 +1,324 @@
+"""Table 2.1 and Fig. 2.1 to 2.4 and 2.6: response maps of Mixup-CAM and of each of its parts, before and after step 2.
+
+Thesis sections 2.2 to 2.4.2. To add a row, add a line to `rows` and, where something is claimed of it, to `claims`, or
+give it to the notebook as its `extra_rows` parameter.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+from companion.analysis import chain, forward, maps, measures, refined_images
+from companion.analysis.claims import (
+    Claim,
+    Place,
+    Row,
+    Verdict,
+    difference,
+    judged,
+    printed_difference,
+    versus,
+)
+from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM, regularisers
+from companion.drawing import curves, diagrams, image_grids
+from companion.experiments import printed
+from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Note, Table
+from companion.experiments.own_rows import check_plain, check_trained, other_form, rows_of_the_user
+from companion.experiments.response_maps import ResponseMaps, named_values
+
+SOURCE = "Table 2.1"
+THE_TWO = ("cam", "mixup_cam")
+IN_FIGURES = ("cam", "mixup", "mixup_cam")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Table21(ResponseMaps):
+    """Mixup, the entropy term and the concentration term, one by one and together."""
+
+    notebook: ClassVar = "21_response_maps"
+    results: ClassVar = ("table-2.1", "fig-2.1", "fig-2.2", "fig-2.3", "fig-2.4", "fig-2.6")
+
+    alpha: float
+    lambda_ent: float
+    lambda_con: float
+
+    @cached_property
+    def rows(self) -> dict[str, Row]:
+        """The five rows of Table 2.1, two control rows, and the user's own, which start from the plain classifier.
+
+        Raises:
+            SettingsError: a row's name is taken, `classifier.weights` names a file where the rows must be trained, or
+                the settings already have a regulariser.
+        """
+        check_plain(self.settings)
+        check_trained(self.settings, SOURCE)
+        alpha, lambda_ent, lambda_con = self.alpha, self.lambda_ent, self.lambda_con
+        full, other = regularisers(alpha, lambda_ent, lambda_con), other_form(self.settings)
+        rows = {
+            "cam": PLAIN_CAM,
+            "mixup": Row("mixup", regularisers(alpha), "Mixup L_cls"),
+            "entropy": Row("mixup + entropy", regularisers(alpha, lambda_ent), "Mixup L_cls + L_ent"),
+            "concentration": Row(
+                "mixup + concentration", regularisers(alpha, lambda_con=lambda_con), "Mixup L_cls + L_con"
+            ),
+            "mixup_cam": Row(MIXUP_CAM.name, full, MIXUP_CAM.printed),
+            "no_mixup": Row("both terms, no mixup", regularisers(0, lambda_ent, lambda_con), control=True),
+            "other_form": Row(
+                f"Mixup-CAM, {other} form", full | {"classifier.concentration_form": other}, control=True
+            ),
+        }
+        return rows | rows_of_the_user(self.extra_rows, rows.values())
+
+    @cached_property
+    def claims(self) -> Sequence[Claim]:
+        """What the thesis claims with Table 2.1, then what the control rows ask."""
+        rows, full = self.rows, self.rows["mixup_cam"]
+        form = rows["other_form"].overrides["classifier.concentration_form"]
+        own = [
+            Claim(f"{rows[key].name} improves on Mixup-CAM", rows[key], full, control=True) for key in self.extra_rows
+        ]
+        return [
+            Claim("Mixup alone improves the response maps", rows["mixup"], rows["cam"]),
+            Claim("The entropy term adds to mixup", rows["entropy"], rows["mixup"]),
+            Claim("The concentration term adds to mixup", rows["concentration"], rows["mixup"]),
+            Claim("All three together improve the response maps", full, rows["cam"]),
+            Claim("Both terms together add to mixup", full, rows["mixup"]),
+            Claim("Mixup adds to both terms together", full, rows["no_mixup"], control=True),
+            Claim(
+                f"The concentration term does better than in its {form} form", full, rows["other_form"], control=True
+            ),
+            *own,
+        ]
+
+    def of(self, keys: Sequence[str]) -> list[Row]:
+        """The rows with these keys."""
+        return [self.rows[key] for key in keys]
+
+    @cached_property
+    def thesis(self) -> Mapping[str, float | None]:
+        """The printed mIoU of the maps on VOC train, by row name."""
+        return maps.printed_values(self.scored, printed.table_2_1()["cam"])
+
+    @cached_property
+    def thesis_refined(self) -> Mapping[str, float | None]:
+        """The printed mIoU after the random walk on VOC train, by row name."""
+        return maps.printed_values(self.scored, printed.table_2_1()["cam_refined"])
+
+    # --- Exhibits, in the order of the notebook ---
+
+    def what_differs(self) -> Table:
+        """The settings of the rows."""
+        return self.row_settings(formats={"lambda_ent": "g", "lambda_con": "g"})
+
+    def method(self) -> Figure:
+        """Fig. 2.2 with the tensor shapes of this run."""
+        crop = self.settings.classifier.augmentation.crop
+        pair = [forward.square(self.on_train.image(i), crop) for i in (0, len(self.on_train) - 1)]
+        shapes = forward.forward_shapes(
+            forward.untrained_classifier(self.settings, len(self.on_train.classes)), pair[0]
+        )
+        return Figure(
+            diagrams.method_diagram(shapes, *pair, network=forward.describe(self.settings)),
+            "fig_2_2",
+            "Fig. 2.2: the method with the tensor shapes of one forward pass (channels × rows × columns) and two images "
+            "of train, mixed. The map that the concentration term acts on is that of the same pass (2.1).",
+            "Diagram: two images are mixed, pass through the backbone E to features f; their mean gives the logits for "
+            "the classification and entropy losses, the same weights give the map M for the concentration loss.",
+        )
+
+    def table(self) -> Iterator[Table | KeyNumber]:
+        """Table 2.1, CAM column, at the fixed threshold."""
+        yield self.fixed_threshold("table_2_1", SOURCE, {"train": self.thesis})
+        for row in self.of(THE_TWO):
+            yield self.key_number(SOURCE, row, "train", self.thesis[row.name])
+
+    def every_threshold(self) -> Iterator[Figure | Table]:
+        """Curves over the threshold, and the oracle."""
+        controls = [row for row in self.scored if row.control]
+        yield self.threshold_curves(
+            [row for row in self.scored if not row.control],
+            [*self.of(THE_TWO), *controls],
+            "the rows of Table 2.1",
+            "the control rows with CAM and Mixup-CAM again",
+        )
+        yield self.oracle_threshold()
+
+    def verdicts(self) -> Iterator[Note | Verdict | Table]:
+        """What became of the claims; the badge is for the fixed threshold on train."""
+        yield Note(maps.tally(self.claims, self.train, self.val))
+        place = Place(SOURCE, "train", "response maps")
+        for claim in self.claims:
+            fixed = maps.readings(claim, self.train, self.val)["train, fixed"]
+            remark = maps.other_readings(claim, self.train, self.val, self.thesis)
+            thesis = printed_difference(claim, self.thesis)
+            yield judged(f"{claim.text}: {versus(claim)}", fixed, remark, thesis=thesis, place=place)
+        yield self.claims_table(self.claims, self.thesis)
+
+    def chance_tables(self) -> Iterator[Table]:
+        """How much of this is chance."""
+        return self.chance(self.claims)
+
+    def refined_column(self) -> Iterator[Note | Table]:
+        """Table 2.1, refined column, and the two published baselines."""
+        yield from self.not_run("The refined column is")
+        yield self.refined_table(
+            "table_2_1_refined",
+            f"Refined column: mIoU in per cent of the maps at the fixed threshold {self.threshold}, after the random "
+            f"walk, and what the walk adds, in points; no CRF after it, true image labels given, {self.both}, "
+            f"{self.over}.",
+            ("train", "val"),
+            {"train": self.thesis_refined},
+            SOURCE,
+            "thesis, refined, VOC {split}",
+        )
+        best = self.rows["mixup_cam"]
+        yield self.baselines(
+            best,
+            self.thesis_refined[best.name] or 0,
+            "Against the released model the printed gain is +0.9 instead of +3.8, and mixup alone (60.5) is below it.",
+        )
+
+    def refined_verdicts(self) -> Iterator[Verdict | Table]:
+        """What the random walk adds, and the claims after it."""
+        if not self.refined:
+            return
+        train, refined = self.train, self.refined["train"]
+        place = Place(SOURCE, "train", "random walk minus response maps")
+        for row in self.of(THE_TWO):
+            thesis = (self.thesis_refined[row.name] or 0) - (self.thesis[row.name] or 0)
+            gained = chain.added(refined, train, row.name)
+            yield judged(
+                f"The random walk improves the response maps of {row.name}", gained, thesis=thesis, place=place
+            )
+        place = Place(SOURCE, "train", "after the random walk")
+        for claim in self.claims:
+            if not claim.control:
+                thesis_after = printed_difference(claim, self.thesis_refined)
+                gained = difference(refined, claim.row.name, claim.reference.name)
+                yield judged(f"After refinement: {versus(claim)}", gained, thesis=thesis_after, place=place)
+        yield Table(
+            chain.claims(self.claims, {"map": train, "refined": refined}, {"refined": self.thesis_refined}),
+            "claims_refined",
+            "Paired differences in mIoU points before and after the random walk: maps at the fixed threshold "
+            f"{self.threshold} and refined maps, {len(self.on_train)} images of train, {self.over}.",
+            formats=dict.fromkeys(("thesis, refined", "map", "refined"), "+.1f"),
+            note="Verdicts: ✓ holds, ✗ opposite, ? undecided.",
+        )
+
+    def small_before_large_after(self) -> Iterator[Exhibit]:
+        """Fig. 2.4 over all images, and the two claims behind it."""
+        if not self.refined:
+            return
+        train, refined, row = self.train, self.refined["train"], self.rows["mixup_cam"].name
+        pairs = refined_images.changes(train, refined, row)
+        yield Figure(
+            curves.changes(
+                [(each.iou, each.refined) for each in pairs],
+                ("change of IoU of the map, points", "change of IoU of the refined map, points"),
+            ),
+            "fig_2_4",
+            f"Fig. 2.4: from plain CAM to Mixup-CAM, change of the IoU of each of {len(self.on_train)} images of train "
+            f"before (fixed threshold {self.threshold}) and after the random walk; a mark an image and seed, a line of "
+            "least squares a seed.",
+            "Cloud of points around two crossing zero lines, with one straight line for each seed.",
+        )
+        numbers = refined_images.figure_2_4(train, refined, row)
+        yield Table(
+            named_values(numbers, "over the images of train"),
+            "fig_2_4_numbers",
+            f"Slope and correlations over {len(self.on_train)} images of train, {self.over}. Variation is the "
+            "coefficient of variation of the map inside the objects (0: even).",
+            formats={"value": "+.2f"},
+        )
+        steep, uneven = numbers[refined_images.SLOPE], numbers[refined_images.UNEVEN]
+        if steep and uneven:
+            beyond = steep._replace(mean=steep.mean - 1, low=steep.low - 1, high=steep.high - 1)
+            claim = "Refinement enlarges differences between maps: slope above 1 (difference to 1 shown)"
+            yield judged(claim, beyond, "", format="+.2f")
+            claim = "The more even map gains more from refinement: negative correlation with the change in variation"
+            yield judged(claim, uneven, "", sign=-1, format="+.2f")
+
+    def whom_the_walk_helps(self) -> Iterator[Exhibit]:
+        """Images in thirds by the response of their background; the truth explains here, it does not choose."""
+        if not self.refined:
+            return
+        train, refined, images = self.train, self.refined["train"], len(self.on_train)
+        for row in self.of(THE_TWO):
+            responses = [
+                refined_images.background_response(self.folders[row.name, seed], self.on_train) for seed in self.seeds
+            ]
+            runs = train[row.name], refined[row.name], responses
+            yield Table(
+                refined_images.by_background(*runs),
+                f"walk_{row.name.replace('-', '_')}",
+                f"{row.name}: images of train in thirds by the mean response of their background, before and after the "
+                f"random walk, in per cent; {images} images, {self.over}.",
+                formats={"walk adds": "+.1f"},
+            )
+            yield judged(
+                "The walk adds more where the background responds weakly "
+                f"({row.name}, weakest against strongest third)",
+                refined_images.weakest_above_strongest(*runs),
+            )
+        alpha = self.settings.affinity.walk_alpha
+        yield Note(
+            f"With the power {alpha:g} of this run an even region stops being background at a mean response of "
+            f"{refined_images.flip_response(alpha):.2f}."
+        )
+        cells = [-(-side // self.settings.backbone.stride) for side in self.on_train.size(0)]
+        yield Note(
+            f"A map of {cells[0]} × {cells[1]} cells: {refined_images.share_of_sources(*cells):.0%} of them are the "
+            f"source of a pair of radius 5, against {refined_images.share_of_sources(47, 63):.0%} of a map of VOC "
+            "(47 × 63); the cells at its sides and bottom have affinities to fewer neighbours."
+        )
+
+    def by_difficulty(self) -> Iterator[Exhibit]:
+        """Fig. 2.1 and the numbers behind it: images at fixed percentiles of the IoU with plain CAM."""
+        rows = self.of(IN_FIGURES)
+        plain = measures.image_iou(self.train[self.rows["cam"].name][0])
+        five = measures.nearest_to_quantiles(plain, [0.1, 0.3, 0.5, 0.7, 0.9])
+        shown = image_grids.examples(self.on_train, five, self.of_seed_0(rows))
+        yield Figure(
+            image_grids.compare(shown, self.threshold),
+            "fig_2_1",
+            "Fig. 2.1: the same images of train with plain CAM, with mixup, and with Mixup-CAM. IoU in per cent at the "
+            f"fixed threshold {self.threshold} (white line), mean over the object classes of the image.",
+            "Five images, their masks, and three response maps each over the greyed image.",
+        )
+        yield self.spread(rows, "Fig. 2.1")
+
+    def one_class_each(self) -> Figure:
+        """Fig. 2.3: for each class the first image that shows it alone."""
+        alone = measures.first_alone(self.on_train.labels)[:10]
+        shown = image_grids.examples(self.on_train, alone, self.of_seed_0(self.of(THE_TWO)))
+        return Figure(
+            image_grids.compare(shown, self.threshold, across=2),
+            "fig_2_3",
+            "Fig. 2.3: CAM and Mixup-CAM on train, for each class the first image that shows it alone; IoU at the fixed "
+            f"threshold {self.threshold}.",
+            "Images of single objects with their masks and two response maps each.",
+        )
+
+    def many(self) -> Figure:
+        """Fig. 2.6: the first images of val."""
+        count, drawing = self.first_of_val(self.of(THE_TWO))
+        return Figure(
+            drawing,
+            "fig_2_6",
+            f"Fig. 2.6: CAM and Mixup-CAM on the first {count} of {len(self.on_val)} images of val; IoU at the fixed "
+            f"threshold {self.threshold}.",
+            "Many images with their masks and two response maps each.",
+        )
+
+    def classifiers(self) -> Table:
+        """What section 2.2 argues with and does not measure: calibration and certainty of the classifiers."""
+        return Table(
+            maps.classifier_behaviour(self.val),
+            "classifier",
+            f"The classifiers themselves on {len(self.on_val)} images of val at their own size, in per cent, "
+            f"{self.over}: mean average precision of the image labels, expected calibration error, entropy of the "
+            "predictions.",
+            best=["mAP"],
+            lowest=["calibration error"],
+        )

@@ -1,0 +1,202 @@
+"""Stages `affinity_labels` and `affinity`: confident labels from response maps, and the AffinityNet they teach.
+
+Thesis 2.3.3 and 3.3.3, step 2. Published code: `infer_cls.py` (dense CRF of the maps under two background scores),
+`voc12/data.py::VOC12AffDataset` and `train_aff.py` of jiwoon-ahn/psa. AffinityNet starts from the weights that the
+classifier started from, not from the classifier (fact of the published code, psa issue #18).
+"""
+
+import functools
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from companion.pipeline.stages import backbone as backbone_stage
+from companion.pipeline.stages import data as data_stage
+from companion.pipeline.stages import response_maps
+from companion.pipeline.store import Job, Progress, Stage, absolute_path, without_file
+from companion.settings import AffinitySettings, BackboneSettings, CrfSettings, Machine, Settings, SettingsError
+from thesislib import cam, training
+from thesislib.data.transforms import Augmentation, augment, draw_geometry
+from thesislib.data.voc import VocDataset
+from thesislib.files import write_whole
+from thesislib.models.affinitynet import AffinityNet
+from thesislib.models.weights import load_weights, save_weights
+from thesislib.precision import place
+from thesislib.refinement import affinity_labels_of_crop, affinity_loss, background_score
+from thesislib.refinement.crf import PSA, CrfParams, dense_crf
+from thesislib.refinement.pairs import pair_labels
+
+VERSION = 1
+SCORES = "scores"
+WEIGHTS = "affinity.safetensors"
+
+
+def labels_stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
+    """CRF scores of the response maps under both background scores, for the images that teach the affinity."""
+    affinity = settings.affinity
+    maps = response_maps.stage_with(settings, machine, affinity.split, label)
+    chosen = {
+        "split": affinity.split,
+        "alphas": [affinity.low_alpha, affinity.high_alpha],
+        "crf": settings.crf,
+    }
+    inputs = {"data": maps.inputs["data"], "response_maps": maps}
+    return Stage("affinity_labels", VERSION, compute_labels, chosen, inputs, machine, label)
+
+
+def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
+    """The AffinityNet taught by the response maps of `settings`; `affinity.weights` takes a file instead of training.
+
+    Raises:
+        SettingsError: the file does not exist, or does not fill the AffinityNet of these settings.
+    """
+    chosen: dict[str, Any] = {
+        "backbone": without_file(settings.backbone),
+        "affinity": without_file(settings.affinity),
+    }
+    if file := settings.affinity.weights:
+        chosen["checksum"] = backbone_stage.file_checksum(file)
+        _check_file(file, chosen["checksum"], chosen["backbone"])
+        return Stage(
+            "affinity", VERSION, compute_converted, chosen, machine=machine, label=label, file=absolute_path(file)
+        )
+    labels = labels_stage(settings, machine, label)
+    chosen["seed"] = settings.seed
+    inputs = {
+        "data": labels.inputs["data"],
+        "backbone": backbone_stage.stage(settings, machine),
+        "labels": labels,
+    }
+    return Stage("affinity", VERSION, compute, chosen, inputs, machine, label)
+
+
+def compute_labels(job: Job, split: str, alphas: list[float], crf: CrfSettings) -> None:
+    """One `<id>.npz` an image: `classes` `(P,)`, and `low`, `high` `(P+1, H, W)` in half precision."""
+    images = data_stage.open_split(job, split)
+    folder = job.folder / SCORES
+    folder.mkdir(exist_ok=True)
+    task = partial(_write_scores, images, job.inputs["response_maps"] / response_maps.MAPS, folder, alphas, crf)
+    for_each_image(task, images, job.machine.data_workers, job.progress)
+
+
+def _write_scores(images: VocDataset, maps: Path, folder: Path, alphas: list[float], crf: CrfSettings, i: int) -> None:
+    target = folder / f"{images.ids[i]}.npz"
+    if target.is_file():
+        return
+    classes, present = present_maps(maps, images.ids[i])
+    params = crf_params(PSA, crf)
+    scores = (dense_crf(images.image(i), background_score(present, alpha), params) for alpha in alphas)
+    low, high = (of_alpha.numpy().astype(np.float16) for of_alpha in scores)
+    write_whole(target, partial(np.savez, classes=classes, low=low, high=high))
+
+
+def compute(job: Job, backbone: BackboneSettings, affinity: AffinitySettings, seed: int) -> None:
+    """Train AffinityNet and keep its weights and the loss of every step."""
+    images = data_stage.open_split(job, affinity.split, cache=True)
+    model = build(backbone, seed)
+    load_weights(model.backbone, job.inputs["backbone"] / backbone_stage.WEIGHTS)
+    dataset = _LabelledCrops(images, job.inputs["labels"] / SCORES, affinity, model.stride, seed)
+    history = training.train_stage(job, model, dataset, len(images), _objective, affinity, seed)
+    save_weights(model, job.folder / WEIGHTS)
+    np.savez(job.folder / "history.npz", affinity=np.asarray(history["affinity"], np.float32))
+
+
+def compute_converted(job: Job, backbone: BackboneSettings, affinity: AffinitySettings, checksum: str) -> None:
+    """Convert a trained AffinityNet's weight file; every tensor of the network must be in it."""
+    model = build(backbone)
+    load_weights(model, job.file)
+    save_weights(model, job.folder / WEIGHTS)
+
+
+@functools.lru_cache(maxsize=8)
+def _check_file(file: str, checksum: str, backbone: BackboneSettings) -> None:
+    """A file that does not fit is found here, before the response maps that the walk needs are computed."""
+    with torch.device("meta"):  # shapes without numbers
+        model = build(backbone)
+    try:
+        load_weights(model, file)
+    except ValueError as error:
+        raise SettingsError(f"affinity.weights: {error} `thesis weights import` tells what a file is.") from error
+
+
+def build(backbone: BackboneSettings, seed: int = 0) -> AffinityNet:
+    """AffinityNet on a frozen backbone, with the published freezing whatever the classifier has."""
+    network = backbone_stage.build(backbone).freeze()
+    return AffinityNet(network, generator=training.torch_generator(seed, training.INITIALISATION))
+
+
+def load(folder: Path, backbone: BackboneSettings, machine: Machine) -> AffinityNet:
+    """The AffinityNet in the folder of a stage `affinity`, in evaluation mode on the machine's device."""
+    model = build(backbone)
+    load_weights(model, folder / WEIGHTS)
+    return place(model.eval(), machine.torch_device)
+
+
+def present_maps(folder: Path, name: str) -> tuple[np.ndarray, Tensor]:
+    """Classes `(P,)` and normalised response maps `(P, H, W)` of one image.
+
+    Raises:
+        FileNotFoundError: the folder is incomplete; names the image.
+        ValueError: the image has no present class.
+    """
+    path = folder / f"{name}.npz"
+    if not path.is_file():
+        raise FileNotFoundError(f"no response maps of image {name} in {folder}; compute them again")
+    with np.load(path) as stored:
+        classes, maps = stored["classes"], torch.from_numpy(stored["maps"])
+    if len(classes) == 0:
+        raise ValueError(f"image {name} has no class, so nothing responds: take it out of the split")
+    return classes, cam.normalize(maps)
+
+
+def crf_params(base: CrfParams, crf: CrfSettings) -> CrfParams:
+    """A named parameter set for images that are `scale_factor` times smaller than those it is for."""
+    return CrfParams(**{**base.__dict__, "scale_factor": crf.scale_factor})
+
+
+def for_each_image(task: Callable[[int], None], images: VocDataset, workers: int, progress: Progress) -> None:
+    """`task(i)` for every image, in parallel over processes where there are workers."""
+    if workers == 0:
+        for i in range(len(images)):
+            task(i)
+            progress(i + 1, len(images), images.split)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for done, _ in enumerate(pool.map(task, range(len(images)), chunksize=4), start=1):
+            progress(done, len(images), images.split)
+
+
+class _LabelledCrops(Dataset):
+    """Augmented images with the affinity labels of their cells, addressed by (epoch, index)."""
+
+    def __init__(self, images: VocDataset, scores: Path, settings: AffinitySettings, stride: int, seed: int) -> None:
+        self.images, self.scores, self.stride, self.seed = images, scores, stride, seed
+        self.augmentation = Augmentation(**settings.augmentation.model_dump())
+
+    def __getitem__(self, address: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        epoch, index = address
+        image, position = self.images.image(index), (self.seed, training.AUGMENTATION, epoch, index)
+        # The same generator twice, so that the scores get the crop of the image.
+        height, width = image.shape[:2]
+        geometry = draw_geometry(height, width, training.generator(*position), self.augmentation)
+        view = augment(image, training.generator(*position), self.augmentation)
+        with np.load(self.scores / f"{self.images.ids[index]}.npz") as stored:
+            classes = stored["classes"].astype(np.int64) + 1
+            low, high = (torch.from_numpy(stored[name].astype(np.float32)) for name in ("low", "high"))
+        labels = affinity_labels_of_crop(low, high, geometry, self.stride)
+        names = torch.full((256,), 255, dtype=torch.uint8)
+        names[0], names[1 : len(classes) + 1] = 0, torch.from_numpy(classes).to(torch.uint8)
+        return view, names[labels.long()]
+
+
+def _objective(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+    images, labels = batch
+    return {"affinity": affinity_loss(model(images), *pair_labels(labels))}

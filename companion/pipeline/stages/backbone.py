@@ -1,0 +1,159 @@
+"""Stage `backbone`: the weights that classifier and AffinityNet start from.
+
+At paper scale they are converted from a file of ImageNet weights (thesis 2.4.1, 3.4.1): ResNet-38's, or torchvision's
+ResNet-50 for the variant of that name. The demo has no ImageNet: its ResNet-38 is trained on a generated pretext task,
+one blob an image whose shape, texture and hue are told apart.
+"""
+
+import functools
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from companion.datasets.demo.generator import pretext_images
+from companion.datasets.demo.scenes import HUES, SHAPES, TEXTURES
+from companion.pipeline.store import Job, Stage, absolute_path, without_file
+from companion.settings import BackboneSettings, Machine, PretextSettings, Settings, SettingsError
+from thesislib import training
+from thesislib.data.transforms import to_tensor
+from thesislib.models import published as registry
+from thesislib.models.resnet38 import BasicBlock, BottleneckBlock, ResNet38
+from thesislib.models.resnet50 import Backbone, ResNet50
+from thesislib.models.weights import file_digest, load_weights, save_weights
+
+VERSION = 1
+WEIGHTS = "backbone.safetensors"
+HELD_OUT = 256  # pretext images for the accuracy, after those that are trained on
+INITIAL_WEIGHTS = {
+    "resnet38": registry.where("resnet38-imagenet"),
+    "resnet50": registry.where("resnet50-imagenet-v1"),
+}
+"""Which file is meant, by `backbone.network`."""
+PRETEXT_TARGETS = {"shape": len(SHAPES), "texture": len(TEXTURES), "hue": len(HUES)}
+
+
+def stage(settings: Settings, machine: Machine) -> Stage:
+    """The initial weights of `settings.backbone`: a file's, or those of the pretext task.
+
+    Raises:
+        SettingsError: the weight file does not exist, or settings of paper scale or with ResNet-50 name none.
+    """
+    backbone = settings.backbone
+    if backbone.weights:
+        chosen = {"backbone": without_file(backbone), "checksum": file_checksum(backbone.weights)}
+        file = absolute_path(backbone.weights)
+        return Stage("backbone", VERSION, compute_converted, chosen, machine=machine, file=file)
+    if settings.data.source == "folder" or backbone.network != "resnet38":
+        raise SettingsError(
+            f"backbone.weights is empty: give the file of ImageNet weights of {registry.NETWORKS[backbone.network]} "
+            f"({INITIAL_WEIGHTS[backbone.network]}), or choose preset 'demo' with the network 'resnet38'"
+        )
+    chosen = {"backbone": backbone, "pretext": settings.pretext}
+    return Stage("backbone", VERSION, compute_pretext, chosen, machine=machine, label="pretext task")
+
+
+def build(settings: BackboneSettings) -> Backbone:
+    """The network of these settings, to be filled with weights."""
+    if settings.network == "resnet50":
+        return ResNet50(stride=settings.stride, dilations=settings.dilations)
+    return ResNet38(settings.width, stride=settings.stride, dilations=settings.dilations, dropout=settings.dropout)
+
+
+def file_checksum(path: str) -> str:
+    """SHA-256 of a weight file, which stands for the file in keys."""
+    if not Path(path).is_file():
+        raise SettingsError(f"no weight file {path}: give the path of an existing .params, .pth or .safetensors file")
+    state = Path(path).stat()
+    return _checksum(path, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=8)
+def _checksum(path: str, changed: int, size: int) -> str:
+    """Every stage of a plan asks for the file's; published files have hundreds of megabytes."""
+    return file_digest(Path(path), "sha256")
+
+
+def compute_converted(job: Job, backbone: BackboneSettings, checksum: str) -> None:
+    """Convert a published weight file; every tensor of the network must be in it."""
+    model = build(backbone)
+    load_weights(model, job.file, heads=False)
+    save_weights(model, job.folder / WEIGHTS)
+
+
+class PretextNetwork(nn.Module):
+    """Backbone, global average pooling and one softmax head for each of shape, texture and hue."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.heads = nn.ModuleList(nn.Linear(backbone.channels.conv6, n) for n in PRETEXT_TARGETS.values())
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b n"]]:
+        pooled = self.backbone(images).conv6.mean((2, 3))
+        return [head(pooled) for head in self.heads]
+
+
+class _PretextImages(Dataset):
+    def __init__(self, settings: PretextSettings) -> None:
+        count = settings.images + HELD_OUT
+        self.images, self.targets = pretext_images(count, settings.data_seed, settings.image_size)
+        self.seed = settings.data_seed
+
+    def __getitem__(self, address: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        epoch, index = address
+        mirrored = training.generator(self.seed, training.AUGMENTATION, epoch, index).random() < 0.5
+        image = self.images[index][:, ::-1] if mirrored else self.images[index]
+        return to_tensor(np.ascontiguousarray(image)), torch.from_numpy(self.targets[index])
+
+
+def compute_pretext(job: Job, backbone: BackboneSettings, pretext: PretextSettings) -> None:
+    """Train on the pretext task and keep the backbone; the accuracy on held-out images is recorded."""
+    torch.manual_seed(pretext.data_seed)
+    # Without dropout, and with blocks that begin as the identity, 38 narrow layers learn in a minute.
+    network = build(backbone.model_copy(update={"dropout": 0.0}))
+    _start_as_identity(network)
+    model = PretextNetwork(network)
+    dataset = _PretextImages(pretext)
+    one_rate = pretext.model_copy(update={"new_layer_factor": 1.0})  # all layers are new
+    training.train_stage(job, model, dataset, pretext.images, _pretext_objective, one_rate, pretext.data_seed)
+    accuracy = _accuracy(model.cpu(), dataset)
+    (job.folder / "accuracy.json").write_text(json.dumps(accuracy, indent=1))
+    save_weights(model.backbone, job.folder / WEIGHTS)
+
+
+def _pretext_objective(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+    images, targets = batch
+    scores = model(images)
+    return {
+        name: F.cross_entropy(score, target.long())
+        for name, score, target in zip(PRETEXT_TARGETS, scores, targets.T, strict=True)
+    }
+
+
+def _start_as_identity(network: Backbone) -> None:
+    """He initialisation, but zeros in the last convolution of each block (Goyal et al., 2017, section 5.1)."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    for block in network.children():
+        if isinstance(block, BasicBlock):
+            nn.init.zeros_(block.conv_branch2b1.weight)
+        elif isinstance(block, BottleneckBlock):
+            nn.init.zeros_(block.conv_branch2b2.weight)
+
+
+@torch.no_grad()
+def _accuracy(model: PretextNetwork, dataset: _PretextImages) -> dict[str, float]:
+    images = torch.stack([to_tensor(image) for image in dataset.images[-HELD_OUT:]])
+    targets = torch.from_numpy(dataset.targets[-HELD_OUT:])
+    scores = model(images)
+    return {
+        name: (score.argmax(1) == target).float().mean().item()
+        for name, score, target in zip(PRETEXT_TARGETS, scores, targets.T, strict=True)
+    }

@@ -1,0 +1,131 @@
+"""Stage `data`: the images of an experiment, generated or checked.
+
+Generated demo data are written into the artefact itself; a folder of the user's stays where it is and is checked, so
+that bad input is found before anything is trained.
+"""
+
+import functools
+import json
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+import torch
+
+from companion.datasets import memory
+from companion.datasets.checks import check, fingerprint
+from companion.datasets.demo.generator import DemoData, write_demo
+from companion.pipeline.store import Job, Progress, Stage
+from companion.settings import DataSettings, Machine, Settings, SettingsError
+from thesislib.data.voc import VocDataset
+from thesislib.files import write_whole
+
+VERSION = 1
+FOLDER = "dataset"
+SPLITS = ("trainaug", "train", "val")
+
+
+def stage(settings: Settings, machine: Machine) -> Stage:
+    """The data of `settings`: generated, or the folder `machine.data_root`, known by the fingerprint of its content.
+
+    Raises:
+        SettingsError: real data are asked for, but no folder is given.
+        DataError: the folder is missing or not in VOC layout.
+    """
+    if machine.data_root:
+        print_ = _folder_fingerprint(machine.data_root)
+        return Stage("data", VERSION, compute_folder, {"fingerprint": print_}, machine=machine)
+    if settings.data.source == "folder":
+        raise SettingsError(
+            f"preset {settings.preset!r} needs data: give data_root, the folder that holds VOCdevkit "
+            "(or any folder in VOC layout), or choose preset 'demo'"
+        )
+    return Stage("data", VERSION, compute_generated, {"data": settings.data}, machine=machine)
+
+
+def compute_generated(job: Job, data: DataSettings) -> None:
+    """Write the generated images in VOC layout, anew if an earlier attempt was cut short."""
+    folder = job.folder / FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
+    counts = {"trainaug": data.trainaug, "train": data.train, "val": data.val, "test": data.test}
+    write_demo(folder, DemoData(image_size=data.image_size, data_seed=data.data_seed, **counts), progress=False)
+    job.progress(1, 1)
+
+
+def compute_folder(job: Job, fingerprint: str) -> None:
+    """Check the user's folder and record what it is."""
+    root = job.machine.data_root
+    datasets = {split: VocDataset(root, split) for split in SPLITS}
+    for dataset in datasets.values():
+        check(dataset, masks=False, full=True)  # the masks that exist are checked as well
+    content = {
+        "classes": datasets["trainaug"].classes,
+        "images": {split: len(dataset) for split, dataset in datasets.items()},
+    }
+    (job.folder / "dataset.json").write_text(json.dumps(content, indent=1))
+
+
+def open_split(job: Job, split: str, *, cache: bool = False) -> VocDataset:
+    """A split of the data that `job` builds on; `cache` keeps decoded images where memory allows.
+
+    Every process that loads images keeps its own, and so may a training on each GPU.
+    """
+    root = job.machine.data_root or job.inputs["data"] / FOLDER
+    copies = max(1, job.machine.data_workers) * max(1, torch.cuda.device_count())
+    return VocDataset(root, split, cache=cache and memory.fits(VocDataset(root, split), copies))
+
+
+def batches_of_one_size(images: VocDataset, indices: Iterable[int], batch_pixels: int) -> list[list[int]]:
+    """`indices` in batches of images of the same height and width with at most `batch_pixels` pixels, or of one."""
+    by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for i in indices:
+        by_size[images.size(i)].append(i)
+    batches = []
+    for (height, width), group in by_size.items():
+        together = max(1, batch_pixels // (height * width))
+        batches += [group[at : at + together] for at in range(0, len(group), together)]
+    return batches
+
+
+def rows(
+    images: VocDataset,
+    compute: Callable[[list[int]], np.ndarray],
+    checkpoint: Path,
+    machine: Machine,
+    progress: Progress,
+) -> np.ndarray:
+    """`compute(indices)` of all images, batch by batch of one size: `(N, D)`, a row an image.
+
+    The rows so far are kept in the file `checkpoint` every `machine.checkpoint_minutes`, and the next attempt
+    continues from them, with the batches that an undisturbed one would have.
+    """
+    found, saved = _kept_rows(checkpoint), time.monotonic()
+    todo = [i for i in range(len(images)) if i not in found]
+    for batch in batches_of_one_size(images, todo, machine.batch_pixels):
+        found |= zip(batch, compute(batch), strict=True)
+        progress(len(found), len(images), images.split)
+        if time.monotonic() - saved >= 60 * machine.checkpoint_minutes:
+            _keep_rows(checkpoint, found)
+            saved = time.monotonic()
+    return np.stack([found[i] for i in range(len(images))])
+
+
+def _keep_rows(checkpoint: Path, found: dict[int, np.ndarray]) -> None:
+    content = safetensors.numpy.save({"images": np.array(list(found)), "rows": np.stack(list(found.values()))})
+    write_whole(checkpoint, lambda file: file.write(content))
+
+
+def _kept_rows(checkpoint: Path) -> dict[int, np.ndarray]:
+    if not checkpoint.is_file():
+        return {}
+    kept = safetensors.numpy.load_file(checkpoint)
+    return dict(zip(kept["images"].tolist(), kept["rows"], strict=True))
+
+
+@functools.lru_cache(maxsize=8)
+def _folder_fingerprint(root: str) -> str:
+    return fingerprint(root, SPLITS)

@@ -1,0 +1,189 @@
+"""Stages `refined_maps` and `pseudo_masks`: the random walk of the response maps, and the masks made of it.
+
+Thesis 2.3.3 and 3.3.3, the CAM + RW columns of Tables 2.1 and 3.1. Published code: `infer_aff.py` of jiwoon-ahn/psa.
+A mask is the arg-max of the refined scores, after a dense CRF (A19, A20) or without it (S24).
+Images of one size walk together, which changes no result beyond rounding.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from companion.pipeline.stages import affinity as affinity_stage
+from companion.pipeline.stages import data as data_stage
+from companion.pipeline.stages import response_maps
+from companion.pipeline.store import Job, Progress, Stage, without_file
+from companion.settings import AffinitySettings, BackboneSettings, CrfSettings, Machine, Settings
+from thesislib import metrics
+from thesislib.data.transforms import to_tensor
+from thesislib.data.voc import VocDataset, read_mask, write_mask
+from thesislib.files import write_whole
+from thesislib.models.affinitynet import AffinityNet
+from thesislib.precision import autocast
+from thesislib.refinement import background_score, pad_to_stride, refine_maps
+from thesislib.refinement.crf import PSA, dense_crf
+from thesislib.training import memory_advice
+
+VERSION = 1
+REFINED = "refined"
+MASKS = "masks"
+SCORES = "scores.npz"
+
+
+def refined_stage(settings: Settings, machine: Machine, splits: tuple[str, ...], label: str = "") -> Stage:
+    """Random-walk scores of the response maps of `splits`."""
+    trained = affinity_stage.stage(settings, machine, label)
+    chosen = {
+        "backbone": without_file(settings.backbone),
+        "affinity": without_file(settings.affinity),
+        "splits": list(splits),
+    }
+    inputs = {"data": data_stage.stage(settings, machine), "affinity": trained}
+    for split in splits:
+        inputs[f"maps of {split}"] = response_maps.stage_with(settings, machine, split, label)
+    return Stage("refined_maps", VERSION, compute_refined, chosen, inputs, machine, label)
+
+
+def masks_stage(settings: Settings, machine: Machine, split: str = "trainaug", label: str = "") -> Stage:
+    """Pseudo-masks of a split, by default of all training images."""
+    refined = refined_stage(settings, machine, (split,), label)
+    chosen = {"split": split, "pseudo_mask": settings.segmentation.pseudo_mask, "crf": settings.crf}
+    inputs = {"data": refined.inputs["data"], "refined_maps": refined}
+    return Stage("pseudo_masks", VERSION, compute_masks, chosen, inputs, machine, label)
+
+
+def compute_refined(job: Job, backbone: BackboneSettings, affinity: AffinitySettings, splits: list[str]) -> None:
+    """One `<id>.npz` an image: `classes` `(P,)`, `scores` `(P+1, H, W)`; and confusion counts where there is truth."""
+    model = affinity_stage.load(job.inputs["affinity"], backbone, job.machine)
+    folder = job.folder / REFINED
+    folder.mkdir(exist_ok=True)
+    scores: dict[str, np.ndarray] = {}
+    for split in splits:
+        images = data_stage.open_split(job, split)
+        maps = job.inputs[f"maps of {split}"] / response_maps.MAPS
+        with memory_advice("THESIS_BATCH_PIXELS"):
+            write_refined(model, images, maps, affinity, folder, job.machine, job.progress)
+        predict = partial(_refined_labels, folder, images)
+        scores |= {f"{split}/{name}": counts for name, counts in score_labels(images, predict).items()}
+    np.savez(job.folder / SCORES, **scores)  # type: ignore[arg-type]
+
+
+def write_refined(
+    model: AffinityNet,
+    images: VocDataset,
+    maps: Path,
+    settings: AffinitySettings,
+    folder: Path,
+    machine: Machine,
+    progress: Progress,
+) -> None:
+    """The `<id>.npz` that `folder` lacks, from the response maps in the folder `maps`."""
+    todo = [i for i, name in enumerate(images.ids) if not (folder / f"{name}.npz").is_file()]
+    done = len(images) - len(todo)
+    for batch in data_stage.batches_of_one_size(images, todo, machine.batch_pixels):
+        found = [affinity_stage.present_maps(maps, images.ids[i]) for i in batch]
+        scores = [background_score(present, settings.walk_alpha) for _, present in found]
+        refined = refine(model, [images.image(i) for i in batch], scores, settings, machine.precision)
+        for i, (classes, _), walked in zip(batch, found, refined, strict=True):
+            write_whole(folder / f"{images.ids[i]}.npz", partial(np.savez, classes=classes, scores=walked.numpy()))
+        done += len(batch)
+        progress(done, len(images), images.split)
+
+
+@torch.no_grad()
+def refine(
+    model: AffinityNet,
+    images: Sequence[np.ndarray],
+    scores: Sequence[Tensor],
+    settings: AffinitySettings,
+    precision: str = "fp32",
+) -> list[Tensor]:
+    """Scores `(P+1, H, W)` of images of one size after the random walk along the affinities of each.
+
+    `precision` is that of the network; the walk is computed in float32.
+    """
+    device = next(model.parameters()).device
+    pictures = torch.stack([to_tensor(image) for image in images])
+    with autocast(device, precision):
+        pair_affinity = model(pad_to_stride(pictures, model.stride).to(device))
+    rows = pad_sequence(list(scores), batch_first=True)  # P differs: rows of zeros, as each row walks by itself
+    walked = refine_maps(
+        rows.to(device),
+        pair_affinity.float(),
+        stride=model.stride,
+        beta=settings.beta,
+        log2_steps=settings.log2_steps,
+    ).cpu()
+    return [of_image[: len(own)] for of_image, own in zip(walked, scores, strict=True)]
+
+
+def compute_masks(job: Job, split: str, pseudo_mask: str, crf: CrfSettings) -> None:
+    """Paletted PNGs in `masks/`; and confusion counts on every split of the data that has truth for these images."""
+    images = data_stage.open_split(job, split)
+    (job.folder / MASKS).mkdir(exist_ok=True)
+    task = partial(_write_mask, images, job.inputs["refined_maps"] / REFINED, job.folder / MASKS, pseudo_mask, crf)
+    affinity_stage.for_each_image(task, images, job.machine.data_workers, job.progress)
+    scored = data_stage.open_split(job, "train") if split == "trainaug" else images
+
+    def predict(i: int) -> np.ndarray:
+        return read_mask(job.folder / MASKS / f"{scored.ids[i]}.png")
+
+    scores = {f"{scored.split}/{name}": counts for name, counts in score_labels(scored, predict).items()}
+    np.savez(job.folder / SCORES, **scores)  # type: ignore[arg-type]
+
+
+def _write_mask(images: VocDataset, refined: Path, folder: Path, pseudo_mask: str, crf: CrfSettings, i: int) -> None:
+    target = folder / f"{images.ids[i]}.png"
+    if target.is_file():
+        return
+    classes, scores = read_refined(refined, images.ids[i])
+    mask = to_labels(classes, final_scores(images.image(i), scores, pseudo_mask, crf))
+    write_whole(target, partial(write_mask, mask=mask))
+
+
+def final_scores(image: np.ndarray, scores: Tensor, pseudo_mask: str, crf: CrfSettings) -> Tensor:
+    """Scores `(P+1, H, W)` whose arg-max is the pseudo-mask: those of the walk, or after the CRF (S24)."""
+    if pseudo_mask == "rw":
+        return scores
+    probabilities = scores / scores.sum(dim=0, keepdim=True).clamp(min=1e-5)  # A20: renormalised per pixel
+    return dense_crf(image, probabilities, affinity_stage.crf_params(PSA, crf))
+
+
+def read_refined(folder: Path, name: str) -> tuple[np.ndarray, Tensor]:
+    """Classes `(P,)` and random-walk scores `(P+1, H, W)` of one image.
+
+    Raises:
+        FileNotFoundError: the folder is incomplete; names the image.
+    """
+    path = folder / f"{name}.npz"
+    if not path.is_file():
+        raise FileNotFoundError(f"no refined maps of image {name} in {folder}; compute them again")
+    with np.load(path) as stored:
+        return stored["classes"], torch.from_numpy(stored["scores"])
+
+
+def to_labels(classes: np.ndarray, scores: Tensor) -> np.ndarray:
+    """Arg-max of scores `(P+1, H, W)`, background first, as palette indices `(H, W)`."""
+    names = np.concatenate([[0], classes.astype(np.uint8) + 1]).astype(np.uint8)
+    return names[scores.argmax(dim=0).numpy()]
+
+
+def _refined_labels(folder: Path, images: VocDataset, i: int) -> np.ndarray:
+    return to_labels(*read_refined(folder, images.ids[i]))
+
+
+def score_labels(images: VocDataset, predict: Callable[[int], np.ndarray]) -> dict[str, np.ndarray]:
+    """Confusion counts `image_confusion` `(N, C+1, C+1)` of `predict(i)`; nothing where an image has no truth."""
+    if not all(images.mask_path(i).is_file() for i in range(len(images))):
+        return {}
+    counts = []
+    for i in range(len(images)):
+        matrix = metrics.ConfusionMatrix(len(images.classes) + 1)
+        matrix.update(images.mask(i), predict(i))
+        counts.append(matrix.counts)
+    return {"image_confusion": np.stack(counts)}

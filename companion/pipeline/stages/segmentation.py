@@ -1,0 +1,210 @@
+"""Stages `segmenter` and `segmentation`: DeepLab-v2 trained on pseudo-masks, and its predictions.
+
+Thesis 2.3.3, 2.4.3, 3.3.3 and 3.4.4, step 3: Tables 2.2, 2.3, 3.3, 3.4. Published code: `main.py` of
+kazuto1011/deeplab-pytorch. The CRF at test time gets the raw image (S22).
+"""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from companion.datasets.checks import masks_fingerprint
+from companion.datasets.voc2012.protocol import supervision_masks
+from companion.pipeline.stages import affinity as affinity_stage
+from companion.pipeline.stages import backbone as backbone_stage
+from companion.pipeline.stages import data as data_stage
+from companion.pipeline.stages import pseudo_masks
+from companion.pipeline.store import Job, Stage, absolute_path, without_file
+from companion.settings import CrfSettings, Machine, SegmentationSettings, Settings, SettingsError
+from thesislib import training
+from thesislib.data.transforms import Augmentation, augment_jointly, to_tensor
+from thesislib.data.voc import DataError, VocDataset, read_mask, write_mask
+from thesislib.files import write_whole
+from thesislib.models import published as registry
+from thesislib.models.deeplab import DeepLabV2, ResNet101
+from thesislib.models.weights import load_weights, save_weights
+from thesislib.precision import autocast, place
+from thesislib.refinement.crf import DEEPLAB, dense_crf
+from thesislib.segmentation import segmentation_loss
+
+VERSION = 1
+WEIGHTS = "segmenter.safetensors"
+SCORES = "scores.npz"
+STAGES = ("plain", "crf")
+INITIAL_WEIGHTS = {
+    init: f"{registry.where(name)}, with segmentation.layout={registry.get(name).network.layout}"
+    for init, name in (("imagenet", "resnet101-imagenet-v1"), ("coco", "deeplab-coco"))
+}
+"""A22: which file is meant, by `segmentation.init`."""
+
+
+def segmenter_stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
+    """The segmentation network trained on the pseudo-masks of `settings`, or on the truth (upper bound).
+
+    Raises:
+        SettingsError: as `initial_checksum`.
+    """
+    segmentation = settings.segmentation
+    trained = {"splits": SegmentationSettings().splits}  # those predicted later change no training
+    chosen = {
+        "segmentation": without_file(segmentation).model_copy(update=trained),
+        "seed": settings.seed,
+        "checksum": initial_checksum(segmentation),
+    }
+    inputs = {"data": data_stage.stage(settings, machine)}
+    if segmentation.supervision == "pseudo":
+        inputs["masks"] = pseudo_masks.masks_stage(settings, machine, label=label)
+    elif machine.data_root and (print_ := masks_fingerprint(VocDataset(machine.data_root, "trainaug"))):
+        chosen["masks"] = print_
+    file = absolute_path(segmentation.weights)
+    return Stage("segmenter", VERSION, compute_segmenter, chosen, inputs, machine, label, file)
+
+
+def initial_checksum(segmentation: SegmentationSettings) -> str:
+    """SHA-256 of the file of initial weights, empty where they are random.
+
+    Raises:
+        SettingsError: weights other than random without a file or the reverse, COCO weights in another layout than
+            their own, or no such file.
+    """
+    init, file = segmentation.init, segmentation.weights
+    if init == "random":
+        if file:
+            raise SettingsError(
+                f"segmentation.init = 'random' reads no file, but segmentation.weights is {file}: set "
+                "segmentation.init to 'imagenet' or 'coco', whichever the file comes from, or leave weights empty"
+            )
+        return ""
+    if not file:
+        raise SettingsError(
+            f"segmentation.init = {init!r} needs a file: set segmentation.weights to {INITIAL_WEIGHTS[init]}; "
+            "or set segmentation.init to 'random'"
+        )
+    if init == "coco" and segmentation.layout != "caffe":
+        raise SettingsError(
+            f"segmentation.init = 'coco' with segmentation.layout = {segmentation.layout!r}: expected layout 'caffe', "
+            f"for the file is {INITIAL_WEIGHTS[init]}"
+        )
+    return backbone_stage.file_checksum(file)
+
+
+def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
+    """Predictions of that network with and without the dense CRF."""
+    trained = segmenter_stage(settings, machine, label)
+    chosen = {"segmentation": without_file(settings.segmentation), "crf": settings.crf}
+    inputs = {"data": trained.inputs["data"], "segmenter": trained}
+    return Stage("segmentation", VERSION, compute, chosen, inputs, machine, label)
+
+
+def build(settings: SegmentationSettings, num_classes: int, generator: torch.Generator | None = None) -> DeepLabV2:
+    """DeepLab-v2 of these settings; `num_classes` with background."""
+    backbone = ResNet101(
+        settings.blocks, settings.width, stride=settings.stride, dilations=settings.dilations, layout=settings.layout
+    )
+    if settings.frozen:
+        backbone.freeze()
+    return DeepLabV2(backbone, num_classes, rates=settings.rates, generator=generator)
+
+
+def load(folder: Path, settings: SegmentationSettings, num_classes: int, machine: Machine) -> DeepLabV2:
+    """The network in the folder of a stage `segmenter`, in evaluation mode on the machine's device."""
+    model = build(settings, num_classes)
+    load_weights(model, folder / WEIGHTS)
+    return place(model.eval(), machine.torch_device)
+
+
+def compute_segmenter(job: Job, segmentation: SegmentationSettings, seed: int, checksum: str, masks: str = "") -> None:
+    """Train on `trainaug` and keep the weights and the loss of every step."""
+    images = data_stage.open_split(job, "trainaug", cache=True)
+    torch.manual_seed(seed)
+    model = build(segmentation, len(images.classes) + 1, training.torch_generator(seed, training.INITIALISATION))
+    if job.file:
+        load_weights(model, job.file, heads=False)
+    folder = job.inputs["masks"] / pseudo_masks.MASKS if "masks" in job.inputs else None
+    dataset = _MaskedImages(images, folder, model, segmentation, seed)
+    history = training.train_stage(job, model, dataset, len(images), _objective, segmentation, seed)
+    save_weights(model, job.folder / WEIGHTS)
+    np.savez(job.folder / "history.npz", segmentation=np.asarray(history["segmentation"], np.float32))
+
+
+class _MaskedImages(Dataset):
+    """Augmented images with their masks, addressed by (epoch, index); truth where there is no folder of masks."""
+
+    def __init__(
+        self, images: VocDataset, masks: Path | None, model: DeepLabV2, settings: SegmentationSettings, seed: int
+    ) -> None:
+        self.images, self.seed = images, seed
+        self.preprocessing = model.preprocessing
+        self.augmentation = Augmentation(**settings.augmentation.model_dump())
+        paths = [masks / f"{name}.png" for name in images.ids] if masks else supervision_masks(images)
+        missing = [path.name for path in paths if not path.is_file()]
+        if missing:
+            raise DataError(
+                f"{len(missing)} of {len(paths)} masks are missing in {paths[0].parent}, such as {missing[0]}; compute "
+                "the pseudo-masks again, or for the upper bound use data with true masks of trainaug"
+            )
+        for i, path in enumerate(paths):
+            with Image.open(path) as mask:  # reads the header alone
+                if mask.size[::-1] != images.size(i):
+                    raise DataError(
+                        f"mask {path} has {mask.size[1]} x {mask.size[0]} pixels, its image "
+                        f"{' x '.join(map(str, images.size(i)))}; compute the masks again from the images as they are"
+                    )
+        self.paths = paths
+
+    def __getitem__(self, address: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        epoch, index = address
+        rng = training.generator(self.seed, training.AUGMENTATION, epoch, index)
+        mask = read_mask(self.paths[index])
+        view, (labels,) = augment_jointly(
+            self.images.image(index), [mask], rng, self.augmentation, preprocessing=self.preprocessing
+        )
+        return view, labels
+
+
+def _objective(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+    images, labels = batch
+    return {"segmentation": segmentation_loss(model(images), labels.long())}
+
+
+def compute(job: Job, segmentation: SegmentationSettings, crf: CrfSettings) -> None:
+    """Paletted PNGs in `plain/` and `crf/`, and confusion counts of both where there is truth."""
+    scores: dict[str, np.ndarray] = {}
+    params = affinity_stage.crf_params(DEEPLAB, crf)
+    for split in segmentation.splits:
+        images = data_stage.open_split(job, split)
+        model = load(job.inputs["segmenter"], segmentation, len(images.classes) + 1, job.machine)
+        for kind in STAGES:
+            (job.folder / kind).mkdir(exist_ok=True)
+        for i, name in enumerate(images.ids):
+            if not (job.folder / "crf" / f"{name}.png").is_file():
+                probabilities = predict(model, images.image(i), job.machine.precision)
+                sharpened = dense_crf(images.image(i), probabilities, params)
+                for kind, result in zip(STAGES, (probabilities, sharpened), strict=True):
+                    mask = result.argmax(dim=0).to(torch.uint8).numpy()
+                    write_whole(job.folder / kind / f"{name}.png", partial(write_mask, mask=mask))
+            job.progress(i + 1, len(images), split)
+        for kind in STAGES:
+            counts = pseudo_masks.score_labels(images, partial(_read, job.folder / kind, images))
+            scores |= {f"{split}/{kind}/{key}": values for key, values in counts.items()}
+    np.savez(job.folder / SCORES, **scores)  # type: ignore[arg-type]
+
+
+def _read(folder: Path, images: VocDataset, i: int) -> np.ndarray:
+    return read_mask(folder / f"{images.ids[i]}.png")
+
+
+@torch.no_grad()
+def predict(model: DeepLabV2, image: np.ndarray, precision: str = "fp32") -> Tensor:
+    """Class probabilities `(C+1, H, W)` of one image at its own size; `precision` is that of the forward pass."""
+    device = next(model.parameters()).device
+    with autocast(device, precision):
+        logits = model(to_tensor(image, model.preprocessing)[None].to(device))
+    enlarged = F.interpolate(logits.float(), image.shape[:2], mode="bilinear", align_corners=False)
+    return enlarged.softmax(dim=1)[0].cpu()

@@ -1,0 +1,291 @@
+"""The artefact store: every result is computed once, whole, and says where it came from.
+
+A stage is a function from settings and the folders of earlier stages to a folder of its own. Its key is a hash of
+everything that decides the result, so the same question always leads to the same folder `runs/<stage>/<key>/`.
+While it is computed, the folder is called `<key>.part`; it is renamed when complete. A killed run leaves the `.part`
+folder with its checkpoints behind and the next one continues there. Checkpoints are deleted after the rename alone: one
+that a crash leaves in a finished folder takes its place on the disk and nothing else, until `clean`.
+"""
+
+import contextlib
+import datetime
+import errno
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel
+
+from companion.settings import Machine
+from thesislib.files import sync
+
+KEY_LENGTH = 16
+CHECKPOINT = "checkpoint.safetensors"
+FAILURE_LOG = "failure.txt"
+WAITING = "waiting for another process that computes it"
+PATIENCE = 2.0  # seconds between two messages that say so
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class StageFailed(RuntimeError):
+    """A stage could not be computed; the message names it and where its log is."""
+
+
+class Progress:
+    """Receives `progress(done, total, text)` from a running stage; this one ignores it."""
+
+    def __call__(self, done: int, total: int, text: str = "") -> None:
+        """Report `done` of `total` units of work."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a stage function gets: its folder to fill, the finished folders it builds on, and the machine it runs on."""
+
+    folder: Path
+    inputs: Mapping[str, Path]
+    machine: Machine
+    progress: Progress
+    file: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One step of the pipeline, not yet computed.
+
+    Args:
+        name: folder name in the store.
+        version: raised whenever the function's result changes for the same settings.
+        compute: `compute(job, **settings)`, a module-level function (workers import it).
+        settings: what decides the result: JSON values and settings models.
+        inputs: stages it builds on, by the name under which `compute` finds them in `job.inputs`.
+        machine: what does not decide the result: paths, device, worker counts.
+        file: path of a file that the stage reads; its checksum belongs to the settings, its place decides nothing.
+        label: words for progress displays.
+    """
+
+    name: str
+    version: int
+    compute: Callable[..., None]
+    settings: Mapping[str, Any]
+    inputs: Mapping[str, "Stage"] = field(default_factory=dict)
+    machine: Machine = field(default_factory=Machine)
+    label: str = ""
+    file: str = ""
+
+    @functools.cached_property
+    def key(self) -> str:
+        """Hash of name, version, settings and the keys upstream."""
+        question = {"stage": self.name, "version": self.version, "settings": _plain(self.settings)}
+        question["inputs"] = {name: stage.key for name, stage in sorted(self.inputs.items())}
+        text = json.dumps(question, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.key}" + (f" ({self.label})" if self.label else "")
+
+    def upstream(self) -> Iterator["Stage"]:
+        """This stage and all it builds on, those it needs first."""
+        for stage in self.inputs.values():
+            yield from stage.upstream()
+        yield self
+
+
+@dataclass(frozen=True)
+class Store:
+    """Artefacts under one root folder, safe to share between processes and users."""
+
+    root: Path
+
+    def folder(self, stage: Stage) -> Path:
+        """Where the finished artefact is or will be."""
+        return self.root / stage.name / stage.key
+
+    def has(self, stage: Stage) -> bool:
+        """Whether the artefact is complete."""
+        return self.folder(stage).is_dir()
+
+    def begun(self, stage: Stage) -> bool:
+        """Whether the stage was begun and not completed."""
+        return _part(self.folder(stage)).is_dir()
+
+    def failure(self, stage: Stage) -> str | None:
+        """The log of the last failure, if the stage has failed and not been completed since."""
+        log = _part(self.folder(stage)) / FAILURE_LOG
+        return log.read_text() if log.is_file() else None
+
+    def compute(self, stage: Stage, progress: Progress | None = None) -> Path:
+        """The artefact's folder; computes it first if it is missing. Its inputs must exist.
+
+        Another process computing the same artefact is waited for, and `progress` is told so.
+
+        Raises:
+            StageFailed: the stage function raised; its log and checkpoints stay in the `.part` folder.
+        """
+        final, progress = self.folder(stage), progress or Progress()
+        if final.is_dir():
+            return final
+        with _explained(self.root):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            with _held(FileLock(final.with_name(final.name + ".lock")), progress):
+                if not final.is_dir():
+                    self._compute(stage, final, progress)
+        return final
+
+    def _compute(self, stage: Stage, final: Path, progress: Progress) -> None:
+        part = _part(final)
+        resumed = part.is_dir()
+        part.mkdir(exist_ok=True)
+        (part / FAILURE_LOG).unlink(missing_ok=True)
+        _write_json(part / "config.json", {"stage": stage.name, "version": stage.version} | _plain(stage.settings))
+        inputs = {name: self.folder(upstream) for name, upstream in stage.inputs.items()}
+        started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
+        try:
+            stage.compute(Job(part, inputs, stage.machine, progress, stage.file), **stage.settings)
+        except Exception as error:
+            with contextlib.suppress(OSError):
+                (part / FAILURE_LOG).write_text(f"{stage}\n{traceback.format_exc()}")
+            raise StageFailed(f"{stage} failed: {error}\nlog: {part / FAILURE_LOG}") from error
+        record = provenance() | {
+            "seed": stage.settings.get("seed"),
+            "inputs": {name: upstream.key for name, upstream in stage.inputs.items()},
+            "file": {"name": Path(stage.file).name, "sha256": stage.settings.get("checksum")} if stage.file else None,
+            "precision": stage.machine.precision,
+            "started": started.isoformat(timespec="seconds"),
+            "duration_s": round(time.monotonic() - clock, 3),
+            "resumed": resumed,
+        }
+        _write_json(part / "provenance.json", record)
+        _flush(part)
+        part.rename(final)
+        sync(final.parent)
+        _delete_checkpoints(final)
+
+    def provenance(self, stage: Stage) -> dict[str, Any]:
+        """Who computed the artefact, when, with what, and how long it took."""
+        return json.loads((self.folder(stage) / "provenance.json").read_text())
+
+    def clean(self, *, everything: bool = False) -> int:
+        """Delete unfinished folders (all artefacts with `everything`) that nobody is computing; returns how many.
+
+        Checkpoints that a crash has left in finished folders go as well.
+        """
+        deleted = 0
+        for folder in sorted(self.root.glob("*/*")):
+            if not _is_artefact(folder):
+                continue
+            if not (everything or folder.suffix == ".part"):
+                _delete_checkpoints(folder)
+                continue
+            lock = FileLock(folder.with_name(folder.name.removesuffix(".part") + ".lock"))
+            with contextlib.suppress(TimeoutError), lock.acquire(timeout=0):
+                shutil.rmtree(folder)
+                deleted += 1
+        return deleted
+
+
+def without_file(settings: Any) -> Any:
+    """Settings without the path of their weight file, which a checksum stands for in keys."""
+    return settings.model_copy(update={"weights": ""})
+
+
+def absolute_path(file: str) -> str:
+    """The path of a file that a stage reads, for workers with another working directory; empty where there is none."""
+    return str(Path(file).absolute()) if file else ""
+
+
+def provenance() -> dict[str, Any]:
+    """Commit, versions and hardware of this process."""
+    import torch  # not with the module: see `Machine.torch_device`
+
+    packages = {name: importlib.metadata.version(name) for name in ("torch", "numpy", "scikit-learn", "pillow")}
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    machine = {"processor": platform.machine(), "cores": os.cpu_count(), "gpu": gpu}
+    return {"commit": commit(), "versions": {"python": platform.python_version()} | packages, "hardware": machine}
+
+
+@functools.cache
+def commit() -> str:
+    """The commit of this source tree, with `-dirty` where tracked files differ from it; `unknown` outside git."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _is_artefact(folder: Path) -> bool:
+    """Whether a folder is one of the store's, so that nothing else is ever deleted."""
+    is_key = re.fullmatch(rf"[0-9a-f]{{{KEY_LENGTH}}}(\.part)?", folder.name)
+    return bool(is_key) and folder.is_dir() and (folder / "config.json").is_file()
+
+
+def _part(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".part")
+
+
+def _plain(value: Any) -> Any:
+    """Settings as JSON values."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _flush(folder: Path) -> None:
+    """Everything to disk before the rename, so that a power cut cannot leave a finished name on unfinished files."""
+    for path in [*folder.rglob("*"), folder]:
+        sync(path)
+
+
+def _delete_checkpoints(folder: Path) -> None:
+    """What only an unfinished stage needs: files whose names end in `CHECKPOINT`."""
+    for path in folder.glob(f"*{CHECKPOINT}"):
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _held(lock: FileLock, progress: Progress) -> Iterator[None]:
+    """The lock, once no other process holds it."""
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=PATIENCE)
+        except Timeout:
+            progress(0, 1, WAITING)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _explained(root: Path) -> Iterator[None]:
+    """Says what to do where the store cannot be written to."""
+    try:
+        yield
+    except (OSError, StageFailed) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if any(os.strerror(code) in str(cause) for code in FULL):
+            advice = f"the disk of {root} is full; free some space (`thesis clean`) and start again: nothing is lost"
+            raise StageFailed(f"{error}\n{advice}") from cause
+        if isinstance(error, OSError):
+            raise StageFailed(f"cannot write to the store {root} ({error}); choose another runs_dir") from error
+        raise

@@ -1,0 +1,1 @@
+"""Executed notebooks as reports, and the pages that hold them together."""

@@ -1,0 +1,72 @@
+"""What a batch will compute: the stages that each run needs, which are new or shared, and how long they take.
+
+Times are those of past stages of the same name in the store, whatever their settings were.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from companion.pipeline import engine
+from companion.pipeline.store import Stage, Store
+from companion.reports.batches import Batch, Run, in_words
+from companion.reports.page import duration
+
+UNKNOWN = "no past runs of this stage"
+
+
+def describe(batch: Batch, open_runs: Sequence[Run], store: Store, workers: int | None) -> str:
+    """The runs, what each needs, and how long the stages that are missing take, in words.
+
+    Args:
+        batch: all runs.
+        open_runs: those that have no report yet.
+        store: where finished stages are looked for.
+        workers: how many compute at once; None: unknown.
+    """
+    missing = {run.name: {stage.key for stage in engine.missing(run.stages, store)} for run in open_runs}
+    users = Counter(key for keys in missing.values() for key in keys)
+    lines = [f"{batch.name}: {len(batch.runs)} run(s) of {batch.notebook.stem}, {batch.preset}, {batch.seeds} seed(s)"]
+    for run in batch.runs:
+        state = "its report is up to date"
+        if run in open_runs:
+            new = missing[run.name]
+            shared = sum(users[key] > 1 for key in new)
+            state = f"{len(new)} stages to compute" + (f", {shared} of them for other runs too" if shared else "")
+        lines += [f"  {in_words(run.differing) or run.name}: {state}", f"      needs {_counted(run)}"]
+    todo = engine.missing([stage for run in open_runs for stage in run.stages], store)
+    return "\n".join([*lines, "", *_estimate(todo, users, store, workers)])
+
+
+def _counted(run: Run) -> str:
+    kinds = Counter(stage.name for stage in engine.in_order(run.stages))
+    return ", ".join(f"{count} {name}" for name, count in kinds.items()) or "no stages"
+
+
+def _estimate(todo: Sequence[Stage], users: Mapping[str, int], store: Store, workers: int | None) -> list[str]:
+    """One line a kind of stage, then the whole."""
+    kinds = Counter(stage.name for stage in todo)
+    if not kinds:
+        return ["no stage is missing"]
+    seconds = {kind: past_seconds(store, kind) for kind in kinds}
+    lines = [f"{'stage':16} {'to compute':>10} {'shared':>7} {'each':>12} {'together':>14}"]
+    for kind, count in kinds.items():
+        shared = sum(users[stage.key] > 1 for stage in todo if stage.name == kind)
+        each = seconds[kind]
+        times = f"  {UNKNOWN}" if each is None else f"{duration(each):>12} {duration(count * each):>14}"
+        lines.append(f"{kind:16} {count:10} {shared:7} {times}")
+    known = sum(count * (seconds[kind] or 0) for kind, count in kinds.items())
+    about = "at least " if None in seconds.values() else "about "
+    whole = f"{len(todo)} stages to compute"
+    if any(seconds.values()):
+        whole += f": {about}{duration(known)} on one worker"
+        whole += f", {duration(known / workers)} on {workers} that are always busy" if workers and workers > 1 else ""
+    return [*lines, f"{whole}; then the notebooks"]
+
+
+def past_seconds(store: Store, name: str) -> float | None:
+    """How long stages of that name took on average; those that were continued count only if there are no others."""
+    found = [json.loads(path.read_text()) for path in (store.root / name).glob("*/provenance.json")]
+    whole = [record["duration_s"] for record in found if not record["resumed"]]
+    return fmean(whole or [record["duration_s"] for record in found]) if found else None

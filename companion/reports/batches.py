@@ -1,0 +1,217 @@
+"""A batch file: one notebook with every combination of a grid of its parameters, checked before anything runs.
+
+The format, in TOML because YAML reads `1e-4` as a string:
+
+    notebook = "21_response_maps"
+    preset = "demo"             # default: that of the notebook, as for seeds
+    seeds = 5
+    [fixed]                     # parameters of the notebook that all runs share
+    alpha = 0.2
+    [grid]                      # parameters with a list of values each; without a grid there is one run
+    data_seed = [0, 1, 2]
+
+Reading a file builds the settings and plans the stages of every run, so whatever the notebook would refuse in its
+first cells is refused here.
+"""
+
+import hashlib
+import itertools
+import json
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from companion import settings
+from companion.experiments import parameters as checks
+from companion.experiments import plans
+from companion.experiments.parameters import Parameter
+from companion.pipeline.store import Stage
+from companion.reports.execute import find_notebook
+from companion.settings import Machine, SettingsError, nearest
+
+TABLES = {"notebook": str, "preset": str, "seeds": int, "fixed": dict, "grid": dict}
+ELSEWHERE = {
+    "preset": "at the top of the file",
+    "seeds": "at the top of the file",
+    "runs_dir": "as --runs-dir",
+    "reports_dir": "as --reports-dir",
+}
+"""Parameters that [fixed] and [grid] may not have, and where they are given."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of the notebook.
+
+    Args:
+        name: folder of its report, made of what distinguishes it.
+        differing: its values of the grid.
+        parameters: all that are passed to the notebook, apart from the folders.
+        stages: what it needs, without what these build on.
+    """
+
+    name: str
+    differing: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    stages: Sequence[Stage]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch file that was read and found to be right."""
+
+    name: str
+    notebook: Path
+    preset: str
+    seeds: int
+    runs: Sequence[Run]
+
+
+def read(path: Path, notebooks_dir: Path, *, data_root: str = "") -> Batch:
+    """Read and check a batch file.
+
+    Args:
+        path: the file.
+        notebooks_dir: where the notebooks are.
+        data_root: folder in VOC layout, in place of the file's.
+
+    Raises:
+        SettingsError: the file is missing or not TOML; a name in it is unknown (names the nearest); a value is of the
+            wrong type or out of range; the grid is empty, or has a combination twice.
+    """
+    content = _load(path)
+    try:
+        return _check(path.stem, content, notebooks_dir, {"data_root": data_root} if data_root else {})
+    except (ValueError, TypeError) as error:
+        raise SettingsError(f"{path}: {error}") from None
+
+
+def _load(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        there = [str(file) for file in sorted(path.parent.glob("*.toml"))]
+        raise SettingsError(f"there is no batch file {path}{nearest(str(path), there) if there else ''}")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from None
+
+
+def _check(name: str, content: dict[str, Any], notebooks_dir: Path, given: dict[str, Any]) -> Batch:
+    for key, value in content.items():
+        if key not in TABLES:
+            raise SettingsError(f"unknown entry {key!r}{nearest(key, list(TABLES))}")
+        if type(value) is not TABLES[key]:
+            kind = {str: "a text", int: "a whole number", dict: "a table"}[TABLES[key]]
+            raise SettingsError(f"{key} = {value!r}: expected {kind}")
+    if "notebook" not in content:
+        raise SettingsError('the entry `notebook` is missing, such as notebook = "21_response_maps"')
+    notebook = find_notebook(content["notebook"], notebooks_dir)
+    if notebook.stem not in plans.NOTEBOOKS:
+        raise SettingsError(f"{notebook.stem} has no plan: add it to plans.NOTEBOOKS")
+    source = _parameters_cell(notebook)
+    declared = checks.read_cell(source)
+    preset = content.get("preset", declared["preset"].value)
+    seeds = content.get("seeds", declared["seeds"].value)
+    checks.check_seeds(seeds)
+    settings.load(preset)
+    fixed, grid = content.get("fixed", {}) | given, content.get("grid", {})
+    _check_names(notebook.stem, declared, fixed, grid)
+    if "grid" in content:
+        _check_grid(grid)
+    runs: list[Run] = []
+    for values in itertools.product(*grid.values()):
+        run = _run(notebook.stem, source, preset, seeds, fixed, dict(zip(grid, values, strict=True)))
+        if any(run.parameters == other.parameters for other in runs):
+            raise SettingsError(f"duplicate run: {in_words(run.differing)} is in the grid twice")
+        runs.append(run)
+    return Batch(name, notebook, preset, seeds, runs)
+
+
+def _parameters_cell(notebook: Path) -> str:
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        if "parameters" in cell.metadata.get("tags", ()):
+            return cell.source
+    raise SettingsError(f"{notebook}: no cell is tagged `parameters`, so nothing can be passed to this notebook")
+
+
+def _check_names(
+    notebook: str, declared: Mapping[str, Parameter], fixed: Mapping[str, Any], grid: Mapping[str, Any]
+) -> None:
+    for table, names in (("fixed", fixed), ("grid", grid)):
+        for name in names:
+            if name not in declared:
+                raise SettingsError(f"[{table}]: {notebook} has no parameter {name!r}{nearest(name, list(declared))}")
+            if name in ELSEWHERE:
+                raise SettingsError(f"[{table}]: {name} is given {ELSEWHERE[name]}")
+    if both := [name for name in fixed if name in grid]:
+        raise SettingsError(f"{both[0]} is both fixed and in the grid")
+
+
+def _check_grid(grid: Mapping[str, Any]) -> None:
+    if not grid:
+        raise SettingsError("[grid] is empty: give a parameter a list of values, or leave [grid] out for one run")
+    for name, values in grid.items():
+        if not isinstance(values, list):
+            raise SettingsError(f"[grid]: {name} = {values!r}: expected a list of values, such as [{values!r}]")
+        if not values:
+            raise SettingsError(f"[grid]: {name} has no values")
+
+
+def _run(
+    notebook: str, source: str, preset: str, seeds: int, fixed: Mapping[str, Any], differing: dict[str, Any]
+) -> Run:
+    """A run whose parameters the notebook would accept; its stages are planned, which builds all settings."""
+    given = {**fixed, **differing}
+    own = {name: value for name, value in given.items() if name not in checks.COMMON}
+    try:
+        checks.check_types({"In": [source]}, own)
+        checks.check_values(own)
+        overrides = _overrides(given)
+        machine = Machine(data_root=str(checks.existing_folder(given.get("data_root")) or ""))
+        if machine.data_root:
+            given["data_root"] = machine.data_root
+        changed = plans.own_settings(own) | overrides
+        chosen = settings.load(preset, changed, profile=given.get("profile", "released"))
+        stages = plans.stages_of([notebook], chosen, range(seeds), machine, own)
+    except (ValueError, TypeError) as error:
+        raise SettingsError(f"{in_words(differing)}: {error}" if differing else str(error)) from None
+    return Run(_name(notebook, differing), differing, {"preset": preset, "seeds": seeds} | given, stages)
+
+
+def _overrides(given: Mapping[str, Any]) -> dict[str, Any]:
+    found = checks.check_overrides(given.get("overrides", {}))
+    for name, value in found.items():
+        if isinstance(value, Mapping):
+            inner = next(iter(value), "epochs")
+            raise SettingsError(f'overrides: TOML reads {name}.{inner} as a table; write "{name}.{inner}" in quotes')
+    return found
+
+
+def in_words(differing: Mapping[str, Any]) -> str:
+    """The values of a run.
+
+    >>> in_words({"alpha": 0.4, "rounds": 2})
+    'alpha = 0.4, rounds = 2'
+    """
+    return ", ".join(f"{name} = {value!r}" for name, value in differing.items())
+
+
+def _name(notebook: str, differing: Mapping[str, Any]) -> str:
+    """A name for files, the same whatever else is in the grid.
+
+    >>> _name("21_response_maps", {"alpha": 0.4, "extra_rows": {"a row": {}}})
+    'alpha-0p4_extra_rows-7ce61e'
+    """
+    return "_".join(f"{name}-{_in_file_name(value)}" for name, value in differing.items()) or notebook
+
+
+def _in_file_name(value: Any) -> str:
+    text = str(value).replace(".", "p") if isinstance(value, int | float) else str(value)
+    if re.fullmatch(r"[\w+-]{1,24}", text, re.ASCII):
+        return text
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:6]

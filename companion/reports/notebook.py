@@ -1,0 +1,234 @@
+"""What the cells of a notebook call: settings from its parameters, tables, figures, key numbers and verdicts.
+
+Everything shown is also written at once: tables as CSV, LaTeX and Markdown, figures as PNG and PDF, and all of it to
+`results.json`, from which the site of reports is made.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from companion import settings
+from companion.analysis import forward
+from companion.analysis.claims import Verdict
+from companion.analysis.statistics import VERDICTS
+from companion.experiments import parameters as checks
+from companion.experiments.catalogue import EXPERIMENTS, experiment
+from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Note, Table
+from companion.pipeline import engine
+from companion.pipeline.store import Stage, Store
+from companion.reports import cells, table_files, typeset
+from companion.reports import printed_beside as against
+from companion.reports import record as records
+from companion.settings import Machine
+from companion.settings.project import NOTEBOOKS
+from thesislib.models.published import NETWORKS
+
+THUMBNAIL = "thumbnail.png"
+DIRECTION_ONLY = "Generated data: direction only."
+VARIANT = "Variant: {} stands in for the thesis' ResNet-38. Printed numbers are those of another network."
+
+
+class Notebook:
+    """One execution of a notebook: its checked parameters, its experiment, and the record of what it shows.
+
+    Args:
+        name: the notebook's file name without `.ipynb`; its parameters cell says which parameters there are.
+        namespace: its `globals()`, which hold their values. Any other plain literal in it is refused.
+
+    Attributes:
+        experiment: what the notebook asks; it computes what it needs through this notebook.
+
+    Raises:
+        SettingsError: an undeclared or ill-typed parameter, or a value outside its range.
+    """
+
+    def __init__(self, name: str, namespace: dict[str, Any]) -> None:
+        declared = checks.declared(NOTEBOOKS / f"{name}.ipynb")
+        checks.check_names(namespace, declared)
+        self.parameters = {each: namespace[each] for each in declared}
+        own = {each: value for each, value in self.parameters.items() if each not in checks.COMMON}
+        checks.check_types(own, declared)
+        checks.check_values(own)
+        given = self.parameters
+        self.seeds = checks.check_seeds(given["seeds"])
+        kind = EXPERIMENTS[name]
+        chosen = kind.settings_of(own) | checks.check_overrides(given["overrides"])
+        self.settings = settings.load(given["preset"], chosen, profile=own.get("profile", "released"))
+        self.data_root = checks.existing_folder(given["data_root"])
+        self.machine = Machine(data_root=str(self.data_root or ""))
+        self.runs_dir = checks.folder("runs_dir", given["runs_dir"])
+        self.folder = checks.folder("reports_dir", given["reports_dir"]) / given["preset"] / name
+        self.experiment: Any = experiment(name, self.settings, self.seeds, self.machine, own, self.run)
+        self._record = records.new(name, given["preset"], self.parameters)
+        self._record |= {
+            "machine": self.machine.model_dump(mode="json", exclude={"data_root"}),
+            "seeds": given["seeds"],
+            "seed_values": self.seeds,
+            "settings": self.settings.model_dump(mode="json"),
+            "generated": self.experiment.generated,
+            "data": self._default_data_note(),
+            "network": forward.describe(self.settings).replace("\n", ", "),
+        }
+        self._record |= self._differences(given["preset"])
+        self._described = False
+        self._save()
+        if self.settings.backbone.network != "resnet38":
+            self.show(Note(VARIANT.format(NETWORKS[self.settings.backbone.network])))
+
+    @property
+    def generated(self) -> bool:
+        """Whether the images are generated."""
+        return self.experiment.generated
+
+    def show(self, *exhibits: Exhibit | Iterable[Exhibit]) -> None:
+        """Show tables, figures, numbers, verdicts and remarks, and write their files and the record."""
+        for exhibit in exhibits:
+            match exhibit:
+                case Table():
+                    self._table(exhibit)
+                case Figure():
+                    self._figure(exhibit)
+                case KeyNumber():
+                    self._key_number(exhibit)
+                case Verdict():
+                    self._verdict(exhibit)
+                case Note():
+                    self._note(exhibit.text)
+                case _:
+                    self.show(*exhibit)
+        if exhibits and not self._described:
+            self._described = True
+            self._record["data"] = self.experiment.data_note or self._record["data"]
+            self._save()
+
+    def _differences(self, preset: str) -> records.Record:
+        """Where settings differ: from the preset, the preset from paper scale, and the two profiles there."""
+        profile = self.settings.profile
+        here, scale = settings.load(preset, profile=profile), settings.load("voc2012", profile=profile)
+        released, text = settings.load("voc2012"), settings.load("voc2012", profile="text")
+        return {
+            "profile": profile,
+            "changed_settings": checks.differences(self.settings, here),
+            "recipe": checks.differences(here, scale),
+            "profiles": checks.differences(released, text),
+        }
+
+    def run(self, stages: Mapping[Any, Stage]) -> dict[Any, Path]:
+        """Compute what the store lacks of `stages`; returns the folder of each by the same name."""
+        store = Store(self.runs_dir)
+        folders = engine.run(list(stages.values()), store)
+        for stage in engine.in_order(stages.values()):
+            if store.has(stage):
+                origin = store.provenance(stage)
+                entry = {"label": stage.label, "commit": origin["commit"], "precision": origin.get("precision")}
+                self._record["artefacts"][f"{stage.name}/{stage.key}"] = entry
+        if mixed := records.mixed_precision(self._record):
+            self._note(mixed)
+        self._save()
+        return {name: folders[stage.key] for name, stage in stages.items()}
+
+    def _table(self, table: Table) -> None:
+        """Show a table and write `<name>.csv`, `<name>.tex` and `<name>.md`.
+
+        Raises:
+            ValueError: a column that does not exist, or a name that is no file name.
+        """
+        _check_name(table.name)
+        layout = typeset.lay_out(
+            table.frame, best=table.best, lowest=table.lowest, within=table.within, formats=table.formats
+        )
+        files = {
+            "csv": table_files.to_csv(table.frame),
+            "tex": table_files.to_latex(layout, table.caption, table.name),
+            "md": table_files.to_markdown(layout, table.caption, table.note),
+        }
+        for kind, content in files.items():
+            (self.folder / f"{table.name}.{kind}").write_text(content, encoding="utf-8")
+        entry: records.Record = {"name": table.name, "caption": table.caption, "note": table.note}
+        entry |= {kind: f"{table.name}.{kind}" for kind in files}
+        self._add("tables", "name", entry | {"beside": against.of_table(table.frame, layout, table.beside)})
+        _show(typeset.to_html(layout, table.caption, table.note), typeset.to_text(layout, table.caption))
+
+    def _figure(self, figure: Figure) -> None:
+        """Show a figure, write `<name>.png` and `<name>.pdf`, and close it.
+
+        Raises:
+            ValueError: caption or alternative text is empty.
+        """
+        name, caption, alt = figure.name, figure.caption, figure.alt
+        _check_name(name)
+        if not alt.strip() or not caption.strip():
+            raise ValueError(f"figure {name!r} needs a caption and an alt text that says what is to be seen")
+        png = cells.save_figure(figure.drawing, self.folder, name)
+        if not self._record["figures"] or self._record["figures"][0]["name"] == name:
+            cells.save_thumbnail(png, self.folder / THUMBNAIL)
+            self._record["thumbnail"] = THUMBNAIL
+        entry = {"name": name, "caption": caption, "alt": alt, "png": f"{name}.png", "pdf": f"{name}.pdf"}
+        self._add("figures", "name", entry)
+        _show(cells.figure(png, caption, alt), f"Figure: {caption}\n{alt}")
+
+    def _key_number(self, number: KeyNumber) -> None:
+        """Show one number large, with its 95 % interval if it has one and the printed one of the thesis beside."""
+        unit = number.unit.replace(" ", "\N{NO-BREAK SPACE}")
+        text, interval = typeset.text_of(number.value, number.format)
+        printed = "" if number.thesis is None else typeset.text_of(number.thesis, number.format)[0] + unit
+        entry: records.Record = {"label": number.label, "text": text + unit, "thesis_text": printed}
+        entry |= {"interval": interval, "note": number.note, "thesis": number.thesis} | against.numbers(number.value)
+        entry["place"] = against.of_key_number(number.label, number.place) if number.place else None
+        self._add("key_numbers", "label", entry)
+        aside = [f"95 % interval {interval}{_over(number.value)}"] if interval else []
+        aside += [f"thesis, printed: {printed}"] if printed else []
+        said = " · ".join([*aside, number.note] if number.note else aside)
+        _show(cells.key_number(entry, said), f"{number.label}: {entry['text']} {said}".strip())
+
+    def _verdict(self, judged: Verdict) -> None:
+        """Show what became of a claim, with the interval it rests on."""
+        claim, found = judged.claim, judged.verdict
+        if found not in VERDICTS:
+            raise ValueError(f"verdict {found!r}: expected one of {', '.join(VERDICTS)}")
+        difference, ends = ("", "") if judged.difference is None else typeset.text_of(judged.difference, judged.format)
+        grounds = f"{difference} {ends}{_over(judged.difference)}".strip() + (" (95 % t interval)" if ends else "")
+        remarks = " ".join(text for text in (judged.note, DIRECTION_ONLY if self.generated else "") if text)
+        entry: records.Record = {"claim": claim, "verdict": found, "difference": difference, "interval": ends}
+        entry |= {"note": judged.note, "thesis": judged.thesis}
+        entry["place"] = against.of_key_number(claim, judged.place) if judged.place else None
+        self._add("verdicts", "claim", entry | against.numbers(judged.difference))
+        said = " · ".join(text for text in (grounds, remarks) if text)
+        _show(cells.verdict(entry, said), f"{found.upper()}: {claim} {grounds} {remarks}".strip())
+
+    def _note(self, text: str) -> None:
+        """Show a remark."""
+        self._add("notes", "text", {"text": text})
+        _show(f'<p class="note">{escape(text)}</p>', text)
+
+    def _add(self, kind: str, key: str, entry: records.Record) -> None:
+        records.replace(self._record[kind], key, entry)
+        self._save()
+
+    def _save(self) -> None:
+        records.write(self.folder / records.FILE, self._record)
+
+    def _default_data_note(self) -> str:
+        if self.generated:
+            data = self.settings.data
+            return f"generated images ({data.trainaug} for training, {data.train} train, {data.val} val)"
+        return f"images in {self.data_root}" if self.data_root else ""
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[\w-]+", name, re.ASCII):
+        raise ValueError(f"name {name!r} of a table or figure: use letters, digits, - and _ only")
+
+
+def _over(value: Any) -> str:
+    count = getattr(value, "n", None)
+    return f" over {count} seeds" if count else ""
+
+
+def _show(html: str, text: str) -> None:
+    from IPython.display import display
+
+    display({"text/html": html, "text/plain": text}, raw=True)

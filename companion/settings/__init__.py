@@ -1,0 +1,47 @@
+"""Every hyper-parameter, validated and frozen, with presets, profiles and the machine that a stage runs on."""
+
+from companion.settings.loading import load, parse_override
+from companion.settings.machine import Machine
+from companion.settings.names import SettingsError, nearest
+from companion.settings.schema import (
+    AffinitySettings,
+    AugmentationSettings,
+    BackboneSettings,
+    CamSettings,
+    ClassifierSettings,
+    CrfSettings,
+    DataSettings,
+    OptimiserSettings,
+    Preset,
+    PretextSettings,
+    Profile,
+    SegmentationSettings,
+    Settings,
+    Split,
+    SubcategorySettings,
+    names,
+)
+
+__all__ = [
+    "AffinitySettings",
+    "AugmentationSettings",
+    "BackboneSettings",
+    "CamSettings",
+    "ClassifierSettings",
+    "CrfSettings",
+    "DataSettings",
+    "Machine",
+    "OptimiserSettings",
+    "Preset",
+    "PretextSettings",
+    "Profile",
+    "SegmentationSettings",
+    "Settings",
+    "SettingsError",
+    "Split",
+    "SubcategorySettings",
+    "load",
+    "names",
+    "nearest",
+    "parse_override",
+]

@@ -1,0 +1,41 @@
+"""How presets, profiles and dotted overrides become settings.
+
+A preset chooses data and scale, a profile chooses between what the published code does (`released`) and what the thesis
+prints (`text`).
+"""
+
+import tomllib
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from companion.settings.names import SettingsError, one_of
+from companion.settings.presets import PRESETS, TEXT_PROFILE
+from companion.settings.schema import Preset, Profile, Settings, validate
+
+
+def load(preset: str = "demo", overrides: Mapping[str, Any] | None = None, *, profile: str = "released") -> Settings:
+    """Settings of a preset and profile with dotted overrides on top.
+
+    Raises:
+        SettingsError: unknown preset, profile or name, or a value outside its range; names the nearest valid one.
+    """
+    one_of("preset", preset, get_args(Preset))
+    one_of("profile", profile, get_args(Profile))
+    reading = TEXT_PROFILE if profile == "text" and preset == "voc2012" else {}
+    base = validate({"preset": preset, "profile": profile})
+    return base.override({**PRESETS[preset], **reading, **(overrides or {})})
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Read `name=value`, the value as TOML (so that `1e-4` is a number) or else as a plain string.
+
+    >>> parse_override("classifier.lambda_con=1e-4")
+    ('classifier.lambda_con', 0.0001)
+    """
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise SettingsError(f"{text!r} is not of the form name=value, e.g. classifier.mixup_alpha=0.4")
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value

@@ -1,0 +1,308 @@
+"""Every hyper-parameter of the thesis as frozen, validated models.
+
+Values without another source are those of the published code (THESIS sections 2.4.1 and 3.4.1, jiwoon-ahn/psa and
+Juliachang/SC-CAM). Register numbers (A1-A26, S1-S24) are those of docs/readings.md.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+
+from companion.settings.names import SettingsError, nearest
+
+Preset = Literal["smoke", "demo", "voc2012"]
+Split = Literal["trainaug", "train", "val", "test"]
+Share = Annotated[float, Field(ge=0, le=1)]
+Factor = Annotated[float, Field(gt=0, le=8)]
+Count = Annotated[int, Field(ge=1, le=64)]
+Profile = Literal["released", "text"]
+
+
+class Frozen(BaseModel):
+    """Settings that cannot change and refuse unknown names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+class DataSettings(Frozen):
+    """Which images. Counts and size describe the generated demo data; a folder brings its own."""
+
+    source: Literal["generated", "folder"] = "folder"
+    image_size: int = Field(64, ge=32, le=512, description="side of a generated image in pixels")
+    trainaug: int = Field(0, ge=0, description="generated training images with image labels")
+    train: int = Field(0, ge=0, description="the first of them, on which response maps are scored")
+    val: int = Field(0, ge=0)
+    test: int = Field(0, ge=0)
+    data_seed: int = Field(0, ge=0, description="seed of the generator, apart from the training seeds")
+
+    @model_validator(mode="after")
+    def _train_is_part_of_trainaug(self) -> Self:
+        if self.train > self.trainaug:
+            raise ValueError(f"train ({self.train}) must not exceed trainaug ({self.trainaug})")
+        return self
+
+
+class OptimiserSettings(Frozen):
+    """How a network is trained; one step is one batch."""
+
+    optimiser: Literal["sgd", "adam", "adamw"] = Field("sgd", description="S3: the text says Adam, the code runs SGD")
+    schedule: Literal["poly", "one_cycle"] = "poly"
+    learning_rate: float = Field(0.01, gt=0, le=10)
+    weight_decay: float = Field(5e-4, ge=0, le=1)
+    momentum: float = Field(5e-4, ge=0, lt=1, description="S20: what the published optimiser really runs")
+    new_layer_factor: float = Field(10, gt=0, description="learning-rate factor of layers without pre-training")
+    batch_size: int = Field(16, ge=1)
+    accumulate: int = Field(1, ge=1, description="parts of a batch that go through the network one after the other")
+    update_interval: int = Field(1, ge=1, description="steps between changes of the learning rate")
+    epochs: int = Field(15, ge=1, description="S6")
+
+    @model_validator(mode="after")
+    def _parts_are_equal(self) -> Self:
+        if self.batch_size % self.accumulate:
+            raise ValueError(f"accumulate ({self.accumulate}) must divide batch_size ({self.batch_size})")
+        return self
+
+
+class AugmentationSettings(Frozen):
+    """Random resizing, mirroring, colour jitter and cropping of training images (psa voc12/data.py)."""
+
+    long_side: tuple[int, int] | None = Field((256, 512), description="range of the resized long side, pixels")
+    scales: tuple[Factor, ...] = Field((), description="factors to resize by instead; the long side must then be None")
+    crop: int = Field(448, ge=16, description="side of the square crop, pixels")
+    mirror: float = Field(0.5, ge=0, le=1)
+    jitter: tuple[Share, Share, Share, Annotated[float, Field(ge=0, le=0.5)]] = Field(
+        (0.3, 0.3, 0.3, 0.1), description="brightness, contrast, saturation, hue"
+    )
+    order: Literal["published", "crop_first"] = Field(
+        "published",
+        description="crop_first: resize and jitter only what the crop shows, which is faster; the contrast jitter then "
+        "pulls towards the mean grey of the crop instead of that of the image",
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_resize(self) -> Self:
+        if self.long_side is not None and not 1 <= self.long_side[0] <= self.long_side[1]:
+            raise ValueError(f"long_side must be (low, high) with 1 <= low <= high, got {self.long_side}")
+        if self.long_side is not None and self.scales:
+            raise ValueError("give long_side or scales, not both")
+        return self
+
+
+class BackboneSettings(Frozen):
+    """The network of classifier and AffinityNet, and where its initial weights come from."""
+
+    network: Literal["resnet38", "resnet50"] = Field(
+        "resnet38", description="resnet50 (torchvision's) is a variant, not the network of the thesis"
+    )
+    width: float = Field(1.0, gt=0, le=1, description="factor on all channel counts")
+    stride: Literal[4, 8] = Field(8, description="pixels per cell of the response map")
+    dilations: tuple[Count, Count] = Field((2, 4), description="of stage 5 and of stages 6 and 7")
+    dropout: float = Field(1.0, ge=0, le=1, description="factor on the published dropout rates; ResNet-50 has none")
+    weights: str = Field("", description="file with pre-trained weights; empty: train on the pretext task")
+
+    @model_validator(mode="after")
+    def _resnet50_is_torchvisions(self) -> Self:
+        if self.network == "resnet50" and self.width != 1:
+            raise ValueError(f"network 'resnet50' exists with width 1 alone, got {self.width:g}: set backbone.width=1")
+        return self
+
+
+class PretextSettings(OptimiserSettings):
+    """Pre-training on generated images, the demo's stand-in for ImageNet."""
+
+    images: int = Field(2400, ge=8)
+    image_size: int = Field(32, ge=32, description="side of a pretext image, pixels")
+    data_seed: int = Field(0, ge=0)
+
+
+class ClassifierSettings(OptimiserSettings):
+    """The multi-label classifier and the regularisers of chapter 2."""
+
+    weights: str = Field("", description="file of a trained classifier; empty: train it")
+    frozen: StrictBool = Field(True, description="freeze stem, stage 2 and every BatchNorm, as published")
+    dropout: float = Field(0.5, ge=0, lt=1, description="channel dropout before pooling")
+    feature_channels: int = Field(
+        0, ge=0, le=4096, description="S4: of a 3x3 convolution before pooling, 512 in the text; 0: none, as released"
+    )
+    augmentation: AugmentationSettings = AugmentationSettings()
+    mixup_alpha: float = Field(0, ge=0, le=8, description="Beta(alpha, alpha) of eq. 2.2; 0: no mixup")
+    lambda_ent: float = Field(0, ge=0, le=100, description="weight of eq. 2.3")
+    entropy_level: Literal["image", "pixel"] = Field("image", description="A1")
+    entropy_score: Literal["sigmoid_max", "logit_max", "logit"] = Field("sigmoid_max", description="A2")
+    lambda_con: float = Field(0, ge=0, le=100, description="weight of eq. 2.4 on a map of `concentration_map` cells")
+    concentration_form: Literal["written", "floored"] = Field("written", description="A5")
+    concentration_map: int = Field(
+        28,
+        ge=2,
+        description="A4: side of the map on which lambda_con holds, 28 for SC-CAM's crop of 224, 56 for psa's of 448; "
+        "other maps keep the unit-equivalent weight",
+    )
+    extra_term: str = Field("", description="a regulariser of your own, as module:function")
+    lambda_extra: float = Field(0, ge=0)
+
+
+class SubcategorySettings(Frozen):
+    """Sub-category exploration, chapter 3 (SC-CAM script.sh, train_cls.py, create_pseudo_label.py)."""
+
+    round: int = Field(0, ge=0, le=50, description="0: the plain classifier; r: trained with labels from round r - 1")
+    k: int = Field(10, ge=1, le=200, description="K, clusters of each class")
+    weight: float = Field(5, ge=0, le=100, description="lambda of eq. 3.3")
+    labels: Literal["clusters", "random", "parent", "true", "none"] = Field(
+        "clusters",
+        description="controls: clusters shuffled within each class, the classes themselves (K = 1), the sub-types of "
+        "generated objects, no second head",
+    )
+    init: Literal["initial", "previous"] = Field("initial", description="A13: weights that a round starts from")
+    crop: int = Field(224, ge=16, description="S6: side of the training crop in rounds 1 and later, pixels")
+    epochs: int = Field(61, ge=1, description="S6: length of the schedule of each round")
+    used: tuple[Count, ...] = Field(
+        (31, 41, 51), description="S6: epochs after which rounds 1, 2, ... are taken; empty: at the end"
+    )
+    checkpoints: tuple[Count, ...] = Field((1, 11, 21, 31, 41, 51, 61), description="S7: epochs that are reported")
+    grid: tuple[Annotated[int, Field(ge=1, le=200)], ...] = Field((1, 5, 10, 20, 50), description="K of Fig. 3.4")
+
+    @model_validator(mode="after")
+    def _epochs_exist(self) -> Self:
+        if beyond := [epoch for epoch in (*self.used, *self.checkpoints) if epoch > self.epochs]:
+            raise ValueError(f"used and checkpoints must not exceed epochs ({self.epochs}), got {beyond}")
+        return self
+
+    @property
+    def used_epoch(self) -> int:
+        """The epoch after which the classifier of this round is taken; rounds beyond the list take its last."""
+        return (self.used or (self.epochs,))[min(self.round, len(self.used)) - 1]
+
+
+class CamSettings(Frozen):
+    """Multi-scale response maps and their scoring."""
+
+    scales: tuple[Factor, ...] = Field((1, 0.5, 1.5, 2), min_length=1)
+    flip: StrictBool = True
+    background: float = Field(0.15, ge=0, le=1, description="A16: fixed background threshold")
+    splits: tuple[Split, ...] = Field(("train", "val"), min_length=1, description="where maps are computed and scored")
+    head: Literal["parent", "merged"] = Field("parent", description="A17: maps of classes, or merged sub-categories")
+    epoch: int = Field(0, ge=0, description="one of subcategories.checkpoints; 0: the classifier that is used")
+
+
+class AffinitySettings(OptimiserSettings):
+    """AffinityNet, its labels and the random walk (psa train_aff.py, infer_aff.py)."""
+
+    weights: str = Field("", description="file of a trained AffinityNet, such as psa's res38_aff.pth; empty: train it")
+    batch_size: int = Field(8, ge=1)
+    epochs: int = Field(8, ge=1)
+    split: Split = Field("trainaug", description="images whose response maps teach the affinity")
+    low_alpha: float = Field(4, gt=0, description="A21: power of the background score, large background")
+    high_alpha: float = Field(32, gt=0, description="A21: small background")
+    walk_alpha: float = Field(16, gt=0, description="A21: background score of the random walk")
+    beta: float = Field(8, gt=0, description="power of the affinity in the transition")
+    log2_steps: int = Field(8, ge=0, le=12)
+    augmentation: AugmentationSettings = AugmentationSettings(long_side=None)
+
+
+class CrfSettings(Frozen):
+    """The dense CRFs; their parameters are named sets of `thesislib.refinement.crf`."""
+
+    scale_factor: float = Field(1, gt=0, description="divides the CRF's distances, for images that many times smaller")
+
+
+class SegmentationSettings(OptimiserSettings):
+    """DeepLab-v2 (kazuto1011/deeplab-pytorch configs/voc12.yaml)."""
+
+    learning_rate: float = Field(2.5e-4, gt=0, le=10)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    batch_size: int = Field(10, ge=1)
+    accumulate: int = Field(2, ge=1)
+    update_interval: int = Field(10, ge=1)
+    epochs: int = Field(19, ge=1, description="19 epochs of 1058 steps for the published 20,000 steps")
+    supervision: Literal["pseudo", "truth"] = Field("pseudo", description="masks to train on; truth: the upper bound")
+    pseudo_mask: Literal["rw_crf", "rw"] = Field("rw_crf", description="S24, A19: random walk with or without CRF")
+    init: Literal["imagenet", "coco", "random"] = Field(
+        "imagenet", description="A22: what the ResNet-101 was trained on before; coco: pixel labels of MS-COCO"
+    )
+    weights: str = Field("", description="A22: the file of these initial weights; empty only where init is random")
+    layout: Literal["torchvision", "caffe"] = Field(
+        "torchvision", description="where a bottleneck has its stride; torchvision or deeplab-pytorch, as the file is"
+    )
+    blocks: tuple[Count, Count, Count, Count] = (3, 4, 23, 3)
+    width: float = Field(1.0, gt=0, le=1)
+    stride: Literal[4, 8] = 8
+    dilations: tuple[Count, Count] = (2, 4)
+    rates: tuple[Count, ...] = Field((6, 12, 18, 24), min_length=1, description="dilations of the summed convolutions")
+    frozen: StrictBool = Field(True, description="BatchNorm with fixed statistics, as published")
+    augmentation: AugmentationSettings = AugmentationSettings(
+        long_side=None, scales=(0.5, 0.75, 1, 1.25, 1.5), crop=321, jitter=(0, 0, 0, 0)
+    )
+    splits: tuple[Split, ...] = Field(("val",), min_length=1, description="where masks are predicted")
+
+
+class Settings(Frozen):
+    """Everything that decides a number. `seed` drives initialisation, order, augmentation, mixing and dropout."""
+
+    preset: Preset = "voc2012"
+    profile: Profile = "released"
+    seed: int = Field(0, ge=0)
+    data: DataSettings = DataSettings()
+    pretext: PretextSettings = PretextSettings()
+    backbone: BackboneSettings = BackboneSettings()
+    classifier: ClassifierSettings = ClassifierSettings()
+    subcategories: SubcategorySettings = SubcategorySettings()
+    cam: CamSettings = CamSettings()
+    affinity: AffinitySettings = AffinitySettings()
+    crf: CrfSettings = CrfSettings()
+    segmentation: SegmentationSettings = SegmentationSettings()
+
+    def override(self, overrides: Mapping[str, Any]) -> "Settings":
+        """A copy with dotted names replaced.
+
+        >>> Settings().override({"classifier.mixup_alpha": 0.4}).classifier.mixup_alpha
+        0.4
+
+        Raises:
+            SettingsError: for an unknown name (names the nearest one) or a value outside its range.
+        """
+        tree = self.model_dump()
+        for name, value in overrides.items():
+            _place(tree, name, value)
+        return validate(tree)
+
+
+def names(model: type[BaseModel] = Settings, prefix: str = "") -> dict[str, FieldInfo]:
+    """All dotted names with their fields (default, range, description)."""
+    found: dict[str, FieldInfo] = {}
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found |= names(kind, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = field
+    return found
+
+
+def _place(tree: dict[str, Any], name: str, value: Any) -> None:
+    valid = names()
+    if name not in valid:
+        raise SettingsError(f"unknown setting {name!r}{nearest(name, list(valid))}")
+    if name in ("preset", "profile"):
+        raise SettingsError(f"{name} is chosen by the parameter of that name, not by an override")
+    *path, last = name.split(".")
+    for part in path:
+        tree = tree[part]
+    tree[last] = value
+
+
+def validate(tree: dict[str, Any]) -> Settings:
+    """Settings from a tree of values.
+
+    Raises:
+        SettingsError: lists every value that is outside its range.
+    """
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        problems = []
+        for problem in error.errors():
+            name = ".".join(str(part) for part in problem["loc"])
+            problems.append(f"{name or 'settings'} = {problem['input']!r}: {problem['msg']}")
+        raise SettingsError("invalid settings: " + "; ".join(problems)) from None

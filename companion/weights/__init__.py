@@ -1,0 +1,1 @@
+"""What a weight file is and what it is for."""
