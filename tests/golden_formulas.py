@@ -1,13 +1,10 @@
 """The formulas behind the inputs and weights of the golden vectors; see golden/README.md."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
-
-GOLDEN = Path(__file__).parent / "golden"
 
 
 def u01(stream: int, count: int) -> np.ndarray:

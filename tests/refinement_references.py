@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from golden_formulas import GOLDEN
+from places import GOLDEN
 
 from thesislib.refinement.pairs import pair_offsets, source_shape
 

@@ -12,6 +12,7 @@ import papermill
 import printed_numbers
 import pytest
 from linked_store import linked_store
+from places import NOTEBOOKS
 
 from companion import settings
 from companion.experiments import parameters, plans
@@ -19,7 +20,6 @@ from companion.experiments import row_stages as experiments
 from companion.reports import printed_beside as against
 from thesislib.refinement.crf import crf_available
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 CHECKED = "# NBVAL_CHECK_OUTPUT"
 SEEDS = dict.fromkeys(("21_response_maps", "22_sensitivity", "31_response_maps", "33_rounds", "34_clusters"), 3)

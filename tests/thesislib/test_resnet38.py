@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from golden_formulas import GOLDEN, f_image, f_input, f_labels, fill_weights, u01
+from golden_formulas import f_image, f_input, f_labels, fill_weights, u01
+from places import GOLDEN
 from torch import nn
 
 from thesislib.losses import classification_loss

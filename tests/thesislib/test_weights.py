@@ -7,39 +7,14 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from golden_formulas import GOLDEN
-from mxnet_files import V2, V3, listed, packed, write
+from mxnet_files import V2, V3, mxnet_names, params_file, random_state, write
+from places import GOLDEN
 
 from thesislib.models.classifier import CamClassifier
 from thesislib.models.resnet38 import ResNet38
 from thesislib.models.weights import load_weights, save_weights
 
 # The blocks of ResNet-38 as ademxapp names them: stage -> block letters.
-BLOCKS = {2: "a b1 b2", 3: "a b1 b2", 4: "a b1 b2 b3 b4 b5", 5: "a b1 b2", 6: "a", 7: "a"}
-
-
-def mxnet_names():
-    """Names of the ImageNet file with the published name of each tensor, written out from the network's plan."""
-    pairs = {"arg:conv1a_weight": "conv1a.weight"}
-    norms = {"bn7": "bn7"}
-    for stage, letters in BLOCKS.items():
-        for letter in letters.split():
-            ours = f"b{stage}" if letter == "a" else f"b{stage}_{letter[1]}"
-            inner = ["branch2a", "branch2b1"] + (["branch2b2"] if stage > 5 else [])
-            for branch in inner + (["branch1"] if letter == "a" else []):
-                pairs[f"arg:res{stage}{letter}_{branch}_weight"] = f"{ours}.conv_{branch}.weight"
-            norms |= {f"bn{stage}{letter}_{branch}": f"{ours}.bn_{branch}" for branch in inner}
-    for theirs, ours in norms.items():
-        pairs[f"arg:{theirs}_gamma"] = f"{ours}.weight"
-        pairs[f"arg:{theirs}_beta"] = f"{ours}.bias"
-        pairs[f"aux:{theirs}_moving_mean"] = f"{ours}.running_mean"
-        pairs[f"aux:{theirs}_moving_var"] = f"{ours}.running_var"
-    return pairs
-
-
-def random_state(model, seed=0):
-    rng = np.random.default_rng(seed)
-    return {name: rng.random(tuple(t.shape)).astype(np.float32) for name, t in model.state_dict().items()}
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +24,6 @@ def imagenet():
     arrays = {theirs: state[ours] for theirs, ours in mxnet_names().items()}
     arrays |= {"arg:linear1000_weight": np.ones((10, 64), np.float32), "arg:linear1000_bias": np.ones(10, np.float32)}
     return arrays, state
-
-
-def params_file(folder, arrays, version=0):
-    return write(folder, listed([packed(array, version) for array in arrays.values()], list(arrays)))
 
 
 def assert_filled(model, expected, prefix=""):

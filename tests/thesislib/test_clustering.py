@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from golden_formulas import GOLDEN
+from places import GOLDEN
 
 from thesislib.clustering import check_labels, cluster, random_assignments, subcategory_labels, to_labels
 

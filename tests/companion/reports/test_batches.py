@@ -11,16 +11,16 @@ import matplotlib.pyplot as plt
 import nbformat
 import pytest
 from linked_store import linked_store
+from places import ROOT
 
 from companion import settings
-from companion.experiments import plans
+from companion.experiments import parameters, plans
 from companion.pipeline.store import Store
-from companion.reports import batches, parameters
+from companion.reports import batches
 from companion.reports.notebook import Notebook
 from companion.settings import Machine, SettingsError
 from companion.settings.project import project_root
 
-ROOT = Path(__file__).parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 FILES = sorted((ROOT / "batches").glob("*.toml"))
 TABLES_AND_CURVES = {

@@ -14,6 +14,7 @@ import dask
 import pytest
 import stage_functions as functions
 from distributed import Client, LocalCluster
+from places import TESTS
 from stage_functions import make
 
 from companion import settings
@@ -21,8 +22,6 @@ from companion.pipeline import engine
 from companion.pipeline.stages import classifier
 from companion.pipeline.store import Stage, StageFailed, Store
 from companion.settings import Machine
-
-TESTS = Path(__file__).parent
 
 
 def _numbers(log: Path, count: int) -> list[Stage]:

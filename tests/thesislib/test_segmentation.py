@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from golden_formulas import GOLDEN, f_labels
+from golden_formulas import f_labels
 from PIL import Image
+from places import GOLDEN
 
 from thesislib.segmentation import resize_labels, segmentation_loss
 

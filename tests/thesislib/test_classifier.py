@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from golden_formulas import GOLDEN
+from places import GOLDEN
 from torch import nn
 
 from thesislib.models.classifier import CamClassifier, parameter_groups

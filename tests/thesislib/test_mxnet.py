@@ -2,16 +2,16 @@
 
 import os
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mxnet_files import FLAGS, V1, V2, V3, listed, packed, write
+from places import TESTS
 
 from thesislib.models.weights import read_mxnet_params
 
-FIXTURES = Path(__file__).parent / "weight_fixtures"
+FIXTURES = TESTS / "weight_fixtures"
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from linked_store import linked_store
+from places import ROOT
 from torchvision.models import resnet
 
 from companion.cli import main as cli
@@ -17,7 +18,7 @@ from companion.pipeline import engine
 from companion.pipeline.store import Store
 from companion.settings import Machine, load
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+README = (ROOT / "README.md").read_text()
 
 
 def _thesis(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

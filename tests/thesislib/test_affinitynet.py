@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from golden_formulas import GOLDEN, f_input, fill_weights
+from golden_formulas import f_input, fill_weights
+from places import GOLDEN
 
 from thesislib.models.affinitynet import AffinityNet
 from thesislib.models.classifier import CamClassifier, parameter_groups

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import ROOT
 
 from companion.analysis.methods import MIXUP_CAM
 from companion.datasets.voc2012.prepare import prepare
@@ -15,7 +16,7 @@ from companion.settings import load
 from thesislib.data.voc import VOC_CLASSES, VocDataset, read_mask, read_names
 from thesislib.refinement.crf import crf_available
 
-sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
+sys.path.append(str(ROOT / "benchmarks"))
 dry_run, voc_shaped = (importlib.import_module(name) for name in ("dry_run", "voc_shaped"))
 
 COUNTS = voc_shaped.Counts(trainaug=5, train=3, val=3, test=3)

@@ -2,12 +2,12 @@
 
 import math
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from places import ROOT
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -156,6 +156,6 @@ def test_markdown_has_a_line_for_every_stage_and_notebook():
 
 
 def test_readme_prints_the_same_operations():
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    readme = (ROOT / "README.md").read_text()
     lines = costs.markdown().partition("\n\n")[0].splitlines()[2:]
     assert lines and not [line for line in lines if line.replace("%", " %") not in readme]

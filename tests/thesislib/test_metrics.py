@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from golden_formulas import GOLDEN
+from places import GOLDEN
 from sklearn import metrics as sklearn_metrics
 
 from thesislib.cam import label_map

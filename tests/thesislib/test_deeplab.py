@@ -6,7 +6,8 @@ import time
 import numpy as np
 import pytest
 import torch
-from golden_formulas import GOLDEN, f_input, f_labels, fill_weights
+from golden_formulas import f_input, f_labels, fill_weights
+from places import GOLDEN
 from torch import nn
 from torch.nn import functional as F
 from torchvision.models import resnet

@@ -10,6 +10,7 @@ import pytest
 from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from notebook_files import SETTINGS, write_notebook
+from places import NOTEBOOKS
 
 from companion.reports import execute as reports
 from companion.reports import formulas
@@ -18,7 +19,6 @@ from companion.reports import record as records
 from companion.reports import site as site_pages
 from companion.settings import SettingsError
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 PAGES = ("21_good", "31_bad", "index", "thesis")
 HOSTILE = "<script>alert('x')</script>"
 PROSE = r"""%md## The loss

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from killed import compare_with_undisturbed
+from places import GOLDEN
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -19,8 +20,6 @@ from companion.settings import Machine, OptimiserSettings, load
 from thesislib import optimisation, training
 from thesislib.files import write_whole
 from thesislib.models.classifier import parameter_groups
-
-GOLDEN = Path(__file__).parent / "golden"
 
 
 class _Points(Dataset):

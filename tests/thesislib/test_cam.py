@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from golden_formulas import GOLDEN, f_image, fill_weights
+from golden_formulas import f_image, fill_weights
 from PIL import Image
+from places import GOLDEN
 from torch import nn
 from torch.nn import functional as F
 

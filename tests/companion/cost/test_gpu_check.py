@@ -6,12 +6,12 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from places import ROOT
 from torch.utils.data import Dataset
 
 from companion.cli import doctor
@@ -28,7 +28,6 @@ from companion.settings import load
 from thesislib import training
 from thesislib.models.classifier import parameter_groups
 
-ROOT = Path(__file__).parent.parent
 CLASSIFIER = costs.CLASSIFIER.format(crop=448)
 OPTIONAL = ("ipykernel", "papermill", "nbformat", "nbconvert", "IPython", "dask", "distributed", "pydensecrf", "jinja2")
 TINY = gpu_work.tiny_scale()

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from places import ROOT
 from voc_folder import make_voc, write_indices, write_split
 
 from companion.cli import main as cli
@@ -18,7 +19,7 @@ from companion.exchange import submission
 from companion.settings import load, parse_override
 from thesislib.data.voc import DataError, VocDataset, read_mask, write_mask
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+README = (ROOT / "README.md").read_text()
 SIZES = {"test_0": (24, 32), "2008_000006": (20, 30), "2009_000011": (33, 21)}
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from golden_formulas import GOLDEN, fill_weights
+from golden_formulas import fill_weights
+from places import GOLDEN
 from safetensors import safe_open
 from torch import Tensor, nn
 from torchvision.models import resnet
@@ -156,7 +157,7 @@ def test_a_small_file_is_recognised_and_converted(
 
 
 def test_an_imagenet_file_of_mxnet_is_recognised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from test_weights import mxnet_names, params_file, random_state
+    from mxnet_files import mxnet_names, params_file, random_state
 
     state = random_state(ResNet38(width=1 / 64))
     path = params_file(tmp_path, {theirs: state[ours] for theirs, ours in mxnet_names().items()})

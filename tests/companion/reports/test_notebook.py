@@ -16,9 +16,10 @@ from PIL import Image
 
 from companion.analysis.claims import Place
 from companion.analysis.statistics import VERDICTS, Interval, mean_interval
+from companion.experiments import parameters
 from companion.pipeline.stages import data
 from companion.pipeline.store import Job, Stage
-from companion.reports import cells, notebook, parameters, table_files, typeset
+from companion.reports import cells, notebook, table_files, typeset
 from companion.reports.notebook import Notebook, project_root
 from companion.settings import Machine, SettingsError
 
