@@ -15,7 +15,7 @@ EXPERIMENTS: dict[str, type[Experiment]] = {kind.notebook: kind for kind in (Tab
 
 def notebook_of(result: str) -> str:
     """The notebook that holds a table or figure such as `table-3.2`; other names are returned as they are."""
-    return next((name for name, kind in EXPERIMENTS.items() if result.lower() in kind.results), result)
+    return next((name for name, kind in EXPERIMENTS.items() if result.lower() in kind.reproduces), result)
 
 
 def experiment(

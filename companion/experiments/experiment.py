@@ -38,11 +38,11 @@ class Experiment(ABC):
 
     Class attributes:
         notebook: its name without `.ipynb`.
-        results: the tables and figures of the thesis that it holds, such as `table-2.1`.
+        reproduces: the tables and figures of the thesis that it holds, such as `table-2.1`.
     """
 
     notebook: ClassVar[str]
-    results: ClassVar[tuple[str, ...]] = ()
+    reproduces: ClassVar[tuple[str, ...]] = ()
 
     settings: Settings
     seeds: Sequence[int]

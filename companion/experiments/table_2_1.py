@@ -37,7 +37,7 @@ class Table21(ResponseMaps):
     """Mixup, the entropy term and the concentration term, one by one and together."""
 
     notebook: ClassVar = "21_response_maps"
-    results: ClassVar = ("table-2.1", "fig-2.1", "fig-2.2", "fig-2.3", "fig-2.4", "fig-2.6")
+    reproduces: ClassVar = ("table-2.1", "fig-2.1", "fig-2.2", "fig-2.3", "fig-2.4", "fig-2.6")
 
     alpha: float
     lambda_ent: float
