@@ -15,8 +15,7 @@ import pandas as pd
 from companion.analysis import chain, chance, maps, measures, refined_images
 from companion.analysis.claims import Claim, Place, Row
 from companion.analysis.measures import Scores
-from companion.drawing import image_grids
-from companion.drawing.style import threshold_curves
+from companion.drawing import curves, image_grids
 from companion.experiments import printed, row_stages
 from companion.experiments.exhibits import Figure, KeyNumber, Note, Table
 from companion.experiments.experiment import Experiment
@@ -162,10 +161,10 @@ class ResponseMaps(Experiment):
 
     def threshold_curves(self, left: Sequence[Row], right: Sequence[Row], in_words: str, others: str) -> Figure:
         """mIoU against the background threshold, in two panels; `in_words` and `others` say what they hold."""
-        curves = {row.name: [measures.miou_curve(run) for run in self.train[row.name]] for row in self.scored}
-        panels = [{row.name: curves[row.name] for row in rows} for rows in (left, right)]
+        of_row = {row.name: [measures.miou_curve(run) for run in self.train[row.name]] for row in self.scored}
+        panels = [{row.name: of_row[row.name] for row in rows} for rows in (left, right)]
         return Figure(
-            threshold_curves(panels, self.threshold, "train"),
+            curves.threshold_curves(panels, self.threshold, "train"),
             "thresholds",
             f"mIoU of unrefined maps on {len(self.on_train)} images of train against the background threshold: left "
             f"{in_words}, right {others}. Lines are means, bands 95 % intervals over {len(self.seeds)} seeds. The "

@@ -13,8 +13,8 @@ from voc_folder import make_voc
 from companion import settings
 from companion.analysis import forward
 from companion.analysis import measures as scores
+from companion.drawing import curves, style
 from companion.drawing import image_grids as pictures
-from companion.drawing import style as figures
 from companion.experiments import quickstart
 from companion.pipeline.stages import response_maps
 from thesislib import cam, metrics
@@ -76,15 +76,15 @@ def lab(colour: str, seen: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("eye", SEEN)
 def test_methods_are_told_apart_by_every_eye(eye):
-    shades = {*figures.METHODS.values(), *figures.OTHERS}
+    shades = {*style.METHODS.values(), *style.OTHERS}
     for a, b in itertools.combinations(shades, 2):
         distance = np.linalg.norm(lab(a, SEEN[eye]) - lab(b, SEEN[eye]))
         assert distance > 10, f"{a} and {b} look alike ({distance:.0f})"
 
 
 def test_a_method_keeps_its_colour_whatever_stands_beside_it():
-    assert figures.colours(["mine", "CAM"])["CAM"] == figures.colours(["CAM"])["CAM"]
-    assert len(set(figures.colours(["a", "b", "c", *figures.METHODS]).values())) == 3 + len(figures.METHODS) - 1
+    assert style.colours(["mine", "CAM"])["CAM"] == style.colours(["CAM"])["CAM"]
+    assert len(set(style.colours(["a", "b", "c", *style.METHODS]).values())) == 3 + len(style.METHODS) - 1
 
 
 def test_a_map_without_response_leaves_the_grey_image_recognisable():
@@ -169,26 +169,26 @@ def test_sheets_explain_their_colours(images):
 
 def test_curves_show_means_the_fixed_threshold_and_the_mean_oracle():
     rng = np.random.default_rng(0)
-    curves = {"CAM": rng.random((3, len(metrics.THRESHOLDS))), "mine": rng.random((3, len(metrics.THRESHOLDS)))}
-    axis = figures.threshold_curves([curves], FIXED, "train").axes[0]
+    found = {"CAM": rng.random((3, len(metrics.THRESHOLDS))), "mine": rng.random((3, len(metrics.THRESHOLDS)))}
+    axis = curves.threshold_curves([found], FIXED, "train").axes[0]
     lines = {line.get_label(): line for line in axis.lines}
-    for method, values in curves.items():
+    for method, values in found.items():
         np.testing.assert_allclose(lines[method].get_ydata(), values.mean(axis=0))
     marks = [line for line in axis.lines if line.get_marker() == "^"]
-    expected = metrics.THRESHOLDS[curves["CAM"].argmax(axis=1)].mean(), curves["CAM"].max(axis=1).mean()
+    expected = metrics.THRESHOLDS[found["CAM"].argmax(axis=1)].mean(), found["CAM"].max(axis=1).mean()
     np.testing.assert_allclose(marks[0].get_xydata()[0], expected)
     assert any(list(line.get_xdata()) == [FIXED, FIXED] for line in axis.lines)
     assert lines["CAM"].get_linestyle() == "-" and lines["mine"].get_linestyle() == "--"
 
 
 def test_one_seed_has_no_band():
-    figure = figures.threshold_curves([{"CAM": np.ones((1, len(metrics.THRESHOLDS)))}], FIXED, "train")
+    figure = curves.threshold_curves([{"CAM": np.ones((1, len(metrics.THRESHOLDS)))}], FIXED, "train")
     assert not figure.axes[0].collections
 
 
 def test_class_chart_counts_images_and_pairs(images):
     counts = counts_per_class(images)
-    left, right = figures.class_chart(images.classes, *counts).axes[:2]
+    left, right = curves.class_chart(images.classes, *counts).axes[:2]
     assert [bar.get_width() for bar in left.patches] == counts.images.tolist()
     assert [text.get_text() for text in right.texts] == [str(n) for n in counts.together[~np.eye(3, dtype=bool)] if n]
 
