@@ -4,6 +4,7 @@ export OMP_NUM_THREADS ?= 1
 BIN := .venv/bin
 PRESET ?= demo
 SEEDS ?= 3
+PYTHON ?= python3.12 python3.11 python3
 
 .DEFAULT_GOAL := help
 .PHONY: help reproduce test lint lab browser site-check snapshot gpu-check constraints clean
@@ -32,8 +33,8 @@ browser: .venv/ready  ## open the reports in headless Chromium without a network
 site-check: .venv/ready  ## screenshots and an accessibility check (axe-core, from npm) of the site of reports (PRESET=)
 	$(BIN)/python tests/browser/site_check.py --reports reports/$(PRESET)
 
-snapshot: .venv/ready  ## copy the demo's reports into docs/demo, under 10 MB, and the pictures of the README into docs
-	$(BIN)/thesis snapshot reports/demo --output docs/demo --pictures docs
+snapshot: .venv/ready  ## copy the reports of PRESET into reports/published, under 10 MB; those of the demo also give the README its pictures
+	$(BIN)/thesis snapshot reports/$(PRESET) --output reports/published/$(PRESET) $(if $(filter demo,$(PRESET)),--pictures docs)
 
 gpu-check:  ## measure this machine's GPU in 8 minutes; needs the core dependencies alone, of .venv or of python3
 	$$(test -x $(BIN)/python && echo $(BIN)/python || echo python3) -m companion.cost.gpu.check
@@ -42,11 +43,12 @@ constraints: .venv/ready  ## write constraints.txt anew from .venv
 	$(BIN)/pip freeze --exclude-editable > .venv/freeze.txt
 	grep -v '@ file' .venv/freeze.txt > constraints.txt
 
-clean:  ## delete the environment, the results and the reports
-	rm -rf .venv runs reports
+clean:  ## delete the environment, the results and the reports, except the published ones
+	rm -rf .venv runs
+	find reports -mindepth 1 -maxdepth 1 ! -name published ! -name README.md -exec rm -rf {} +
 
 .venv/ready: pyproject.toml constraints.txt
-	@python=$$(for p in python3.12 python3.11 python3; do \
+	@python=$$(for p in $(PYTHON); do \
 	    $$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null \
 	    && echo $$p && break; done); \
 	  if [ -z "$$python" ]; then \

@@ -54,7 +54,7 @@ def test_readme_lists_every_table_and_figure_with_its_notebook_and_report() -> N
     lines = (ROOT / "README.md").read_text().splitlines()
     for name in plans.NOTEBOOKS:
         (line,) = [line for line in lines if f"(notebooks/{name}.ipynb)" in line]
-        assert f"(docs/demo/{name}.html)" in line
+        assert f"(reports/published/demo/{name}.html)" in line
         assert _results(line.split("|")[1]) == set(plans.RESULTS.get(name, ())), name
 
 
