@@ -1,6 +1,8 @@
-"""Intervals, tests and verdicts against scipy and the rule they follow."""
+"""Intervals, tests and verdicts against their formulas, against scipy, and the rule they follow."""
 
+import itertools
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from scipy import stats
 
 from companion.analysis.statistics import (
     EXACT_PAIRS,
+    FLIPS,
     MIN_SEEDS,
     Interval,
     equivalence,
@@ -20,13 +23,24 @@ from companion.analysis.statistics import (
 )
 
 
+@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
 @pytest.mark.parametrize("n", [2, 3, 5, 30])
-def test_interval_agrees_with_scipy(n):
+def test_interval_is_that_of_the_t_distribution(n, confidence):
     values = np.random.default_rng(n).normal(50, 2, n)
-    interval = mean_interval(values)
-    low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert interval[:5] == pytest.approx((values.mean(), stats.tstd(values), low, high, n))
+    interval = mean_interval(values, confidence)
+    mean = math.fsum(values) / n
+    std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+    half_width = stats.t.ppf((1 + confidence) / 2, n - 1) * std / math.sqrt(n)
+    assert interval[:5] == pytest.approx((mean, std, mean - half_width, mean + half_width, n), rel=1e-12)
     assert interval.values == tuple(values)
+
+
+@pytest.mark.parametrize("values", [[50.0] * 3, [0.1] * 3, [0.3, 0.1 + 0.2, 0.3]])
+def test_values_that_are_all_but_equal_have_a_narrow_interval_and_no_warning(values):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        interval = mean_interval(values)
+    assert interval[:4] == pytest.approx((values[0], 0, values[0], values[0]), abs=1e-15)
 
 
 def test_intervals_cover_the_true_mean_as_often_as_they_say():
@@ -120,14 +134,25 @@ def test_independent_difference_of_a_single_run_or_of_constant_ones():
 # --- What checks a verdict --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n", [2, 3, 5, 9])
-def test_sign_flips_agree_with_scipy(n):
-    rng = np.random.default_rng(n)
-    a, b = rng.normal(1, 1.5, n), rng.normal(0, 1, n)
-    reference = stats.permutation_test(
-        (a, b), lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=np.inf, vectorized=False
-    )
-    assert sign_flip_test(a - b).p == pytest.approx(reference.pvalue)
+def every_pattern(differences):
+    """p by its definition: the share of sign patterns whose sum is as far from 0, rounding apart."""
+    patterns = itertools.product([-1, 1], repeat=len(differences))
+    sums = [abs(math.fsum(np.multiply(signs, differences))) for signs in patterns]
+    return np.mean(np.array(sums) > abs(math.fsum(differences)) - 1e-9)
+
+
+@pytest.mark.parametrize(
+    "differences",
+    [
+        *(np.random.default_rng(n).normal(1, 1.5, n) for n in (1, 2, 3, 5, 9, 12)),
+        [0.1, 0.2, -0.3],
+        [0.1, 0.2, -0.3, 0.0, 0.6],
+        [0.5, 0.5, 0.5, -0.5],
+        [0.7, 0.1, 0.2, 0.3, 0.4],
+    ],
+)
+def test_sign_flips_count_every_pattern(differences):
+    assert sign_flip_test(differences).p == pytest.approx(every_pattern(differences), rel=1e-12)
 
 
 def test_three_seeds_never_reach_five_per_cent_and_six_can():
@@ -140,12 +165,12 @@ def test_three_seeds_never_reach_five_per_cent_and_six_can():
 
 def test_drawn_sign_patterns_approach_the_counted_ones():
     values = np.random.default_rng(3).normal(0.4, 1, EXACT_PAIRS + 1)
-    drawn = sign_flip_test(values, np.random.default_rng(0)).p
-    reference = stats.permutation_test(
-        (values, np.zeros_like(values)), lambda x, y, axis: np.mean(x - y, axis=axis), permutation_type="samples",
-        n_resamples=50_000, vectorized=True, rng=np.random.default_rng(1),
-    )  # fmt: skip
-    assert drawn == pytest.approx(reference.pvalue, abs=0.015)
+    drawn = sign_flip_test(values, np.random.default_rng(0))
+    sums = np.zeros(1)
+    for value in values:
+        sums = np.concatenate([sums + value, sums - value])
+    assert drawn.p == pytest.approx(np.mean(np.abs(sums) >= abs(values.sum()) - 1e-9), abs=0.015)
+    assert sign_flip_test(np.ones(40), np.random.default_rng(0)).p == drawn.least == 2 / (FLIPS + 1)
     with pytest.raises(ValueError, match="give a generator"):
         sign_flip_test(values)
 
