@@ -10,6 +10,7 @@ import numpy as np
 
 from companion import settings
 from companion.pipeline import engine
+from companion.pipeline.artefacts import read_scores
 from companion.pipeline.stages import response_maps
 from companion.pipeline.store import Store
 from companion.settings import Machine
@@ -33,20 +34,20 @@ def main() -> None:
     }
     engine.run(list(stages.values()), store, scheduler=engine.LOCAL)
     print("data  seed  " + "".join(f"{name:>10}" for name in COLUMNS))
-    rows = [measure(store.folder(stage) / response_maps.SCORES) for stage in stages.values()]
+    rows = [measure(store.folder(stage)) for stage in stages.values()]
     for (data, seed), row in zip(stages, rows, strict=True):
         print(f"{data:4}  {seed:4}  " + "".join(f"{value:10.3f}" for value in row))
     for name, values in (("mean", np.mean(rows, 0)), ("least", np.min(rows, 0)), ("most", np.max(rows, 0))):
         print(f"{name:10}  " + "".join(f"{value:10.3f}" for value in values))
 
 
-def measure(path: Path) -> list[float]:
-    """The columns for one training."""
-    with np.load(path) as scores:
-        curve = metrics.mean_iou(scores["train/confusion"])
-        best = int(np.argmax(curve))
-        head, body = (scores["train/part_covered"][best] / scores["train/part_total"])[:2]
-        precision = np.nanmean(diagnostics.average_precision(scores["val/labels"], scores["val/logits"]))
+def measure(folder: Path) -> list[float]:
+    """The columns for one training; `folder` is that of its stage `response_maps`."""
+    train, val = read_scores(folder, "train"), read_scores(folder, "val")
+    curve = metrics.mean_iou(train["confusion"])
+    best = int(np.argmax(curve))
+    head, body = (train["part_covered"][best] / train["part_total"])[:2]
+    precision = np.nanmean(diagnostics.average_precision(val["labels"], val["logits"]))
     return [metrics.THRESHOLDS[best], curve[best], curve[15], head, body, float(precision)]
 
 

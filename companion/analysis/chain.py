@@ -17,7 +17,7 @@ from companion.analysis.maps import over_seeds
 from companion.analysis.measures import Scores
 from companion.analysis.methods import PLAIN_CAM, SUPERVISED
 from companion.analysis.statistics import Interval, paired_difference, verdict
-from companion.pipeline.stages import pseudo_masks
+from companion.pipeline import artefacts
 from companion.settings import Settings
 from thesislib import metrics
 
@@ -43,11 +43,10 @@ def read_counts(folders: Folders, part: str) -> Scores:
     """
     found: dict[str, list[score.Run]] = {}
     for (row, _), folder in folders.items():
-        with np.load(folder / pseudo_masks.SCORES) as stored:
-            name = f"{part}/image_confusion"
-            if name not in stored.files:
-                raise ValueError(f"{part!r} is not scored in {folder}: every image of it needs a mask")
-            found.setdefault(row, []).append({"image_confusion": stored[name]})
+        counts = artefacts.read_scores(folder, part)
+        if "image_confusion" not in counts:
+            raise ValueError(f"{part!r} is not scored in {folder}: every image of it needs a mask")
+        found.setdefault(row, []).append(counts)
     return found
 
 

@@ -20,7 +20,7 @@ from companion.analysis.cluster_scores import chance_rng
 from companion.analysis.cluster_tables import Round
 from companion.analysis.maps import over_seeds
 from companion.analysis.refined_images import correlation
-from companion.pipeline.stages.classifier import WEIGHTS
+from companion.pipeline.artefacts import CLASSIFIER_WEIGHTS
 from companion.settings import SettingsError
 from thesislib.clustering import to_labels
 
@@ -41,9 +41,10 @@ def read_heads(folder: Path) -> Heads:
     Raises:
         SettingsError: that classifier has one head.
     """
-    weights = load_file(folder / WEIGHTS)
+    file = folder / CLASSIFIER_WEIGHTS
+    weights = load_file(file)
     if "fc8_sub.weight" not in weights:
-        raise SettingsError(f"{folder / WEIGHTS} has no sub-category head: leave subcategories.labels at 'clusters'")
+        raise SettingsError(f"{file} has no sub-category head: leave subcategories.labels at 'clusters'")
     parent = weights["fc8.weight"][..., 0, 0]
     return Heads(parent, weights["fc8_sub.weight"].reshape(len(parent), -1, parent.shape[1]))
 

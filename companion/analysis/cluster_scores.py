@@ -18,7 +18,7 @@ from companion.analysis.cluster_quality import ari, chance_level, mean_over_clas
 from companion.analysis.cluster_tables import Rounds
 from companion.analysis.maps import over_seeds
 from companion.analysis.statistics import Interval, paired_difference, verdict
-from companion.pipeline.stages import subcategories
+from companion.pipeline.artefacts import Features
 
 ALL_CLASSES = "mean over classes"
 BEFORE, FIRST, OTHERS, TRUE = "round before", "round 1", "other classes", "sub-types"
@@ -55,7 +55,7 @@ def measure(
     quality: dict[str, dict[int, list[np.ndarray]]] = {}
     known = _known(labels, subtypes)
     for (number, seed), each in sorted(found.items()):
-        seen = subcategories.read_features(features[number - 1, seed])
+        seen = Features.read(features[number - 1, seed]).features
         scores = {SILHOUETTE: silhouettes(seen, each.assignments)}
         for what, reference in (known | _earlier(found, number, seed)).items():
             scores |= _agreement(each.assignments, reference, what, (seed, number))

@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float64, Int64, Integer, Shaped
 
 from companion.datasets.demo.scenes import FORMS
-from companion.pipeline.stages.classifier import SUBCATEGORIES
+from companion.pipeline.artefacts import Subcategories
 from companion.settings import SettingsError, nearest
 from thesislib.data.voc import IGNORE, VocDataset
 
@@ -58,12 +58,12 @@ def read_rounds(folders: Mapping[tuple[int, int], Path]) -> dict[tuple[int, int]
     """
     found = {}
     for key, folder in folders.items():
-        with np.load(folder / SUBCATEGORIES) as stored:
-            if "distances" not in stored.files:
-                raise SettingsError(
-                    "these labels are a control without centroids: leave subcategories.labels at 'clusters'"
-                )
-            found[key] = Round(stored["assignments"], stored["distances"], int(stored["k"]))
+        stored = Subcategories.read(folder)
+        if stored.distances is None:
+            raise SettingsError(
+                "these labels are a control without centroids: leave subcategories.labels at 'clusters'"
+            )
+        found[key] = Round(stored.assignments, stored.distances, stored.k)
     return found
 
 

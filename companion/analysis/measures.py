@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64, Shaped
 from scipy.special import entr, expit
 
-from companion.pipeline.stages import response_maps
+from companion.pipeline import artefacts
+from companion.pipeline.artefacts import ResponseMaps
 from thesislib import diagnostics, metrics
 from thesislib.data.voc import VocDataset
 
@@ -39,8 +40,7 @@ def read_scores(folders: Mapping[tuple[str, int], Path], split: str) -> Scores:
 
 def read_run(folder: Path, split: str) -> Run:
     """Scores of one run; raises as `read_scores` does."""
-    with np.load(folder / response_maps.SCORES) as stored:
-        run = {name.removeprefix(f"{split}/"): stored[name] for name in stored.files if name.startswith(f"{split}/")}
+    run = artefacts.read_scores(folder, split)
     if "confusion" not in run:
         raise ValueError(f"split {split!r} is not scored in {folder}: every image of it needs a mask")
     return run
@@ -190,7 +190,7 @@ def spatial_entropy(folder: Path, images: VocDataset) -> float:
     """
     found = []
     for i, name in enumerate(images.ids):
-        maps = response_maps.read_maps(folder / response_maps.MAPS, name, len(images.classes)).numpy()
+        maps = ResponseMaps.read(folder, name).of_classes(len(images.classes)).numpy()
         truth = images.mask(i)
         for c in np.flatnonzero(images.labels[i]):
             inside = maps[c][truth == c + 1].astype(np.float64)

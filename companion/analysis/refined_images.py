@@ -18,7 +18,7 @@ from companion.analysis.maps import over_seeds
 from companion.analysis.measures import Run, Scores
 from companion.analysis.methods import PLAIN_CAM
 from companion.analysis.statistics import Interval, paired_difference
-from companion.pipeline.stages import response_maps
+from companion.pipeline.artefacts import ResponseMaps
 from thesislib import cam
 from thesislib.data.voc import VocDataset
 from thesislib.refinement.pairs import source_shape
@@ -99,7 +99,7 @@ def background_response(folder: Path, images: VocDataset) -> Float64[np.ndarray,
     """
     found = []
     for i, name in enumerate(images.ids):
-        maps = cam.normalize(response_maps.read_maps(folder / response_maps.MAPS, name, len(images.classes)))
+        maps = cam.normalize(ResponseMaps.read(folder, name).of_classes(len(images.classes)))
         behind = maps.amax(dim=0).numpy()[images.mask(i) == 0]
         found.append(behind.mean() if behind.size else np.nan)
     return np.array(found, np.float64)

@@ -21,7 +21,7 @@ from torch import Tensor
 from companion.analysis.forward import fuse
 from companion.analysis.measures import image_iou
 from companion.drawing.style import INK, WIDTH, colours
-from companion.pipeline.stages import response_maps
+from companion.pipeline.artefacts import ResponseMaps
 from thesislib import cam, metrics
 from thesislib.data.voc import IGNORE, VocDataset, colorize, palette
 
@@ -91,9 +91,7 @@ def examples(images: VocDataset, chosen: Iterable[int], folders: Mapping[str, Pa
     for i in chosen:
         truth = images.mask(i) if images.mask_path(i).is_file() else None
         maps = {
-            method: cam.normalize(
-                response_maps.read_maps(folder / response_maps.MAPS, images.ids[i], len(images.classes))
-            )
+            method: cam.normalize(ResponseMaps.read(folder, images.ids[i]).of_classes(len(images.classes)))
             for method, folder in (folders or {}).items()
         }
         title = ", ".join(images.classes[c] for c in np.flatnonzero(images.labels[i]))

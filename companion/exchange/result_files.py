@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from companion.pipeline.stages import pseudo_masks, response_maps, segmentation
+from companion.pipeline import artefacts
 from thesislib.data.voc import IGNORE, IMAGE_SUFFIXES, DataError, palette
 
 LISTED = 20
@@ -31,10 +31,10 @@ def results_folder(folder: Path, *, plain: bool = False) -> Path:
     """
     if not folder.is_dir():
         raise DataError(f"no folder {folder}: give the one with the results, a file for each image")
-    without_crf, with_crf = segmentation.STAGES
+    without_crf, with_crf = artefacts.SEGMENTATIONS
     if plain and not (folder / without_crf).is_dir():
         raise DataError(f"{folder} has no part {without_crf!r}: leave --plain out, or give a run of stage segmentation")
-    parts = (without_crf,) if plain else (with_crf, response_maps.MAPS, pseudo_masks.MASKS)
+    parts = (without_crf,) if plain else (with_crf, artefacts.MAPS, artefacts.MASKS)
     return next((folder / part for part in parts if (folder / part).is_dir()), folder)
 
 

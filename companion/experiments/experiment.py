@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+from companion.pipeline import artefacts
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.store import Stage
 from companion.settings import Machine, Settings
@@ -71,7 +72,7 @@ class Experiment(ABC):
     def images(self, split: str) -> VocDataset:
         """A split of the data, generated first if it has to be."""
         folder = self.compute({"data": data_stage.stage(self.settings, self.machine)})["data"]
-        return VocDataset(self.machine.data_root or folder / data_stage.FOLDER, split, cache=self.generated)
+        return VocDataset(self.machine.data_root or folder / artefacts.DATASET, split, cache=self.generated)
 
     @cached_property
     def on_train(self) -> VocDataset:

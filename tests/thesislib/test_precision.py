@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from companion.pipeline import engine
+from companion.pipeline import artefacts, engine
 from companion.pipeline.stages import affinity, classifier, pseudo_masks, response_maps, segmentation, subcategories
 from companion.pipeline.store import Store
 from companion.settings import Machine, Settings, load
@@ -109,8 +109,8 @@ def test_stages_compute_as_the_machine_says(
         engine.run([stage], store)
         assert outputs == {expected}, stage.name
     assert store.provenance(stages[0])["precision"] == precision
-    assert np.load(store.folder(stages[0]) / subcategories.FEATURES)["features"].dtype == np.float32
-    assert np.isfinite(next(iter(np.load(store.folder(stages[1]) / "scores.npz").values()))).all()
+    assert np.load(store.folder(stages[0]) / artefacts.FEATURES)["features"].dtype == np.float32
+    assert np.isfinite(next(iter(np.load(store.folder(stages[1]) / artefacts.SCORES).values()))).all()
 
 
 LABELS = torch.tensor([[0.9, 0.0, 0.07], [0.0, 0.013, 0.987]])  # mixed ones, which bfloat16 would round

@@ -8,7 +8,7 @@ import torch
 import torchvision
 from torch import nn
 
-from companion.pipeline import engine
+from companion.pipeline import artefacts, engine
 from companion.pipeline.stages import affinity, backbone, pseudo_masks, response_maps
 from companion.pipeline.store import Store
 from companion.settings import Machine, Settings, SettingsError, load
@@ -142,11 +142,11 @@ def test_all_stages_on_the_classifier_run_with_it(file: Path, tmp_path: Path) ->
         wanted += [affinity.stage(settings, HERE), pseudo_masks.refined_stage(settings, HERE, ("val",))]
     engine.run(wanted, store)
     assert {stage.name for stage in engine.in_order(wanted)} >= {"backbone", "classifier", "features", "subcategories"}
-    with np.load(store.folder(maps) / response_maps.SCORES) as scores:
+    with np.load(store.folder(maps) / artefacts.SCORES) as scores:
         assert np.isfinite(scores["val/logits"]).all()
     (kept,) = (stage for stage in engine.in_order(wanted) if stage.name == "backbone")
     start = ResNet50()
-    load_weights(start, store.folder(kept) / backbone.WEIGHTS)
+    load_weights(start, store.folder(kept) / artefacts.BACKBONE_WEIGHTS)
     expected = _loaded(file).state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in start.state_dict().items())
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from companion.pipeline import store
+from companion.pipeline import artefacts, store
 from companion.pipeline.stages import classifier
 from companion.pipeline.store import Job, Progress, Stage, Store
 from companion.settings import Machine, OptimiserSettings, load
@@ -270,5 +270,5 @@ def test_released_settings_train_with_the_published_optimiser(trained: str) -> N
 @pytest.mark.slow
 def test_classifier_killed_in_the_middle_continues_to_the_same_bits(tmp_path: Path, shared_store: Store) -> None:
     overrides = {"classifier.epochs": 12, "classifier.mixup_alpha": 0.2, "classifier.lambda_con": 2e-4}
-    files = ["classifier.safetensors", "history.npz"]
+    files = ["classifier.safetensors", artefacts.HISTORY]
     compare_with_undisturbed(tmp_path, shared_store, classifier.stage, overrides, files)

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from companion.pipeline import artefacts
+from companion.pipeline.artefacts import AffinityScores, ResponseMaps
 from companion.pipeline.stages import backbone as backbone_stage
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.stages import response_maps
@@ -26,7 +28,6 @@ from companion.settings import AffinitySettings, BackboneSettings, CrfSettings, 
 from thesislib import cam, training
 from thesislib.data.transforms import Augmentation, augment, draw_geometry
 from thesislib.data.voc import VocDataset
-from thesislib.files import write_whole
 from thesislib.models.affinitynet import AffinityNet
 from thesislib.models.weights import load_weights, save_weights
 from thesislib.precision import place
@@ -35,8 +36,6 @@ from thesislib.refinement.crf import PSA, CrfParams, dense_crf
 from thesislib.refinement.pairs import pair_labels
 
 VERSION = 1
-SCORES = "scores"
-WEIGHTS = "affinity.safetensors"
 
 
 def labels_stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
@@ -79,41 +78,38 @@ def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
 
 
 def compute_labels(job: Job, split: str, alphas: list[float], crf: CrfSettings) -> None:
-    """One `<id>.npz` an image: `classes` `(P,)`, and `low`, `high` `(P+1, H, W)` in half precision."""
+    """CRF scores of every image under the large and the small background score, in half precision."""
     images = data_stage.open_split(job, split)
-    folder = job.folder / SCORES
-    folder.mkdir(exist_ok=True)
-    task = partial(_write_scores, images, job.inputs["response_maps"] / response_maps.MAPS, folder, alphas, crf)
+    task = partial(_write_scores, images, job.inputs["response_maps"], job.folder, alphas, crf)
     for_each_image(task, images, job.machine.data_workers, job.progress)
 
 
 def _write_scores(images: VocDataset, maps: Path, folder: Path, alphas: list[float], crf: CrfSettings, i: int) -> None:
-    target = folder / f"{images.ids[i]}.npz"
-    if target.is_file():
+    if AffinityScores.path(folder, images.ids[i]).is_file():
         return
     classes, present = present_maps(maps, images.ids[i])
     params = crf_params(PSA, crf)
     scores = (dense_crf(images.image(i), background_score(present, alpha), params) for alpha in alphas)
     low, high = (of_alpha.numpy().astype(np.float16) for of_alpha in scores)
-    write_whole(target, partial(np.savez, classes=classes, low=low, high=high))
+    AffinityScores(classes, low, high).write(folder, images.ids[i])
 
 
 def compute(job: Job, backbone: BackboneSettings, affinity: AffinitySettings, seed: int) -> None:
     """Train AffinityNet and keep its weights and the loss of every step."""
     images = data_stage.open_split(job, affinity.split, cache=True)
     model = build(backbone, seed)
-    load_weights(model.backbone, job.inputs["backbone"] / backbone_stage.WEIGHTS)
-    dataset = _LabelledCrops(images, job.inputs["labels"] / SCORES, affinity, model.stride, seed)
+    load_weights(model.backbone, job.inputs["backbone"] / artefacts.BACKBONE_WEIGHTS)
+    dataset = _LabelledCrops(images, job.inputs["labels"], affinity, model.stride, seed)
     history = training.train_stage(job, model, dataset, len(images), _objective, affinity, seed)
-    save_weights(model, job.folder / WEIGHTS)
-    np.savez(job.folder / "history.npz", affinity=np.asarray(history["affinity"], np.float32))
+    save_weights(model, job.folder / artefacts.AFFINITY_WEIGHTS)
+    artefacts.write_history(job.folder, history)
 
 
 def compute_converted(job: Job, backbone: BackboneSettings, affinity: AffinitySettings, checksum: str) -> None:
     """Convert a trained AffinityNet's weight file; every tensor of the network must be in it."""
     model = build(backbone)
     load_weights(model, job.file)
-    save_weights(model, job.folder / WEIGHTS)
+    save_weights(model, job.folder / artefacts.AFFINITY_WEIGHTS)
 
 
 @functools.lru_cache(maxsize=8)
@@ -136,25 +132,21 @@ def build(backbone: BackboneSettings, seed: int = 0) -> AffinityNet:
 def load(folder: Path, backbone: BackboneSettings, machine: Machine) -> AffinityNet:
     """The AffinityNet in the folder of a stage `affinity`, in evaluation mode on the machine's device."""
     model = build(backbone)
-    load_weights(model, folder / WEIGHTS)
+    load_weights(model, folder / artefacts.AFFINITY_WEIGHTS)
     return place(model.eval(), machine.torch_device)
 
 
 def present_maps(folder: Path, name: str) -> tuple[np.ndarray, Tensor]:
-    """Classes `(P,)` and normalised response maps `(P, H, W)` of one image.
+    """Classes `(P,)` and normalised response maps `(P, H, W)` of one image; `folder` is that of stage `response_maps`.
 
     Raises:
         FileNotFoundError: the folder is incomplete; names the image.
         ValueError: the image has no present class.
     """
-    path = folder / f"{name}.npz"
-    if not path.is_file():
-        raise FileNotFoundError(f"no response maps of image {name} in {folder}; compute them again")
-    with np.load(path) as stored:
-        classes, maps = stored["classes"], torch.from_numpy(stored["maps"])
-    if len(classes) == 0:
+    stored = ResponseMaps.read(folder, name)
+    if len(stored.classes) == 0:
         raise ValueError(f"image {name} has no class, so nothing responds: take it out of the split")
-    return classes, cam.normalize(maps)
+    return stored.classes, cam.normalize(torch.from_numpy(stored.maps))
 
 
 def crf_params(base: CrfParams, crf: CrfSettings) -> CrfParams:
@@ -188,9 +180,9 @@ class _LabelledCrops(Dataset):
         height, width = image.shape[:2]
         geometry = draw_geometry(height, width, training.generator(*position), self.augmentation)
         view = augment(image, training.generator(*position), self.augmentation)
-        with np.load(self.scores / f"{self.images.ids[index]}.npz") as stored:
-            classes = stored["classes"].astype(np.int64) + 1
-            low, high = (torch.from_numpy(stored[name].astype(np.float32)) for name in ("low", "high"))
+        stored = AffinityScores.read(self.scores, self.images.ids[index])
+        classes = stored.classes.astype(np.int64) + 1
+        low, high = (torch.from_numpy(scores.astype(np.float32)) for scores in (stored.low, stored.high))
         labels = affinity_labels_of_crop(low, high, geometry, self.stride)
         names = torch.full((256,), 255, dtype=torch.uint8)
         names[0], names[1 : len(classes) + 1] = 0, torch.from_numpy(classes).to(torch.uint8)

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from companion.datasets.demo.generator import pretext_images
 from companion.datasets.demo.scenes import HUES, SHAPES, TEXTURES
+from companion.pipeline import artefacts
 from companion.pipeline.store import Job, Stage, absolute_path, without_file
 from companion.settings import BackboneSettings, Machine, PretextSettings, Settings, SettingsError
 from thesislib import training
@@ -28,7 +29,6 @@ from thesislib.models.resnet50 import Backbone, ResNet50
 from thesislib.models.weights import file_digest, load_weights, save_weights
 
 VERSION = 1
-WEIGHTS = "backbone.safetensors"
 HELD_OUT = 256  # pretext images for the accuracy, after those that are trained on
 INITIAL_WEIGHTS = {
     "resnet38": registry.where("resnet38-imagenet"),
@@ -83,7 +83,7 @@ def compute_converted(job: Job, backbone: BackboneSettings, checksum: str) -> No
     """Convert a published weight file; every tensor of the network must be in it."""
     model = build(backbone)
     load_weights(model, job.file, heads=False)
-    save_weights(model, job.folder / WEIGHTS)
+    save_weights(model, job.folder / artefacts.BACKBONE_WEIGHTS)
 
 
 class PretextNetwork(nn.Module):
@@ -123,8 +123,8 @@ def compute_pretext(job: Job, backbone: BackboneSettings, pretext: PretextSettin
     one_rate = pretext.model_copy(update={"new_layer_factor": 1.0})  # all layers are new
     training.train_stage(job, model, dataset, pretext.images, _pretext_objective, one_rate, pretext.data_seed)
     accuracy = _accuracy(model.cpu(), dataset)
-    (job.folder / "accuracy.json").write_text(json.dumps(accuracy, indent=1))
-    save_weights(model.backbone, job.folder / WEIGHTS)
+    (job.folder / artefacts.PRETEXT_ACCURACY).write_text(json.dumps(accuracy, indent=1))
+    save_weights(model.backbone, job.folder / artefacts.BACKBONE_WEIGHTS)
 
 
 def _pretext_objective(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:

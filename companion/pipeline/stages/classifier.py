@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from companion.pipeline import artefacts
+from companion.pipeline.artefacts import Subcategories
 from companion.pipeline.stages import backbone as backbone_stage
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.store import Job, Stage, absolute_path, without_file
 from companion.settings import BackboneSettings, ClassifierSettings, Machine, Settings, SettingsError
 from thesislib import training
-from thesislib.clustering import to_labels
 from thesislib.data.transforms import Augmentation, augment
 from thesislib.data.voc import VocDataset
 from thesislib.losses import classification_loss, concentration_loss, entropy_loss
@@ -32,9 +32,6 @@ from thesislib.models.classifier import CamClassifier, ClassifierOutput
 from thesislib.models.weights import load_weights, num_outputs, save_weights
 
 VERSION = 1
-WEIGHTS = "classifier.safetensors"
-HISTORY = "history.npz"
-SUBCATEGORIES = "subcategories.npz"
 
 ExtraTerm = Callable[[ClassifierOutput, Tensor], Tensor]
 
@@ -100,34 +97,31 @@ def compute(
 ) -> None:
     """Train on `trainaug` and keep the weights and the loss terms of every step; `weight` is lambda of (3.3)."""
     images = data_stage.open_split(job, "trainaug", cache=True)
-    sub_labels = read_labels(job.inputs["subcategories"]) if "subcategories" in job.inputs else None
+    clusters = job.inputs.get("subcategories")
+    sub_labels = Subcategories.read(clusters).labels if clusters else None
     k = sub_labels.shape[1] // len(images.classes) if sub_labels is not None else 0
     model = build(backbone, classifier, len(images.classes), seed, k)
     if "previous" in job.inputs:
-        before = _from_file(job.inputs["previous"] / WEIGHTS, backbone, classifier, len(images.classes))
+        file = job.inputs["previous"] / artefacts.CLASSIFIER_WEIGHTS
+        before = _from_file(file, backbone, classifier, len(images.classes))
         # Columns of the other head mean other clusters now.
         kept_tensors = {name: t for name, t in before.state_dict().items() if not name.startswith("fc8_sub.")}
         model.load_state_dict(kept_tensors, strict=False)
     else:
-        load_weights(model.backbone, job.inputs["backbone"] / backbone_stage.WEIGHTS)
+        load_weights(model.backbone, job.inputs["backbone"] / artefacts.BACKBONE_WEIGHTS)
     dataset = TrainingImages(images, classifier, seed, sub_labels)
-    kept = {epoch: job.folder / checkpoint_file(epoch) for epoch in checkpoints}
-    kept[used_epoch or classifier.epochs] = job.folder / WEIGHTS
+    kept = {epoch: job.folder / artefacts.epoch_weights(epoch) for epoch in checkpoints}
+    kept[used_epoch or classifier.epochs] = job.folder / artefacts.CLASSIFIER_WEIGHTS
     objective = Objective(classifier, len(images.classes), weight)
     history = training.train_stage(job, model, dataset, len(images), objective, classifier, seed, kept=kept)
-    np.savez(job.folder / HISTORY, **{name: np.asarray(values, np.float32) for name, values in history.items()})  # type: ignore[arg-type]
-
-
-def checkpoint_file(epoch: int) -> str:
-    """Name of the weights after that many epochs; those that are used are `WEIGHTS`."""
-    return f"epoch-{epoch:03}.safetensors"
+    artefacts.write_history(job.folder, history)
 
 
 def compute_converted(job: Job, backbone: BackboneSettings, classifier: ClassifierSettings, checksum: str) -> None:
     """Convert a trained classifier's weight file; backbone and heads must be in it."""
     classes = data_stage.open_split(job, "trainaug").classes
     model = _from_file(job.file, backbone, classifier, len(classes))
-    save_weights(model, job.folder / WEIGHTS)
+    save_weights(model, job.folder / artefacts.CLASSIFIER_WEIGHTS)
 
 
 def load(
@@ -139,9 +133,9 @@ def load(
         SettingsError: no weights were kept after that epoch.
     """
     folder = job.inputs["classifier"]
-    path = folder / (checkpoint_file(epoch) if epoch else WEIGHTS)
+    path = folder / (artefacts.epoch_weights(epoch) if epoch else artefacts.CLASSIFIER_WEIGHTS)
     if epoch and not path.is_file():
-        kept = ", ".join(str(int(file.stem[-3:])) for file in sorted(folder.glob("epoch-*"))) or "none"
+        kept = ", ".join(map(str, artefacts.kept_epochs(folder))) or "none"
         raise SettingsError(
             f"cam.epoch = {epoch}: no weights were kept after that epoch, only after {kept}; choose one of "
             "subcategories.checkpoints, or 0 for the classifier that is used"
@@ -174,12 +168,6 @@ def build(
         dropout=classifier.dropout,
         generator=heads,
     )
-
-
-def read_labels(folder: Path) -> UInt8[np.ndarray, "n ck"]:
-    """Sub-category labels from the folder of stage `subcategories`."""
-    with np.load(folder / SUBCATEGORIES) as stored:
-        return to_labels(stored["assignments"], int(stored["k"]))
 
 
 class TrainingImages(Dataset):

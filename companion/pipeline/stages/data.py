@@ -19,13 +19,13 @@ import torch
 from companion.datasets import memory
 from companion.datasets.checks import check, fingerprint
 from companion.datasets.demo.generator import DemoData, write_demo
+from companion.pipeline import artefacts
 from companion.pipeline.store import Job, Progress, Stage
 from companion.settings import DataSettings, Machine, Settings, SettingsError
 from thesislib.data.voc import VocDataset
 from thesislib.files import write_whole
 
 VERSION = 1
-FOLDER = "dataset"
 SPLITS = ("trainaug", "train", "val")
 
 
@@ -49,7 +49,7 @@ def stage(settings: Settings, machine: Machine) -> Stage:
 
 def compute_generated(job: Job, data: DataSettings) -> None:
     """Write the generated images in VOC layout, anew if an earlier attempt was cut short."""
-    folder = job.folder / FOLDER
+    folder = job.folder / artefacts.DATASET
     shutil.rmtree(folder, ignore_errors=True)
     counts = {"trainaug": data.trainaug, "train": data.train, "val": data.val, "test": data.test}
     write_demo(folder, DemoData(image_size=data.image_size, data_seed=data.data_seed, **counts), progress=False)
@@ -66,7 +66,7 @@ def compute_folder(job: Job, fingerprint: str) -> None:
         "classes": datasets["trainaug"].classes,
         "images": {split: len(dataset) for split, dataset in datasets.items()},
     }
-    (job.folder / "dataset.json").write_text(json.dumps(content, indent=1))
+    (job.folder / artefacts.DATASET_FACTS).write_text(json.dumps(content, indent=1))
 
 
 def open_split(job: Job, split: str, *, cache: bool = False) -> VocDataset:
@@ -74,7 +74,7 @@ def open_split(job: Job, split: str, *, cache: bool = False) -> VocDataset:
 
     Every process that loads images keeps its own, and so may a training on each GPU.
     """
-    root = job.machine.data_root or job.inputs["data"] / FOLDER
+    root = job.machine.data_root or job.inputs["data"] / artefacts.DATASET
     copies = max(1, job.machine.data_workers) * max(1, torch.cuda.device_count())
     return VocDataset(root, split, cache=cache and memory.fits(VocDataset(root, split), copies))
 

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from companion.pipeline import artefacts
+from companion.pipeline.artefacts import RefinedMaps
 from companion.pipeline.stages import affinity as affinity_stage
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.stages import response_maps
@@ -21,8 +23,7 @@ from companion.pipeline.store import Job, Progress, Stage, without_file
 from companion.settings import AffinitySettings, BackboneSettings, CrfSettings, Machine, Settings
 from thesislib import metrics
 from thesislib.data.transforms import to_tensor
-from thesislib.data.voc import VocDataset, read_mask, write_mask
-from thesislib.files import write_whole
+from thesislib.data.voc import VocDataset
 from thesislib.models.affinitynet import AffinityNet
 from thesislib.precision import autocast
 from thesislib.refinement import background_score, pad_to_stride, refine_maps
@@ -30,9 +31,6 @@ from thesislib.refinement.crf import PSA, dense_crf
 from thesislib.training import memory_advice
 
 VERSION = 1
-REFINED = "refined"
-MASKS = "masks"
-SCORES = "scores.npz"
 
 
 def refined_stage(settings: Settings, machine: Machine, splits: tuple[str, ...], label: str = "") -> Stage:
@@ -58,19 +56,16 @@ def masks_stage(settings: Settings, machine: Machine, split: str = "trainaug", l
 
 
 def compute_refined(job: Job, backbone: BackboneSettings, affinity: AffinitySettings, splits: list[str]) -> None:
-    """One `<id>.npz` an image: `classes` `(P,)`, `scores` `(P+1, H, W)`; and confusion counts where there is truth."""
+    """Refined maps of every image of the splits, and confusion counts where there is truth."""
     model = affinity_stage.load(job.inputs["affinity"], backbone, job.machine)
-    folder = job.folder / REFINED
-    folder.mkdir(exist_ok=True)
-    scores: dict[str, np.ndarray] = {}
+    scores: dict[str, dict[str, np.ndarray]] = {}
     for split in splits:
         images = data_stage.open_split(job, split)
-        maps = job.inputs[f"maps of {split}"] / response_maps.MAPS
+        maps = job.inputs[f"maps of {split}"]
         with memory_advice("THESIS_BATCH_PIXELS"):
-            write_refined(model, images, maps, affinity, folder, job.machine, job.progress)
-        predict = partial(_refined_labels, folder, images)
-        scores |= {f"{split}/{name}": counts for name, counts in score_labels(images, predict).items()}
-    np.savez(job.folder / SCORES, **scores)  # type: ignore[arg-type]
+            write_refined(model, images, maps, affinity, job.folder, job.machine, job.progress)
+        scores[split] = score_labels(images, partial(_refined_labels, job.folder, images))
+    artefacts.write_scores(job.folder, scores)
 
 
 def write_refined(
@@ -82,15 +77,15 @@ def write_refined(
     machine: Machine,
     progress: Progress,
 ) -> None:
-    """The `<id>.npz` that `folder` lacks, from the response maps in the folder `maps`."""
-    todo = [i for i, name in enumerate(images.ids) if not (folder / f"{name}.npz").is_file()]
+    """The refined maps that `folder` lacks; `maps` is the folder of a stage `response_maps`."""
+    todo = [i for i, name in enumerate(images.ids) if not RefinedMaps.path(folder, name).is_file()]
     done = len(images) - len(todo)
     for batch in data_stage.batches_of_one_size(images, todo, machine.batch_pixels):
         found = [affinity_stage.present_maps(maps, images.ids[i]) for i in batch]
         scores = [background_score(present, settings.walk_alpha) for _, present in found]
         refined = refine(model, [images.image(i) for i in batch], scores, settings, machine.precision)
         for i, (classes, _), walked in zip(batch, found, refined, strict=True):
-            write_whole(folder / f"{images.ids[i]}.npz", partial(np.savez, classes=classes, scores=walked.numpy()))
+            RefinedMaps(classes, walked.numpy()).write(folder, images.ids[i])
         done += len(batch)
         progress(done, len(images), images.split)
 
@@ -123,27 +118,25 @@ def refine(
 
 
 def compute_masks(job: Job, split: str, pseudo_mask: str, crf: CrfSettings) -> None:
-    """Paletted PNGs in `masks/`; and confusion counts on every split of the data that has truth for these images."""
+    """A mask of every image; and confusion counts on every split of the data that has truth for these images."""
     images = data_stage.open_split(job, split)
-    (job.folder / MASKS).mkdir(exist_ok=True)
-    task = partial(_write_mask, images, job.inputs["refined_maps"] / REFINED, job.folder / MASKS, pseudo_mask, crf)
+    task = partial(_write_mask, images, job.inputs["refined_maps"], job.folder, pseudo_mask, crf)
     affinity_stage.for_each_image(task, images, job.machine.data_workers, job.progress)
     scored = data_stage.open_split(job, "train") if split == "trainaug" else images
 
     def predict(i: int) -> np.ndarray:
-        return read_mask(job.folder / MASKS / f"{scored.ids[i]}.png")
+        return artefacts.read_mask(job.folder, scored.ids[i])
 
-    scores = {f"{scored.split}/{name}": counts for name, counts in score_labels(scored, predict).items()}
-    np.savez(job.folder / SCORES, **scores)  # type: ignore[arg-type]
+    artefacts.write_scores(job.folder, {scored.split: score_labels(scored, predict)})
 
 
 def _write_mask(images: VocDataset, refined: Path, folder: Path, pseudo_mask: str, crf: CrfSettings, i: int) -> None:
-    target = folder / f"{images.ids[i]}.png"
-    if target.is_file():
+    name = images.ids[i]
+    if artefacts.mask_path(folder, name).is_file():
         return
-    classes, scores = read_refined(refined, images.ids[i])
-    mask = to_labels(classes, final_scores(images.image(i), scores, pseudo_mask, crf))
-    write_whole(target, partial(write_mask, mask=mask))
+    found = RefinedMaps.read(refined, name)
+    scores = final_scores(images.image(i), torch.from_numpy(found.scores), pseudo_mask, crf)
+    artefacts.write_mask(folder, name, to_labels(found.classes, scores))
 
 
 def final_scores(image: np.ndarray, scores: Tensor, pseudo_mask: str, crf: CrfSettings) -> Tensor:
@@ -154,19 +147,6 @@ def final_scores(image: np.ndarray, scores: Tensor, pseudo_mask: str, crf: CrfSe
     return dense_crf(image, probabilities, affinity_stage.crf_params(PSA, crf))
 
 
-def read_refined(folder: Path, name: str) -> tuple[np.ndarray, Tensor]:
-    """Classes `(P,)` and random-walk scores `(P+1, H, W)` of one image.
-
-    Raises:
-        FileNotFoundError: the folder is incomplete; names the image.
-    """
-    path = folder / f"{name}.npz"
-    if not path.is_file():
-        raise FileNotFoundError(f"no refined maps of image {name} in {folder}; compute them again")
-    with np.load(path) as stored:
-        return stored["classes"], torch.from_numpy(stored["scores"])
-
-
 def to_labels(classes: np.ndarray, scores: Tensor) -> np.ndarray:
     """Arg-max of scores `(P+1, H, W)`, background first, as palette indices `(H, W)`."""
     names = np.concatenate([[0], classes.astype(np.uint8) + 1]).astype(np.uint8)
@@ -174,7 +154,8 @@ def to_labels(classes: np.ndarray, scores: Tensor) -> np.ndarray:
 
 
 def _refined_labels(folder: Path, images: VocDataset, i: int) -> np.ndarray:
-    return to_labels(*read_refined(folder, images.ids[i]))
+    found = RefinedMaps.read(folder, images.ids[i])
+    return to_labels(found.classes, torch.from_numpy(found.scores))
 
 
 def score_labels(images: VocDataset, predict: Callable[[int], np.ndarray]) -> dict[str, np.ndarray]:

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from companion.pipeline import artefacts
+from companion.pipeline.artefacts import ResponseMaps
 from companion.pipeline.stages import classifier as classifier_stage
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.stages import subcategories
@@ -21,14 +23,11 @@ from companion.settings import BackboneSettings, CamSettings, ClassifierSettings
 from thesislib import cam, diagnostics, metrics
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset
-from thesislib.files import write_whole
 from thesislib.models.classifier import CamClassifier
 from thesislib.precision import autocast, place
 from thesislib.training import memory_advice
 
 VERSION = 1
-MAPS = "maps"
-SCORES = "scores.npz"
 
 
 def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
@@ -52,21 +51,20 @@ def stage_with(settings: Settings, machine: Machine, split: str, label: str = ""
 
 def compute(job: Job, backbone: BackboneSettings, classifier: ClassifierSettings, cam: CamSettings) -> None:
     """Maps of every image of the splits, and scores where there is truth."""
-    (job.folder / MAPS).mkdir(exist_ok=True)
     datasets = {split: data_stage.open_split(job, split) for split in cam.splits}
     model = classifier_stage.load(job, backbone, classifier, len(next(iter(datasets.values())).classes), cam.epoch)
     place(model, job.machine.torch_device)
-    scores: dict[str, np.ndarray] = {}
+    scores: dict[str, dict[str, np.ndarray]] = {}
     for split, images in datasets.items():
         with memory_advice("THESIS_BATCH_PIXELS"):
-            write_maps(model, images, cam, job.folder / MAPS, job.machine, job.progress)
+            write_maps(model, images, cam, job.folder, job.machine, job.progress)
             checkpoint = job.folder / f"{split}-{CHECKPOINT}"
             logits = predict(model, images, job.machine, job.progress, checkpoint)
         measured = {"logits": logits, "labels": images.labels}
         if all(images.mask_path(i).is_file() for i in range(len(images))):
-            measured |= score(images, job.folder / MAPS, cam.background)
-        scores |= {f"{split}/{name}": values for name, values in measured.items()}
-    np.savez(job.folder / SCORES, **scores)  # type: ignore[arg-type]
+            measured |= score(images, job.folder, cam.background)
+        scores[split] = measured
+    artefacts.write_scores(job.folder, scores)
 
 
 def write_maps(
@@ -77,8 +75,8 @@ def write_maps(
     machine: Machine,
     progress: Progress,
 ) -> None:
-    """One `<id>.npz` an image: `classes` present `(P,)` and their fused, un-normalised `maps` `(P, H, W)`."""
-    todo = [i for i, name in enumerate(images.ids) if not (folder / f"{name}.npz").is_file()]
+    """The response maps that `folder`, that of the stage, lacks."""
+    todo = [i for i, name in enumerate(images.ids) if not ResponseMaps.path(folder, name).is_file()]
     done = len(images) - len(todo)
     for batch in data_stage.batches_of_one_size(images, todo, machine.batch_pixels):
         pictures = np.stack([images.image(i) for i in batch])
@@ -86,8 +84,7 @@ def write_maps(
         maps = fused_maps(model, pictures, labels, settings, machine.precision).cpu()
         for i, image_maps, present in zip(batch, maps, labels, strict=True):
             classes = present.nonzero().flatten().numpy()
-            arrays = {"classes": classes.astype(np.uint8), "maps": image_maps[classes].numpy()}
-            write_whole(folder / f"{images.ids[i]}.npz", partial(np.savez, **arrays))
+            ResponseMaps(classes.astype(np.uint8), image_maps[classes].numpy()).write(folder, images.ids[i])
         done += len(batch)
         progress(done, len(images), images.split)
 
@@ -121,21 +118,6 @@ class _SubcategoryMaps(nn.Module):
         return SimpleNamespace(response=self.classifier.sub_response(images))
 
 
-def read_maps(folder: Path, name: str, num_classes: int) -> torch.Tensor:
-    """The fused maps `(C, H, W)` of one image from a folder of `write_maps`, 0 for absent classes.
-
-    Raises:
-        FileNotFoundError: the folder is incomplete; names the image.
-    """
-    path = folder / f"{name}.npz"
-    if not path.is_file():
-        raise FileNotFoundError(f"no response maps of image {name} in {folder}; compute them again")
-    with np.load(path) as stored:
-        maps = torch.zeros(num_classes, *stored["maps"].shape[1:])
-        maps[torch.from_numpy(stored["classes"].astype(np.int64))] = torch.from_numpy(stored["maps"])
-    return maps
-
-
 @torch.no_grad()
 def predict(
     model: CamClassifier, images: VocDataset, machine: Machine, progress: Progress, checkpoint: Path
@@ -163,7 +145,7 @@ def score(images: VocDataset, folder: Path, background: float) -> dict[str, np.n
     num_classes = len(images.classes)
     found: dict[str, list[np.ndarray]] = defaultdict(list)
     for i, name in enumerate(images.ids):
-        maps = cam.normalize(read_maps(folder, name, num_classes))
+        maps = cam.normalize(ResponseMaps.read(folder, name).of_classes(num_classes))
         truth, parts = images.mask(i), images.parts(i)
         found["confusion"].append(metrics.threshold_confusions(truth, maps))
         image = metrics.ConfusionMatrix(num_classes + 1)

@@ -16,6 +16,8 @@ from torch.utils.data import Dataset
 
 from companion.datasets.checks import masks_fingerprint
 from companion.datasets.voc2012.protocol import supervision_masks
+from companion.pipeline import artefacts
+from companion.pipeline.artefacts import SEGMENTATIONS
 from companion.pipeline.stages import affinity as affinity_stage
 from companion.pipeline.stages import backbone as backbone_stage
 from companion.pipeline.stages import data as data_stage
@@ -24,8 +26,7 @@ from companion.pipeline.store import Job, Stage, absolute_path, without_file
 from companion.settings import CrfSettings, Machine, SegmentationSettings, Settings, SettingsError
 from thesislib import training
 from thesislib.data.transforms import Augmentation, augment_jointly, to_tensor
-from thesislib.data.voc import DataError, VocDataset, read_mask, write_mask
-from thesislib.files import write_whole
+from thesislib.data.voc import DataError, VocDataset, read_mask
 from thesislib.models import published as registry
 from thesislib.models.deeplab import DeepLabV2, ResNet101
 from thesislib.models.weights import load_weights, save_weights
@@ -34,9 +35,6 @@ from thesislib.refinement.crf import DEEPLAB, dense_crf
 from thesislib.segmentation import segmentation_loss
 
 VERSION = 1
-WEIGHTS = "segmenter.safetensors"
-SCORES = "scores.npz"
-STAGES = ("plain", "crf")
 INITIAL_WEIGHTS = {
     init: f"{registry.where(name)}, with segmentation.layout={registry.get(name).network.layout}"
     for init, name in (("imagenet", "resnet101-imagenet-v1"), ("coco", "deeplab-coco"))
@@ -115,7 +113,7 @@ def build(settings: SegmentationSettings, num_classes: int, generator: torch.Gen
 def load(folder: Path, settings: SegmentationSettings, num_classes: int, machine: Machine) -> DeepLabV2:
     """The network in the folder of a stage `segmenter`, in evaluation mode on the machine's device."""
     model = build(settings, num_classes)
-    load_weights(model, folder / WEIGHTS)
+    load_weights(model, folder / artefacts.SEGMENTER_WEIGHTS)
     return place(model.eval(), machine.torch_device)
 
 
@@ -126,11 +124,10 @@ def compute_segmenter(job: Job, segmentation: SegmentationSettings, seed: int, c
     model = build(segmentation, len(images.classes) + 1, training.torch_generator(seed, training.INITIALISATION))
     if job.file:
         load_weights(model, job.file, heads=False)
-    folder = job.inputs["masks"] / pseudo_masks.MASKS if "masks" in job.inputs else None
-    dataset = _MaskedImages(images, folder, model, segmentation, seed)
+    dataset = _MaskedImages(images, job.inputs.get("masks"), model, segmentation, seed)
     history = training.train_stage(job, model, dataset, len(images), _objective, segmentation, seed)
-    save_weights(model, job.folder / WEIGHTS)
-    np.savez(job.folder / "history.npz", segmentation=np.asarray(history["segmentation"], np.float32))
+    save_weights(model, job.folder / artefacts.SEGMENTER_WEIGHTS)
+    artefacts.write_history(job.folder, history)
 
 
 class _MaskedImages(Dataset):
@@ -142,7 +139,7 @@ class _MaskedImages(Dataset):
         self.images, self.seed = images, seed
         self.preprocessing = model.preprocessing
         self.augmentation = Augmentation(**settings.augmentation.model_dump())
-        paths = [masks / f"{name}.png" for name in images.ids] if masks else supervision_masks(images)
+        paths = [artefacts.mask_path(masks, name) for name in images.ids] if masks else supervision_masks(images)
         missing = [path.name for path in paths if not path.is_file()]
         if missing:
             raise DataError(
@@ -174,30 +171,28 @@ def _objective(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) 
 
 
 def compute(job: Job, segmentation: SegmentationSettings, crf: CrfSettings) -> None:
-    """Paletted PNGs in `plain/` and `crf/`, and confusion counts of both where there is truth."""
-    scores: dict[str, np.ndarray] = {}
+    """Masks without and with the CRF, and confusion counts of both where there is truth."""
+    scores: dict[str, dict[str, np.ndarray]] = {}
     params = affinity_stage.crf_params(DEEPLAB, crf)
     for split in segmentation.splits:
         images = data_stage.open_split(job, split)
         model = load(job.inputs["segmenter"], segmentation, len(images.classes) + 1, job.machine)
-        for kind in STAGES:
-            (job.folder / kind).mkdir(exist_ok=True)
         for i, name in enumerate(images.ids):
-            if not (job.folder / "crf" / f"{name}.png").is_file():
+            if not artefacts.mask_path(job.folder, name, SEGMENTATIONS[-1]).is_file():
                 probabilities = predict(model, images.image(i), job.machine.precision)
                 sharpened = dense_crf(images.image(i), probabilities, params)
-                for kind, result in zip(STAGES, (probabilities, sharpened), strict=True):
+                for kind, result in zip(SEGMENTATIONS, (probabilities, sharpened), strict=True):
                     mask = result.argmax(dim=0).to(torch.uint8).numpy()
-                    write_whole(job.folder / kind / f"{name}.png", partial(write_mask, mask=mask))
+                    artefacts.write_mask(job.folder, name, mask, kind)
             job.progress(i + 1, len(images), split)
-        for kind in STAGES:
-            counts = pseudo_masks.score_labels(images, partial(_read, job.folder / kind, images))
-            scores |= {f"{split}/{kind}/{key}": values for key, values in counts.items()}
-    np.savez(job.folder / SCORES, **scores)  # type: ignore[arg-type]
+        for kind in SEGMENTATIONS:
+            predicted = partial(_read, job.folder, kind, images)
+            scores[f"{split}/{kind}"] = pseudo_masks.score_labels(images, predicted)
+    artefacts.write_scores(job.folder, scores)
 
 
-def _read(folder: Path, images: VocDataset, i: int) -> np.ndarray:
-    return read_mask(folder / f"{images.ids[i]}.png")
+def _read(folder: Path, kind: str, images: VocDataset, i: int) -> np.ndarray:
+    return artefacts.read_mask(folder, images.ids[i], kind)
 
 
 @torch.no_grad()

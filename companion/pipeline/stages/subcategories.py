@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from companion.pipeline.artefacts import Features, Subcategories
 from companion.pipeline.stages import classifier as classifier_stage
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.store import CHECKPOINT, Job, Progress, Stage, without_file
@@ -23,7 +24,6 @@ from thesislib.precision import autocast, place
 from thesislib.training import memory_advice
 
 VERSION = 1
-FEATURES = "features.npz"
 SHUFFLE = 5  # stream of random numbers; `training` has those before it
 
 
@@ -80,7 +80,7 @@ def compute_features(job: Job, backbone: BackboneSettings, classifier: Classifie
     model = place(classifier_stage.load(job, backbone, classifier, len(images.classes)), job.machine.torch_device)
     with memory_advice("THESIS_BATCH_PIXELS"):
         features = extract(model, images, job.machine, job.progress, job.folder / CHECKPOINT)
-    np.savez(job.folder / FEATURES, features=features)
+    Features(features).write(job.folder)
 
 
 def extract(
@@ -106,15 +106,14 @@ def pooled(model: CamClassifier, images: Sequence[np.ndarray], precision: str = 
 def compute_clusters(job: Job, k: int, seed: int) -> None:
     """K-means of each class over the images that contain it (3.2): clusters and distances to their centroids."""
     labels = data_stage.open_split(job, "trainaug").labels
-    found = cluster(read_features(job.inputs["features"]), labels, k, seed)
+    found = cluster(Features.read(job.inputs["features"]).features, labels, k, seed)
     _write(job, found.assignments, k, found.distances)
 
 
 def compute_random(job: Job, seed: int) -> None:
     """Control: the same sizes, but the images of a class are dealt out at random."""
-    with np.load(job.inputs["clusters"] / classifier_stage.SUBCATEGORIES) as stored:
-        assignments, k = stored["assignments"], int(stored["k"])
-    _write(job, random_assignments(assignments, np.random.default_rng([seed, SHUFFLE])), k)
+    clusters = Subcategories.read(job.inputs["clusters"])
+    _write(job, random_assignments(clusters.assignments, np.random.default_rng([seed, SHUFFLE])), clusters.k)
 
 
 def compute_parent(job: Job, labels: str) -> None:
@@ -131,14 +130,5 @@ def compute_true(job: Job, labels: str) -> None:
     _write(job, subtypes, int(subtypes.max()) + 1)
 
 
-def read_features(folder: Path) -> np.ndarray:
-    """Features `(N, D)` from the folder of stage `features`."""
-    with np.load(folder / FEATURES) as stored:
-        return stored["features"]
-
-
 def _write(job: Job, assignments: np.ndarray, k: int, distances: np.ndarray | None = None) -> None:
-    arrays = {"assignments": assignments.astype(np.int16), "k": np.array(k)}
-    if distances is not None:
-        arrays["distances"] = distances
-    np.savez(job.folder / classifier_stage.SUBCATEGORIES, **arrays)  # type: ignore[arg-type]
+    Subcategories(assignments.astype(np.int16), k, distances).write(job.folder)

@@ -16,7 +16,8 @@ from companion.drawing import predictions
 from companion.experiments import parameters
 from companion.experiments import printed as paper
 from companion.experiments import row_stages as experiments
-from companion.pipeline.stages import pseudo_masks, response_maps
+from companion.pipeline import artefacts
+from companion.pipeline.stages import pseudo_masks
 from companion.settings import Machine, SettingsError
 from thesislib.data.voc import VocDataset, colorize, write_mask
 
@@ -50,7 +51,7 @@ def segmented(images, tmp_path_factory):
                     write_mask(folder / kind / f"{name}.png", predict(images.mask(i), rng, 0.4 + 0.2 * r + 0.1 * k))
                 counts = pseudo_masks.score_labels(images, lambda i, at=folder / kind: predictions.read(at, images, i))
                 stored[f"val/{kind}/image_confusion"] = counts["image_confusion"]
-            np.savez(folder / pseudo_masks.SCORES, **stored)
+            np.savez(folder / artefacts.SCORES, **stored)
             found[row, seed] = folder
     return found
 
@@ -211,12 +212,12 @@ def test_pictures_show_truth_prediction_and_errors(images, segmented):
 
 
 def test_maps_stand_beside_the_masks_of_their_method(images, segmented, tmp_path):
-    (tmp_path / response_maps.MAPS).mkdir()
+    (tmp_path / artefacts.MAPS).mkdir()
     rng = np.random.default_rng(0)
     for i, name in enumerate(images.ids):
         classes = np.flatnonzero(images.labels[i]).astype(np.uint8)
         maps = rng.random((len(classes), 24, 32)).astype(np.float32)
-        np.savez(tmp_path / response_maps.MAPS / f"{name}.npz", classes=classes, maps=maps)
+        np.savez(tmp_path / artefacts.MAPS / f"{name}.npz", classes=classes, maps=maps)
     masks = {row: segmented[row, 0] / "crf" for row in ROWS[:2]}
     figure = predictions.maps_and_masks(images, [0, 3], dict.fromkeys(masks, tmp_path), masks, 0.3)
     shown = [np.asarray(each.get_array()) for each in figure.axes[0].images]

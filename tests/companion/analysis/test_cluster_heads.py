@@ -9,7 +9,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from companion.analysis import cluster_heads
 from companion.analysis.cluster_heads import Heads
 from companion.analysis.forward import untrained_classifier
-from companion.pipeline.stages.classifier import WEIGHTS
+from companion.pipeline.artefacts import CLASSIFIER_WEIGHTS
 from companion.settings import SettingsError, load
 from thesislib.models.weights import save_weights
 
@@ -37,7 +37,7 @@ def test_heads_are_read_in_blocks_of_k_rows(tmp_path):
 
     backbone = untrained_classifier(load("smoke"), C).backbone
     model = CamClassifier(backbone, C, K, generator=torch.Generator().manual_seed(0))
-    save_weights(model, tmp_path / WEIGHTS)
+    save_weights(model, tmp_path / CLASSIFIER_WEIGHTS)
     read = cluster_heads.read_heads(tmp_path)
     features = torch.rand(1, model.fc8.in_channels, 1, 1)
     logits = model.fc8_sub(features).flatten().detach().numpy()
@@ -48,7 +48,7 @@ def test_heads_are_read_in_blocks_of_k_rows(tmp_path):
 
 
 def test_a_classifier_with_one_head_is_refused(tmp_path):
-    save_weights(untrained_classifier(load("smoke"), C), tmp_path / WEIGHTS)
+    save_weights(untrained_classifier(load("smoke"), C), tmp_path / CLASSIFIER_WEIGHTS)
     with pytest.raises(SettingsError, match="no sub-category head"):
         cluster_heads.read_heads(tmp_path)
 

@@ -9,7 +9,7 @@ from companion.analysis import cluster_scores, statistics
 from companion.analysis.cluster_tables import Round
 from companion.drawing import cluster_charts
 from companion.drawing import curves as charts
-from companion.pipeline.stages.subcategories import FEATURES
+from companion.pipeline.artefacts import FEATURES
 
 ROUNDS, SEEDS, CLASSES, N = 2, range(3), 3, 60
 LABELS = random_labels(N, CLASSES, seed=1)

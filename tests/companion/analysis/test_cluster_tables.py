@@ -6,7 +6,7 @@ from cluster_data import CLASSES, K, make_images, random_labels, random_round
 from voc_folder import make_voc
 
 from companion.analysis import cluster_tables
-from companion.pipeline.stages.classifier import SUBCATEGORIES
+from companion.pipeline.artefacts import SUBCATEGORIES
 from companion.settings import SettingsError
 from thesislib.data.voc import VOC_CLASSES, VocDataset
 

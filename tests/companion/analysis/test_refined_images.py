@@ -9,7 +9,7 @@ from companion.analysis import measures as scores
 from companion.analysis import refined_images
 from companion.drawing import curves as charts
 from companion.experiments import printed as paper
-from companion.pipeline.stages import response_maps
+from companion.pipeline import artefacts
 from thesislib import metrics
 from thesislib.data.voc import VocDataset
 
@@ -80,13 +80,13 @@ def test_thirds_hold_every_image_once(before_and_after):
 
 
 def test_background_response_is_the_mean_over_the_true_background(images, tmp_path):
-    (tmp_path / response_maps.MAPS).mkdir()
+    (tmp_path / artefacts.MAPS).mkdir()
     rng = np.random.default_rng(0)
     expected = []
     for i, name in enumerate(images.ids):
         classes = np.flatnonzero(images.labels[i]).astype(np.uint8)
         maps = rng.random((len(classes), 24, 32)).astype(np.float32)
-        np.savez(tmp_path / response_maps.MAPS / f"{name}.npz", classes=classes, maps=maps)
+        np.savez(tmp_path / artefacts.MAPS / f"{name}.npz", classes=classes, maps=maps)
         relative = maps / maps.max(axis=(1, 2), keepdims=True)
         expected.append(relative.max(axis=0)[images.mask(i) == 0].mean())
     np.testing.assert_allclose(refined_images.background_response(tmp_path, images), expected, rtol=1e-3)

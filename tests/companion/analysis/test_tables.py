@@ -12,6 +12,8 @@ from companion.analysis import measures as scores
 from companion.experiments import exploration
 from companion.experiments import printed as paper
 from companion.experiments import row_stages as experiments
+from companion.pipeline import artefacts
+from companion.pipeline.artefacts import ResponseMaps
 from companion.pipeline.stages import response_maps
 from thesislib import cam, metrics
 from thesislib.data.voc import VocDataset
@@ -41,18 +43,18 @@ def folders(images, tmp_path_factory):
 
 
 def write_artefact(folder, images, rng, quality):
-    (folder / response_maps.MAPS).mkdir()
+    (folder / artefacts.MAPS).mkdir()
     for i, name in enumerate(images.ids):
         present = np.flatnonzero(images.labels[i])
         truth = np.stack([images.mask(i) == c + 1 for c in present])
         maps = (0.4 * rng.random(truth.shape) + quality * truth * rng.random()).astype(np.float32)
-        np.savez(folder / response_maps.MAPS / f"{name}.npz", classes=present.astype(np.uint8), maps=maps)
+        np.savez(folder / artefacts.MAPS / f"{name}.npz", classes=present.astype(np.uint8), maps=maps)
     logits = rng.standard_normal(images.labels.shape) + 3 * quality * images.labels
     found = {"logits": logits, "labels": images.labels}
-    found |= response_maps.score(images, folder / response_maps.MAPS, FIXED)
+    found |= response_maps.score(images, folder, FIXED)
     found |= {"part_covered": rng.integers(0, 50, (len(metrics.THRESHOLDS), 3)), "part_total": np.array([50, 100, 0])}
     content = {f"{split}/{name}": values for split in ("train", "val") for name, values in found.items()}
-    np.savez(folder / response_maps.SCORES, **content)
+    np.savez(folder / artefacts.SCORES, **content)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def pixels(images, folder, threshold):
     """Truth and prediction of each image's scored pixels, by the public functions."""
     found = []
     for i, name in enumerate(images.ids):
-        maps = cam.normalize(response_maps.read_maps(folder / response_maps.MAPS, name, len(CLASSES)))
+        maps = cam.normalize(ResponseMaps.read(folder, name).of_classes(len(CLASSES)))
         truth = images.mask(i)
         found.append((truth[truth != 255], cam.label_map(maps, threshold).numpy()[truth != 255]))
     return found
@@ -130,18 +132,18 @@ def test_mean_precision_and_recall_and_the_bound_of_macro_f1(train):
 
 
 def test_spatial_entropy_of_an_even_map_and_of_a_spot(images, tmp_path):
-    (tmp_path / response_maps.MAPS).mkdir()
+    (tmp_path / artefacts.MAPS).mkdir()
     for expected, even in ((100, True), (0, False)):
         for i, name in enumerate(images.ids):
             present = np.flatnonzero(images.labels[i])
             maps = np.full((len(present), *images.mask(i).shape), float(even), np.float32)
             maps[:, 12, 16] = 1
-            np.savez(tmp_path / response_maps.MAPS / f"{name}.npz", classes=present.astype(np.uint8), maps=maps)
+            np.savez(tmp_path / artefacts.MAPS / f"{name}.npz", classes=present.astype(np.uint8), maps=maps)
         assert scores.spatial_entropy(tmp_path, images) == pytest.approx(expected)
 
 
 def test_a_split_without_masks_has_no_scores(tmp_path):
-    np.savez(tmp_path / response_maps.SCORES, **{"val/logits": np.zeros((1, 2)), "val/labels": np.ones((1, 2))})
+    np.savez(tmp_path / artefacts.SCORES, **{"val/logits": np.zeros((1, 2)), "val/labels": np.ones((1, 2))})
     with pytest.raises(ValueError, match=r"'val' is not scored .* needs a mask"):
         scores.read_run(tmp_path, "val")
 

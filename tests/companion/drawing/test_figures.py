@@ -16,6 +16,7 @@ from companion.analysis import measures as scores
 from companion.drawing import curves, style
 from companion.drawing import image_grids as pictures
 from companion.experiments import quickstart
+from companion.pipeline import artefacts
 from companion.pipeline.stages import response_maps
 from thesislib import cam, metrics
 from thesislib.data.voc import DataError, VocDataset, colorize, counts_per_class
@@ -36,11 +37,11 @@ def folders(images, tmp_path_factory):
     found = {}
     for method in METHODS:
         found[method] = tmp_path_factory.mktemp("maps")
-        (found[method] / response_maps.MAPS).mkdir()
+        (found[method] / artefacts.MAPS).mkdir()
         for i, name in enumerate(images.ids):
             classes = np.flatnonzero(images.labels[i]).astype(np.uint8)
             maps = rng.random((len(classes), 24, 32)).astype(np.float32)
-            np.savez(found[method] / response_maps.MAPS / f"{name}.npz", classes=classes, maps=maps)
+            np.savez(found[method] / artefacts.MAPS / f"{name}.npz", classes=classes, maps=maps)
     return found
 
 
@@ -106,7 +107,7 @@ def test_a_stronger_response_is_lighter_on_the_same_grey():
 def test_compare_shows_the_iou_of_the_stored_maps(images, folders):
     figure = pictures.compare(pictures.examples(images, range(5), folders), FIXED, across=2)
     for folder in folders.values():
-        counted = response_maps.score(images, folder / response_maps.MAPS, FIXED)
+        counted = response_maps.score(images, folder, FIXED)
         for iou in scores.image_iou(counted):
             assert f"IoU {iou:.0f}" in texts(figure)
     assert len(pixels_of(figure)) == 5 * (2 + len(METHODS))
@@ -130,7 +131,7 @@ def test_an_image_without_mask_is_shown_without_truth_and_iou(images):
 
 def test_score_of_shown_images_is_the_miou_over_their_pixels(images, folders):
     shown = pictures.examples(images, range(5), folders)
-    counted = response_maps.score(images, folders["CAM"] / response_maps.MAPS, FIXED)
+    counted = response_maps.score(images, folders["CAM"], FIXED)
     assert pictures.score(shown, FIXED)["CAM"] == pytest.approx(scores.fixed_miou(counted))
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from companion.cli import main as cli
-from companion.pipeline import engine
+from companion.pipeline import artefacts, engine
 from companion.pipeline.stages import affinity, classifier, pseudo_masks
 from companion.pipeline.store import Stage, Store
 from companion.settings import Machine, Settings, SettingsError, load
@@ -77,7 +77,7 @@ def test_maps_walk_along_the_affinities_of_the_file_itself_or_converted(
         origin = store.provenance(stage.inputs["affinity"])["file"]
         assert origin == {"name": path.name, "sha256": file_digest(path, "sha256")}
         assert store.provenance(stage)["file"] is None
-    first, second = (sorted((store.folder(stage) / pseudo_masks.REFINED).iterdir()) for stage in stages)
+    first, second = (sorted((store.folder(stage) / artefacts.REFINED).iterdir()) for stage in stages)
     for ours, others in zip(first, second, strict=True):
         np.testing.assert_array_equal(np.load(ours)["scores"], np.load(others)["scores"])
 

@@ -14,8 +14,8 @@ from torch import nn
 
 from companion.cli import main as cli
 from companion.experiments import row_stages as experiments
+from companion.pipeline import artefacts
 from companion.pipeline import sharing as parallel
-from companion.pipeline.stages import affinity, segmentation
 from companion.pipeline.store import Store
 from companion.settings import Machine, SettingsError, load, parse_override
 
@@ -30,9 +30,9 @@ FROZEN = {
 }
 
 SHARED = {
-    "affinity": (affinity.WEIGHTS, ["affinity.accumulate=2"]),
+    "affinity": (artefacts.AFFINITY_WEIGHTS, ["affinity.accumulate=2"]),
     "segmenter": (
-        segmentation.WEIGHTS,
+        artefacts.SEGMENTER_WEIGHTS,
         ["segmentation.accumulate=2", "segmentation.frozen=true", "segmentation.supervision=truth"],
     ),
 }
@@ -79,7 +79,7 @@ def test_two_processes_train_what_one_trains(
     for name, tensor in alone.items():
         torch.testing.assert_close(shared[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
     for part in ("classification", "sub-categories"):
-        losses = [np.load(folder / "history.npz")[part] for folder in folders]
+        losses = [np.load(folder / artefacts.HISTORY)[part] for folder in folders]
         np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
     assert (folders[1] / "epoch-001.safetensors").is_file()
     again = run_two(tmp_path / "two")
@@ -110,7 +110,7 @@ def test_two_processes_train_the_networks_of_the_later_steps_as_one_does(
         assert alone.keys() == shared.keys()
         for key, tensor in alone.items():
             torch.testing.assert_close(shared[key], tensor, rtol=1e-4, atol=1e-5, msg=f"{name}: {key}")
-        losses = [np.load(store.folder(stages[name]) / "history.npz") for store in stores]
+        losses = [np.load(store.folder(stages[name]) / artefacts.HISTORY) for store in stores]
         for term in losses[0].files:
             np.testing.assert_allclose(losses[1][term], losses[0][term], rtol=1e-4)
 

@@ -17,10 +17,12 @@ from sklearn.metrics import confusion_matrix
 from companion.analysis.methods import SUPERVISED
 from companion.experiments import plans
 from companion.experiments import row_stages as experiments
-from companion.pipeline import engine
-from companion.pipeline.stages import affinity, data, pseudo_masks, response_maps, segmentation
+from companion.pipeline import artefacts, engine
+from companion.pipeline.artefacts import RefinedMaps, ResponseMaps
+from companion.pipeline.stages import affinity, pseudo_masks, segmentation
 from companion.pipeline.store import Job, Progress, Stage, Store
 from companion.settings import Machine, Settings, SettingsError, load
+from thesislib.data import voc
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset, palette, write_mask
 from thesislib.models.deeplab import ResNet101
@@ -44,7 +46,7 @@ class Computed:
         self.refined = self.masks["rw"].inputs["refined_maps"]
         self.segmentation = segmentation.stage(self.settings, HERE)
         engine.run([*self.masks.values(), self.segmentation], self.store)
-        self.images = VocDataset(self.store.folder(self.refined.inputs["data"]) / data.FOLDER, "val")
+        self.images = VocDataset(self.store.folder(self.refined.inputs["data"]) / artefacts.DATASET, "val")
 
     def folder(self, stage: Stage, sub: str = "") -> Path:
         return self.store.folder(stage) / sub
@@ -83,8 +85,8 @@ def test_the_viewer_makes_the_masks_of_the_stages(computed: Computed) -> None:
     trained = computed.folder(computed.refined.inputs["affinity"])
     segmenter = computed.folder(computed.segmentation.inputs["segmenter"])
     stored = {
-        "random walk": computed.folder(computed.masks["rw"], pseudo_masks.MASKS),
-        "pseudo-mask": computed.folder(mask_stage, pseudo_masks.MASKS),
+        "random walk": computed.folder(computed.masks["rw"], artefacts.MASKS),
+        "pseudo-mask": computed.folder(mask_stage, artefacts.MASKS),
         "DeepLab-v2": computed.folder(computed.segmentation, "plain"),
         "DeepLab-v2 + CRF": computed.folder(computed.segmentation, "crf"),
     }
@@ -100,13 +102,13 @@ def test_the_viewer_makes_the_masks_of_the_stages(computed: Computed) -> None:
 @needs_crf
 def test_masks_of_the_random_walk_are_the_arg_max_of_the_stored_scores(computed: Computed) -> None:
     for i, name in enumerate(computed.images.ids):
-        with np.load(computed.folder(computed.refined, pseudo_masks.REFINED) / f"{name}.npz") as stored:
+        with np.load(computed.folder(computed.refined, artefacts.REFINED) / f"{name}.npz") as stored:
             classes, scores = stored["classes"], stored["scores"]
         assert classes.tolist() == np.flatnonzero(computed.images.labels[i]).tolist()
         assert scores.shape == (len(classes) + 1, *computed.images.size(i))
         full = np.full((len(computed.images.classes) + 1, *computed.images.size(i)), -1.0)
         full[[0, *(classes + 1)]] = scores
-        mask = np.asarray(Image.open(computed.folder(computed.masks["rw"], pseudo_masks.MASKS) / f"{name}.png"))
+        mask = np.asarray(Image.open(computed.folder(computed.masks["rw"], artefacts.MASKS) / f"{name}.png"))
         np.testing.assert_array_equal(mask, full.argmax(axis=0))
 
 
@@ -116,15 +118,15 @@ def test_refined_scores_are_those_of_the_stored_weights_image_by_image(computed:
     assert HERE.batch_pixels >= 2 * 64 * 64 and len(set(computed.images.labels.sum(axis=1))) > 1
     maps_stage = computed.refined.inputs["maps of val"]
     model = affinity.build(computed.settings.backbone)
-    load_weights(model, computed.folder(computed.refined.inputs["affinity"]) / affinity.WEIGHTS)
+    load_weights(model, computed.folder(computed.refined.inputs["affinity"]) / artefacts.AFFINITY_WEIGHTS)
     model.eval()
     for i, name in enumerate(computed.images.ids):
-        _, maps = affinity.present_maps(computed.folder(maps_stage, response_maps.MAPS), name)
+        _, maps = affinity.present_maps(computed.folder(maps_stage), name)
         with torch.no_grad():
             pairs = model(pad_to_stride(to_tensor(computed.images.image(i))[None], model.stride))[0]
         scores = background_score(maps, chosen.walk_alpha)
         expected = refine_maps(scores, pairs, stride=model.stride, beta=chosen.beta, log2_steps=chosen.log2_steps)
-        _, stored = pseudo_masks.read_refined(computed.folder(computed.refined, pseudo_masks.REFINED), name)
+        stored = torch.from_numpy(RefinedMaps.read(computed.folder(computed.refined), name).scores)
         torch.testing.assert_close(stored, expected, rtol=1e-4, atol=1e-5)
         assert torch.equal(stored.argmax(0), expected.argmax(0))
 
@@ -146,7 +148,7 @@ def test_images_that_do_not_divide_into_cells_walk_together_as_they_walk_alone()
 def test_a_half_finished_folder_continues_with_another_batch_size(computed: Computed, tmp_path: Path) -> None:
     stage = pseudo_masks.refined_stage(computed.settings, Machine(device="cpu", batch_pixels=3 * 64 * 64), ("val",))
     assert [each.key for each in stage.upstream()] == [each.key for each in computed.refined.upstream()]
-    whole, folder = computed.folder(computed.refined, pseudo_masks.REFINED), tmp_path / pseudo_masks.REFINED
+    whole, folder = computed.folder(computed.refined, artefacts.REFINED), tmp_path / artefacts.REFINED
     shutil.copytree(whole, folder)
     kept, *missing = sorted(folder.iterdir())
     for path in missing:
@@ -174,16 +176,16 @@ def test_full_gpu_memory_names_the_batch_size_of_the_walk(
 
 
 @needs_crf
-@pytest.mark.parametrize("kind", ["rw", "rw_crf", *segmentation.STAGES])
+@pytest.mark.parametrize("kind", ["rw", "rw_crf", *artefacts.SEGMENTATIONS])
 def test_masks_are_paletted_and_scored_as_scikit_learn_does(computed: Computed, kind: str) -> None:
     own = kind in computed.masks
     stage = computed.masks[kind] if own else computed.segmentation
-    counts = np.load(computed.folder(stage) / "scores.npz")[
+    counts = np.load(computed.folder(stage) / artefacts.SCORES)[
         "val/image_confusion" if own else f"val/{kind}/image_confusion"
     ]
     classes = len(computed.images.classes) + 1
     for i, name in enumerate(computed.images.ids):
-        with Image.open(computed.folder(stage, pseudo_masks.MASKS if own else kind) / f"{name}.png") as image:
+        with Image.open(computed.folder(stage, artefacts.MASKS if own else kind) / f"{name}.png") as image:
             assert image.mode == "P"
             assert image.getpalette()[: 3 * classes] == palette()[:classes].ravel().tolist()
             mask = np.asarray(image)
@@ -210,13 +212,13 @@ def test_a_mask_cut_in_mid_write_is_written_again(
             raise KeyboardInterrupt
 
     stage = computed.segmentation
-    monkeypatch.setattr(segmentation, "write_mask", half)
+    monkeypatch.setattr(voc, "write_mask", half)
     with pytest.raises(KeyboardInterrupt):
         stage.compute(computed.job(stage, tmp_path), **stage.settings)
     assert len(list((tmp_path / "crf").iterdir())) == 1
     stage.compute(computed.job(stage, tmp_path), **stage.settings)
     assert calls == 4 + 2 * (len(computed.images) - 1)
-    for kind in segmentation.STAGES:
+    for kind in artefacts.SEGMENTATIONS:
         whole = computed.folder(stage, kind)
         assert sorted(path.name for path in (tmp_path / kind).iterdir()) == sorted(p.name for p in whole.iterdir())
         for path in whole.iterdir():
@@ -226,8 +228,8 @@ def test_a_mask_cut_in_mid_write_is_written_again(
 @needs_crf
 def test_pseudo_masks_of_all_training_images_are_scored_on_train(computed: Computed) -> None:
     stage = computed.segmentation.inputs["segmenter"].inputs["masks"]
-    assert len(list(computed.folder(stage, pseudo_masks.MASKS).iterdir())) == computed.settings.data.trainaug
-    counts = np.load(computed.folder(stage) / pseudo_masks.SCORES)["train/image_confusion"]
+    assert len(list(computed.folder(stage, artefacts.MASKS).iterdir())) == computed.settings.data.trainaug
+    counts = np.load(computed.folder(stage) / artefacts.SCORES)["train/image_confusion"]
     assert len(counts) == computed.settings.data.train
 
 
@@ -251,7 +253,7 @@ def test_initial_weights_are_where_the_training_starts(tmp_path: Path) -> None:
     stage, store = segmentation.segmenter_stage(load("smoke", row.overrides | still), HERE), Store(tmp_path / "runs")
     engine.run([stage], store)
     trained = segmentation.build(load("smoke", row.overrides).segmentation, num_classes=9)
-    load_weights(trained, store.folder(stage) / segmentation.WEIGHTS, heads=False)
+    load_weights(trained, store.folder(stage) / artefacts.SEGMENTER_WEIGHTS, heads=False)
     expected = torch.load(coco_file(tmp_path), weights_only=True)
     for name, weight in trained.backbone.named_parameters():
         torch.testing.assert_close(weight.detach(), expected[name], rtol=0, atol=1e-7)
@@ -275,11 +277,11 @@ def test_incomplete_folders_name_the_image(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no response maps of image 2007_000001"):
         affinity.present_maps(tmp_path, "2007_000001")
     with pytest.raises(FileNotFoundError, match="no refined maps of image 2007_000001"):
-        pseudo_masks.read_refined(tmp_path, "2007_000001")
+        RefinedMaps.read(tmp_path, "2007_000001")
 
 
 def test_an_image_without_a_class_is_refused(tmp_path: Path) -> None:
-    np.savez(tmp_path / "blank.npz", classes=np.zeros(0, np.uint8), maps=np.zeros((0, 8, 8), np.float32))
+    ResponseMaps(np.zeros(0, np.uint8), np.zeros((0, 8, 8), np.float32)).write(tmp_path, "blank")
     with pytest.raises(ValueError, match="image blank has no class"):
         affinity.present_maps(tmp_path, "blank")
 
@@ -309,7 +311,7 @@ def test_missing_masks_and_masks_of_another_size_stop_before_training(tmp_path: 
     masks = stage.inputs["masks"]
     store = linked_store(masks.inputs.values(), shared_store, tmp_path)
     engine.run([masks], store)
-    folder = store.folder(masks) / pseudo_masks.MASKS
+    folder = store.folder(masks) / artefacts.MASKS
     missing, other_size = sorted(folder.iterdir())[:2]
     missing.unlink()
     with pytest.raises(engine.RunFailed, match=f"1 of 12 masks are missing .* such as {missing.name}"):
@@ -362,12 +364,12 @@ def test_the_stage_itself_says_what_is_missing(no_crf: None, tmp_path: Path, sha
 @pytest.mark.slow
 @needs_crf
 def test_affinity_killed_in_the_middle_continues_to_the_same_bits(tmp_path: Path, shared_store: Store) -> None:
-    files = [affinity.WEIGHTS, "history.npz"]
+    files = [artefacts.AFFINITY_WEIGHTS, artefacts.HISTORY]
     compare_with_undisturbed(tmp_path, shared_store, affinity.stage, {"affinity.epochs": 16}, files)
 
 
 @pytest.mark.slow
 def test_segmenter_killed_in_the_middle_continues_to_the_same_bits(tmp_path: Path, shared_store: Store) -> None:
     overrides = SUPERVISED.overrides | {"segmentation.epochs": 12}
-    files = [segmentation.WEIGHTS, "history.npz"]
+    files = [artefacts.SEGMENTER_WEIGHTS, artefacts.HISTORY]
     compare_with_undisturbed(tmp_path, shared_store, segmentation.segmenter_stage, overrides, files)

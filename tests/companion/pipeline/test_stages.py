@@ -10,7 +10,8 @@ from PIL import Image
 from voc_folder import make_voc
 
 from companion.experiments import row_stages as experiments
-from companion.pipeline import engine
+from companion.pipeline import artefacts, engine
+from companion.pipeline.artefacts import ResponseMaps
 from companion.pipeline.stages import affinity, backbone, classifier, data, response_maps, segmentation
 from companion.pipeline.store import Stage, Store
 from companion.settings import Machine, Settings, SettingsError, load
@@ -33,28 +34,28 @@ def computed(shared_store: Store) -> tuple[Store, Stage, Settings]:
 def _model(computed: tuple[Store, Stage, Settings], classes: int) -> CamClassifier:
     store, stage, settings = computed
     model = CamClassifier(backbone.build(settings.backbone), classes)
-    load_weights(model, store.folder(stage.inputs["classifier"]) / classifier.WEIGHTS)
+    load_weights(model, store.folder(stage.inputs["classifier"]) / artefacts.CLASSIFIER_WEIGHTS)
     return model.eval()
 
 
 def test_stored_maps_are_those_of_the_stored_weights(computed: tuple[Store, Stage, Settings]) -> None:
     store, stage, settings = computed
-    images = VocDataset(store.folder(stage.inputs["data"]) / data.FOLDER, "val")
+    images = VocDataset(store.folder(stage.inputs["data"]) / artefacts.DATASET, "val")
     model = _model(computed, len(images.classes))
     for i in (0, 5):
         labels = torch.from_numpy(images.labels[i])
         expected = cam.response_maps(model, images.image(i), labels, scales=settings.cam.scales)
-        stored = response_maps.read_maps(store.folder(stage) / response_maps.MAPS, images.ids[i], len(images.classes))
+        stored = ResponseMaps.read(store.folder(stage), images.ids[i]).of_classes(len(images.classes))
         torch.testing.assert_close(stored, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_stored_counts_give_the_scores_of_the_stored_maps(computed: tuple[Store, Stage, Settings]) -> None:
     store, stage, settings = computed
-    images = VocDataset(store.folder(stage.inputs["data"]) / data.FOLDER, "train")
-    scores = np.load(store.folder(stage) / response_maps.SCORES)
+    images = VocDataset(store.folder(stage.inputs["data"]) / artefacts.DATASET, "train")
+    scores = np.load(store.folder(stage) / artefacts.SCORES)
     matrix = metrics.ConfusionMatrix(len(images.classes) + 1)
     for i, name in enumerate(images.ids):
-        maps = response_maps.read_maps(store.folder(stage) / response_maps.MAPS, name, len(images.classes))
+        maps = ResponseMaps.read(store.folder(stage), name).of_classes(len(images.classes))
         matrix.update(images.mask(i), cam.label_map(cam.normalize(maps), settings.cam.background).numpy())
     at = int(np.searchsorted(metrics.THRESHOLDS, settings.cam.background))
     np.testing.assert_array_equal(scores["train/confusion"][at], matrix.counts)
@@ -65,7 +66,7 @@ def test_stored_counts_give_the_scores_of_the_stored_maps(computed: tuple[Store,
 
 def test_training_terms_are_recorded_at_every_step(computed: tuple[Store, Stage, Settings]) -> None:
     store, stage, settings = computed
-    history = np.load(store.folder(stage.inputs["classifier"]) / classifier.HISTORY)
+    history = np.load(store.folder(stage.inputs["classifier"]) / artefacts.HISTORY)
     steps = settings.classifier.epochs * (settings.data.trainaug // settings.classifier.batch_size)
     assert {name: len(history[name]) for name in history} == dict.fromkeys(
         ("classification", "entropy", "concentration"), steps
@@ -74,12 +75,12 @@ def test_training_terms_are_recorded_at_every_step(computed: tuple[Store, Stage,
 
 def test_a_trained_classifier_can_be_given_as_a_file(computed: tuple[Store, Stage, Settings], tmp_path: Path) -> None:
     store, stage, settings = computed
-    file = store.folder(stage.inputs["classifier"]) / classifier.WEIGHTS
+    file = store.folder(stage.inputs["classifier"]) / artefacts.CLASSIFIER_WEIGHTS
     given = response_maps.stage(settings.override({"classifier.weights": str(file)}), HERE)
     assert all(upstream.name != "backbone" for upstream in given.upstream())
     engine.run([given], store)
-    for path in (store.folder(stage) / response_maps.MAPS).iterdir():
-        other = np.load(store.folder(given) / response_maps.MAPS / path.name)
+    for path in (store.folder(stage) / artefacts.MAPS).iterdir():
+        other = np.load(store.folder(given) / artefacts.MAPS / path.name)
         np.testing.assert_array_equal(np.load(path)["maps"], other["maps"])
 
 
@@ -90,7 +91,7 @@ def test_maps_and_logits_cut_short_continue_to_the_same_bits(tmp_path: Path, sha
     stage = response_maps.stage(load("smoke", experiments.MIXUP_CAM.overrides), machine)
     # A batch of maps is stored before it is reported, a batch of logits after it.
     stored = {2: 1, 5: 1, 7: 1, 10: 0}[at]
-    compare_cut_with_undisturbed(tmp_path, shared_store, stage, response_maps.SCORES, at, stored=stored)
+    compare_cut_with_undisturbed(tmp_path, shared_store, stage, artefacts.SCORES, at, stored=stored)
 
 
 def test_files_of_weights_are_found_from_another_working_directory(
@@ -164,8 +165,8 @@ def test_a_folder_of_ones_own_goes_through_the_same_stages(tmp_path: Path) -> No
     store = Store(tmp_path / "runs")
     engine.run([stage], store)
     images = VocDataset(root, "train")
-    assert len(list((store.folder(stage) / response_maps.MAPS).iterdir())) == len(images)
-    assert np.load(store.folder(stage) / response_maps.SCORES)["val/confusion"].shape == (61, 21, 21)
+    assert len(list((store.folder(stage) / artefacts.MAPS).iterdir())) == len(images)
+    assert np.load(store.folder(stage) / artefacts.SCORES)["val/confusion"].shape == (61, 21, 21)
 
 
 def test_a_broken_folder_stops_before_training(tmp_path: Path) -> None:
@@ -209,7 +210,7 @@ def test_batches_hold_every_image_once_beside_images_of_its_size(tmp_path: Path)
 
 def test_missing_maps_name_the_image(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no response maps of image 2007_000001"):
-        response_maps.read_maps(tmp_path, "2007_000001", 20)
+        ResponseMaps.read(tmp_path, "2007_000001")
 
 
 TERM = "def term(output, labels):\n    return {}\n"
@@ -230,7 +231,7 @@ def _with_term(weight: float = 1.0) -> Stage:
 
 def test_own_term_takes_part_in_training(own_term: Path, tmp_path: Path, shared_store: Store) -> None:
     store = linked_store(_with_term().inputs.values(), shared_store, tmp_path / "runs")
-    history = np.load(engine.run([_with_term()], store)[_with_term().key] / classifier.HISTORY)
+    history = np.load(engine.run([_with_term()], store)[_with_term().key] / artefacts.HISTORY)
     assert (history["extra"] > 0).all()
 
 

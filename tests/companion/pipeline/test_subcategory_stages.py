@@ -12,8 +12,9 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from voc_folder import make_voc
 
-from companion.pipeline import engine
-from companion.pipeline.stages import backbone, classifier, data, response_maps, subcategories
+from companion.pipeline import artefacts, engine
+from companion.pipeline.artefacts import Features, ResponseMaps, Subcategories
+from companion.pipeline.stages import backbone, classifier, response_maps, subcategories
 from companion.pipeline.store import Job, Progress, Stage, Store
 from companion.settings import Machine, Settings, SettingsError, load
 from thesislib import cam
@@ -45,14 +46,14 @@ class Computed:
             for head in ("parent", "merged")
         }
         engine.run([*self.labels.values(), self.trained, self.without, *self.maps.values()], self.store)
-        self.images = VocDataset(self.store.folder(self.trained.inputs["data"]) / data.FOLDER, "trainaug")
+        self.images = VocDataset(self.store.folder(self.trained.inputs["data"]) / artefacts.DATASET, "trainaug")
 
     def assignments(self, kind: str) -> np.ndarray:
-        return np.load(self.store.folder(self.labels[kind]) / classifier.SUBCATEGORIES)["assignments"]
+        return np.load(self.store.folder(self.labels[kind]) / artefacts.SUBCATEGORIES)["assignments"]
 
     def model(self, stage: Stage, k: int) -> CamClassifier:
         model = CamClassifier(backbone.build(at(0).backbone), len(self.images.classes), k)
-        load_weights(model, self.store.folder(stage) / classifier.WEIGHTS)
+        load_weights(model, self.store.folder(stage) / artefacts.CLASSIFIER_WEIGHTS)
         return model.eval()
 
     def job(self, stage: Stage, folder: Path) -> Job:
@@ -68,7 +69,7 @@ def computed(shared_store: Store) -> Computed:
 
 
 def test_features_are_the_pooled_map_of_the_round_before(computed: Computed) -> None:
-    stored = subcategories.read_features(computed.store.folder(computed.features))
+    stored = Features.read(computed.store.folder(computed.features)).features
     model = computed.model(computed.features.inputs["classifier"], K)
     for i in (0, 7):
         conv6 = model.backbone(to_tensor(computed.images.image(i))[None]).conv6
@@ -78,11 +79,11 @@ def test_features_are_the_pooled_map_of_the_round_before(computed: Computed) -> 
 def test_features_cut_short_continue_to_the_same_bits(tmp_path: Path, shared_store: Store) -> None:
     machine = Machine(device="cpu", checkpoint_minutes=0, batch_pixels=5 * 64 * 64)  # batches of 5, 5 and 2
     stage = subcategories.features_stage(at(0), machine)
-    compare_cut_with_undisturbed(tmp_path, shared_store, stage, subcategories.FEATURES, at=2)
+    compare_cut_with_undisturbed(tmp_path, shared_store, stage, artefacts.FEATURES, at=2)
 
 
 def test_clusters_are_k_means_of_the_features_of_each_class(computed: Computed) -> None:
-    features = subcategories.read_features(computed.store.folder(computed.features))
+    features = Features.read(computed.store.folder(computed.features)).features
     found = computed.assignments("clusters")
     assert computed.labels["clusters"].inputs["features"].key == computed.features.key
     for c, present in enumerate(computed.images.labels.T > 0):
@@ -102,13 +103,13 @@ def test_random_labels_have_the_sizes_of_the_clusters(computed: Computed) -> Non
 
 def test_parent_labels_are_those_of_the_classes(computed: Computed) -> None:
     folder = computed.store.folder(computed.labels["parent"])
-    np.testing.assert_array_equal(classifier.read_labels(folder), computed.images.labels)
+    np.testing.assert_array_equal(Subcategories.read(folder).labels, computed.images.labels)
 
 
 def test_true_sub_types_are_those_of_the_generator(computed: Computed) -> None:
     assert computed.images.subtypes is not None
     np.testing.assert_array_equal(computed.assignments("true"), computed.images.subtypes)
-    assert classifier.read_labels(computed.store.folder(computed.labels["true"])).shape[1] == 8 * 4
+    assert Subcategories.read(computed.store.folder(computed.labels["true"])).labels.shape[1] == 8 * 4
 
 
 def test_kinds_of_labels_are_different_questions(computed: Computed) -> None:
@@ -132,9 +133,9 @@ def test_round_0_has_no_labels() -> None:
 def test_features_that_are_not_finite_stop_the_stage(computed: Computed, tmp_path: Path) -> None:
     broken = tmp_path / "features"
     broken.mkdir()
-    features = subcategories.read_features(computed.store.folder(computed.features)).copy()
+    features = Features.read(computed.store.folder(computed.features)).features.copy()
     features[3, 5] = np.nan
-    np.savez(broken / subcategories.FEATURES, features=features)
+    np.savez(broken / artefacts.FEATURES, features=features)
     job = computed.job(computed.labels["clusters"], tmp_path)
     with pytest.raises(ValueError, match="1 of 12 images are not finite"):
         subcategories.compute_clusters(
@@ -186,7 +187,7 @@ def test_rounds_beyond_the_published_ones_use_the_last_epoch() -> None:
 def test_both_losses_are_recorded_and_a_round_without_second_head_has_one(computed: Computed) -> None:
     terms = {}
     for name, stage in {"clusters": computed.trained, "none": computed.without}.items():
-        terms[name] = set(np.load(computed.store.folder(stage) / classifier.HISTORY))
+        terms[name] = set(np.load(computed.store.folder(stage) / artefacts.HISTORY))
     assert terms == {"clusters": {"classification", "sub-categories"}, "none": {"classification"}}
 
 
@@ -199,8 +200,8 @@ def test_previous_round_can_be_the_start(computed: Computed, tmp_path: Path) -> 
     inputs = {name: computed.store.folder(each) for name, each in computed.trained.inputs.items()}
     inputs["previous"] = computed.store.folder(computed.features.inputs["classifier"])
     stage.compute(Job(tmp_path, inputs, HERE, Progress()), **stage.settings)
-    start = safetensors.torch.load_file(inputs["previous"] / classifier.WEIGHTS)
-    trained = safetensors.torch.load_file(tmp_path / classifier.WEIGHTS)
+    start = safetensors.torch.load_file(inputs["previous"] / artefacts.CLASSIFIER_WEIGHTS)
+    trained = safetensors.torch.load_file(tmp_path / artefacts.CLASSIFIER_WEIGHTS)
     for name, tensor in start.items():
         moving = "running" in name or "num_batches" in name  # statistics of BatchNorm follow the batches
         if not moving and name != "fc8_sub.weight":
@@ -214,9 +215,11 @@ def test_the_texts_convolution_gives_the_clustered_features_and_is_handed_on(com
     settings = at(1, init="previous").override(still)
     stage, features = subcategories.trained_stage(settings, HERE), subcategories.features_stage(settings, HERE)
     folders = engine.run([stage, features], computed.store)
-    assert subcategories.read_features(folders[features.key]).shape[1] == 12
+    assert Features.read(folders[features.key]).features.shape[1] == 12
     before = computed.store.folder(stage.inputs["previous"])
-    start, trained = (safetensors.torch.load_file(f / classifier.WEIGHTS) for f in (before, folders[stage.key]))
+    start, trained = (
+        safetensors.torch.load_file(f / artefacts.CLASSIFIER_WEIGHTS) for f in (before, folders[stage.key])
+    )
     for name in ("conv_features.weight", "conv_features.bias", "fc8.weight"):
         torch.testing.assert_close(trained[name], start[name], rtol=0, atol=1e-20)
     assert start["fc8.weight"].shape[1] == 12
@@ -230,15 +233,15 @@ def test_the_epoch_used_is_the_checkpoint_of_that_epoch(computed: Computed) -> N
     late = subcategories.trained_stage(at(1, labels="parent"), HERE)
     folders = engine.run([early, late], computed.store)
     first, last = folders[early.key], folders[late.key]
-    assert (first / classifier.WEIGHTS).read_bytes() == (last / classifier.checkpoint_file(1)).read_bytes()
-    assert (first / classifier.checkpoint_file(2)).read_bytes() == (last / classifier.WEIGHTS).read_bytes()
-    assert (first / classifier.WEIGHTS).read_bytes() != (last / classifier.WEIGHTS).read_bytes()
+    assert (first / artefacts.CLASSIFIER_WEIGHTS).read_bytes() == (last / artefacts.epoch_weights(1)).read_bytes()
+    assert (first / artefacts.epoch_weights(2)).read_bytes() == (last / artefacts.CLASSIFIER_WEIGHTS).read_bytes()
+    assert (first / artefacts.CLASSIFIER_WEIGHTS).read_bytes() != (last / artefacts.CLASSIFIER_WEIGHTS).read_bytes()
 
 
 def test_maps_can_be_those_of_a_kept_epoch(computed: Computed, tmp_path: Path) -> None:
     stage = response_maps.stage(at(2).override({"cam.epoch": 1}), HERE)
     model = classifier.load(computed.job(stage, tmp_path), at(2).backbone, at(2).classifier, 8, epoch=1)
-    kept = computed.store.folder(computed.trained) / classifier.checkpoint_file(1)
+    kept = computed.store.folder(computed.trained) / artefacts.epoch_weights(1)
     torch.testing.assert_close(model.fc8.weight, safetensors.torch.load_file(kept)["fc8.weight"], rtol=0, atol=0)
     with pytest.raises(SettingsError, match=r"cam\.epoch = 7: .* only after 1;"):
         classifier.load(computed.job(stage, tmp_path), at(2).backbone, at(2).classifier, 8, epoch=7)
@@ -257,7 +260,7 @@ def test_round_killed_in_the_middle_continues_to_the_same_bits(tmp_path: Path, s
         "subcategories.epochs": 16,
         "subcategories.checkpoints": (1, 8),
     }
-    files = [classifier.WEIGHTS, classifier.HISTORY, *map(classifier.checkpoint_file, (1, 8))]
+    files = [artefacts.CLASSIFIER_WEIGHTS, artefacts.HISTORY, *map(artefacts.epoch_weights, (1, 8))]
     compare_with_undisturbed(tmp_path, shared_store, subcategories.trained_stage, overrides, files)
 
 
@@ -269,7 +272,7 @@ def test_merged_maps_are_the_strongest_sub_category_of_each_class(computed: Comp
     model = computed.model(computed.trained, K)
     scales = at(0).cam.scales
     for i in (0, 3):
-        stored = response_maps.read_maps(computed.store.folder(computed.maps["merged"]) / "maps", images.ids[i], 8)
+        stored = ResponseMaps.read(computed.store.folder(computed.maps["merged"]), images.ids[i]).of_classes(8)
         for c in range(8):
             if not images.labels[i, c]:
                 assert not stored[c].any()
@@ -293,14 +296,14 @@ def test_merged_maps_need_sub_categories(computed: Computed) -> None:
 
 
 def test_released_weights_with_two_heads_can_be_given_as_a_file(computed: Computed, tmp_path: Path) -> None:
-    ours = safetensors.torch.load_file(computed.store.folder(computed.trained) / classifier.WEIGHTS)
+    ours = safetensors.torch.load_file(computed.store.folder(computed.trained) / artefacts.CLASSIFIER_WEIGHTS)
     names = {"fc8.weight": "fc8_20.weight", "fc8_sub.weight": "fc8_200.weight"}
     torch.save(
         {names.get(name, name.removeprefix("backbone.")): tensor for name, tensor in ours.items()}, tmp_path / "a.pth"
     )
     given = classifier.stage(load("smoke", {"classifier.weights": str(tmp_path / "a.pth")}), HERE)
     folder = engine.run([given], computed.store)[given.key]
-    loaded = safetensors.torch.load_file(folder / classifier.WEIGHTS)
+    loaded = safetensors.torch.load_file(folder / artefacts.CLASSIFIER_WEIGHTS)
     assert loaded.keys() == ours.keys()
     torch.testing.assert_close(loaded["fc8_sub.weight"], ours["fc8_sub.weight"], rtol=0, atol=0)
     shutil.rmtree(folder)
