@@ -16,7 +16,7 @@ from jaxtyping import Int64
 from companion.analysis import measures as score
 from companion.analysis.bootstrap import OverImages, bootstrap_difference, bootstrap_miou
 from companion.analysis.chain import Chain
-from companion.analysis.claims import Claim, Sweep, versus
+from companion.analysis.claims import Claim, Sweep, seed_differences, seed_values, versus
 from companion.analysis.maps import over_seeds
 from companion.analysis.measures import Measure, Scores
 from companion.analysis.methods import PLAIN_CAM
@@ -54,12 +54,7 @@ IMAGES_NOTE = (
 
 def differences(claims: Sequence[Claim], scores: Scores, measure: Measure = score.fixed_miou) -> dict[str, list[float]]:
     """By how much the first row of each claim is above the second, one value a seed."""
-    return {
-        versus(claim): _minus(
-            [measure(run) for run in scores[claim.row.name]], [measure(run) for run in scores[claim.reference.name]]
-        )
-        for claim in claims
-    }
+    return {versus(claim): seed_differences(scores, claim.row.name, claim.reference.name, measure) for claim in claims}
 
 
 def after_steps(
@@ -67,9 +62,7 @@ def after_steps(
 ) -> dict[str, list[float]]:
     """By how much one row is above another after every step of every split, one value a seed."""
     return {
-        f"after {step.removeprefix('+ ')}, {split}": _minus(
-            [measure(run) for run in scores[row]], [measure(run) for run in scores[reference]]
-        )
+        f"after {step.removeprefix('+ ')}, {split}": seed_differences(scores, row, reference, measure)
         for split, chain in chains.items()
         for step, scores in chain.items()
     }
@@ -126,15 +119,12 @@ def of_images(scores: Scores, names: Sequence[str], reference: str = PLAIN_CAM.n
     """
     lines = {}
     for name in names:
-        miou = [score.fixed_miou(run) for run in scores[name]]
         line: dict[str, Interval | OverImages | None] = {
-            "mIoU, over seeds": over_seeds(miou),
+            "mIoU, over seeds": over_seeds(seed_values(scores, name)),
             "mIoU, over images": bootstrap_miou(_counts(scores, name), np.random.default_rng(seed)),
         }
         if name != reference:
-            line[f"minus {reference}, over seeds"] = over_seeds(
-                _minus(miou, [score.fixed_miou(run) for run in scores[reference]])
-            )
+            line[f"minus {reference}, over seeds"] = over_seeds(seed_differences(scores, name, reference))
             line[f"minus {reference}, over images"] = bootstrap_difference(
                 _counts(scores, name), _counts(scores, reference), np.random.default_rng(seed)
             )
@@ -189,10 +179,6 @@ def images_formats(reference: str = PLAIN_CAM.name) -> dict[str, str]:
 
 def _counts(scores: Scores, name: str) -> Int64[np.ndarray, "s n c c"]:
     return np.stack([run["image_confusion"] for run in scores[name]]).astype(np.int64)
-
-
-def _minus(values: Sequence[float], others: Sequence[float]) -> list[float]:
-    return [value - other for value, other in zip(values, others, strict=True)]
 
 
 def _needed(interval: Interval) -> int | str | None:

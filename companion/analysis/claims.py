@@ -1,10 +1,12 @@
 """What is claimed and what became of it: rows, claims, paired differences, verdicts, and their wording.
 
 Every table and verdict that says "A minus B" takes its difference, its sign, its words and the printed counterpart from
-here. The thesis prints single runs; nothing here corresponds to published code.
+here; `statistics` has the rule by which an interval becomes a verdict. The thesis prints single runs; nothing here
+corresponds to published code.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +14,13 @@ import pandas as pd
 
 from companion.analysis import measures
 from companion.analysis.measures import Measure, Scores
-from companion.analysis.statistics import Interval, paired_difference, verdict
+from companion.analysis.statistics import VERDICTS, Interval, paired_difference, verdict
 
 SIGNS = {"holds": "✓", "opposite": "✗", "undecided": "?"}
 Printed = Mapping[str, float | None]
 """What the thesis prints, by row name; None for a row that it does not have."""
+Readings = Mapping[str, Interval]
+"""A difference as read in several ways, such as at the fixed and at the oracle threshold; the first is the main one."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,34 @@ class Verdict:
     place: Place | None = None
 
 
+# --- Differences ------------------------------------------------------------------------------------------------------
+
+
+def seed_values(scores: Scores, row: str, measure: Measure = measures.fixed_miou) -> list[float]:
+    """A score of one row, one value a seed; by default mIoU at the fixed threshold."""
+    return [measure(run) for run in scores[row]]
+
+
+def seed_differences(scores: Scores, row: str, reference: str, measure: Measure = measures.fixed_miou) -> list[float]:
+    """By how much one row is above another, in points, one value a seed."""
+    both = seed_values(scores, row, measure), seed_values(scores, reference, measure)
+    return [ours - theirs for ours, theirs in zip(*both, strict=True)]
+
+
+def difference(scores: Scores, row: str, reference: str, measure: Measure = measures.fixed_miou) -> Interval:
+    """By how much one row is above another, in points, seed by seed; by default in mIoU at the fixed threshold."""
+    return paired_difference(seed_values(scores, row, measure), seed_values(scores, reference, measure))
+
+
+def printed_difference(claim: Claim, printed: Printed) -> float | None:
+    """The difference that the thesis prints for a claim, None where a row takes part that it does not have."""
+    row, reference = printed.get(claim.row.name), printed.get(claim.reference.name)
+    return None if row is None or reference is None else row - reference
+
+
+# --- Verdicts ---------------------------------------------------------------------------------------------------------
+
+
 def judged(
     claim: str,
     difference: Interval | None,
@@ -122,15 +154,43 @@ def judged(
     return Verdict(claim, difference, found, in_words(thesis) if note is None else note, format, thesis, place)
 
 
-def difference(scores: Scores, row: str, reference: str, measure: Measure = measures.fixed_miou) -> Interval:
-    """By how much one row is above another, in points, seed by seed; by default in mIoU at the fixed threshold."""
-    return paired_difference([measure(run) for run in scores[row]], [measure(run) for run in scores[reference]])
+def sign(found: Interval | None) -> str:
+    """The verdict on "above 0" as one of `SIGNS`, empty where there is no difference."""
+    return "" if found is None else SIGNS[verdict(found)]
 
 
-def printed_difference(claim: Claim, printed: Printed) -> float | None:
-    """The difference that the thesis prints for a claim, None where a row takes part that it does not have."""
-    row, reference = printed.get(claim.row.name), printed.get(claim.reference.name)
-    return None if row is None or reference is None else row - reference
+def signs(found: Readings) -> str:
+    """`sign` of each reading."""
+    return " ".join(sign(each) for each in found.values())
+
+
+def of_all(verdicts: Iterable[str]) -> str:
+    """Verdict on "all of them": holds if all hold, `opposite` as soon as one is the opposite.
+
+    >>> of_all(["holds", "undecided"]), of_all(["holds", "undecided", "opposite"])
+    ('undecided', 'opposite')
+    """
+    found = set(verdicts)
+    if "opposite" in found:
+        return "opposite"
+    return "holds" if found == {"holds"} else "undecided"
+
+
+# --- Words ------------------------------------------------------------------------------------------------------------
+
+
+def versus(claim: Claim) -> str:
+    """The rows of a claim, the one that should be higher first."""
+    return f"{claim.row.name} > {claim.reference.name}"
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """A difference with its sign, that of 0 being plus.
+
+    >>> signed(-0.44), signed(-0.04)
+    ('−0.4', '+0.0')
+    """
+    return f"{round(value, digits) + 0:+.{digits}f}".replace("-", "−")
 
 
 def in_words(printed: float | None) -> str:
@@ -139,24 +199,33 @@ def in_words(printed: float | None) -> str:
     >>> in_words(-0.4)
     'Thesis −0.4.'
     """
-    return "" if printed is None else f"Thesis {printed:+.1f}.".replace("-", "−")
+    return "" if printed is None else f"Thesis {signed(printed)}."
 
 
-def sign(found: Interval | None) -> str:
-    """The verdict on "above 0" as one of `SIGNS`, empty where there is no difference."""
-    return "" if found is None else SIGNS[verdict(found)]
+def remarks(printed: float | None, found: Readings, digits: int = 1) -> str:
+    """The printed difference, and what the readings other than the first say: mean and verdict.
+
+    >>> remarks(1.34, {"fixed": Interval(1, 1, 0, 2, 3), "oracle": Interval(-0.5, 0.1, -0.7, -0.3, 3)})
+    'thesis +1.3; oracle −0.5 opposite.'
+    """
+    said = [] if printed is None else [f"thesis {signed(printed, digits)}"]
+    said += [f"{way} {signed(each.mean, digits)} {verdict(each)}" for way, each in list(found.items())[1:]]
+    return "; ".join(said) + "."
 
 
-def versus(claim: Claim) -> str:
-    """The rows of a claim, the one that should be higher first."""
-    return f"{claim.row.name} > {claim.reference.name}"
+def counted(verdicts: Iterable[str]) -> str:
+    """How many of each verdict.
+
+    >>> counted(["undecided", "holds", "holds"])
+    '2 holds, 1 undecided'
+    """
+    found = Counter(verdicts)
+    return ", ".join(f"{found[name]} {name}" for name in VERDICTS if found[name])
 
 
-def table(lines: Mapping[str, Mapping[str, object]], heading: str = "difference") -> pd.DataFrame:
+# --- Tables -----------------------------------------------------------------------------------------------------------
+
+
+def lines_as_table(lines: Mapping[str, Mapping[str, object]], heading: str = "difference") -> pd.DataFrame:
     """Lines of differences, signs and printed values as a table."""
-    return pd.DataFrame.from_dict(lines, orient="index").astype(object).rename_axis(heading)
-
-
-def as_questions(pairs: Iterable[tuple[Row, Row]]) -> Sequence[Claim]:
-    """Pairs of rows as claims without words, for tables that name the pair alone."""
-    return [Claim("", row, reference) for row, reference in pairs]
+    return pd.DataFrame.from_dict(dict(lines), orient="index").astype(object).rename_axis(heading)

@@ -5,7 +5,6 @@ with its 95 % interval, in per cent, or missing where a score does not exist. No
 code.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
@@ -14,9 +13,20 @@ import numpy as np
 import pandas as pd
 
 from companion.analysis import measures as score
-from companion.analysis.claims import SIGNS, Claim, Printed, Row, printed_difference, versus
+from companion.analysis.claims import (
+    Claim,
+    Printed,
+    Row,
+    counted,
+    difference,
+    lines_as_table,
+    printed_difference,
+    remarks,
+    signs,
+    versus,
+)
 from companion.analysis.measures import Measure, Scores
-from companion.analysis.statistics import VERDICTS, Interval, mean_interval, paired_difference, verdict
+from companion.analysis.statistics import Interval, mean_interval, paired_difference, verdict
 from companion.settings import Settings
 from thesislib import metrics
 from thesislib.data.voc import VocDataset
@@ -158,31 +168,25 @@ def classifier_behaviour(scores: Scores) -> pd.DataFrame:
 
 def readings(claim: Claim, train: Scores, val: Scores) -> dict[str, Interval]:
     """The paired difference in mIoU points that a claim speaks of, for each of `READINGS`."""
-    values: tuple[dict[str, list[float]], ...] = (
-        {row: [score.fixed_miou(run) for run in runs] for row, runs in train.items()},
-        {row: [score.oracle_miou(run) for run in runs] for row, runs in train.items()},
-        transferred(train, val),
-    )
     row, reference = claim.row.name, claim.reference.name
-    return {way: paired_difference(v[row], v[reference]) for way, v in zip(READINGS, values, strict=True)}
+    moved = transferred({name: train[name] for name in (row, reference)}, val)
+    found = (
+        difference(train, row, reference),
+        difference(train, row, reference, score.oracle_miou),
+        paired_difference(moved[row], moved[reference]),
+    )
+    return dict(zip(READINGS, found, strict=True))
 
 
 def other_readings(claim: Claim, train: Scores, val: Scores, printed: Printed) -> str:
     """In words: the printed difference, and what the readings other than the first say."""
-    thesis = printed_difference(claim, printed)
-    said = [] if thesis is None else [f"thesis {thesis:+.1f}"]
-    for way, found in list(readings(claim, train, val).items())[1:]:
-        said.append(f"{way} {round(found.mean, 1) + 0:+.1f} {verdict(found)}")
-    return "; ".join(said).replace("-", "−") + "."
+    return remarks(printed_difference(claim, printed), readings(claim, train, val))
 
 
 def tally(questions: Sequence[Claim], train: Scores, val: Scores) -> str:
     """In words: how many of the thesis' own claims hold in each reading."""
     own = [readings(claim, train, val) for claim in questions if not claim.control]
-    said = []
-    for way in READINGS:
-        found = Counter(verdict(of_claim[way]) for of_claim in own)
-        said.append(f"{way}: {', '.join(f'{found[name]} {name}' for name in VERDICTS if found[name])}")
+    said = [f"{way}: {counted(verdict(of_claim[way]) for of_claim in own)}" for way in READINGS]
     return f"The thesis' {len(own)} claims, by reading. " + "; ".join(said) + "."
 
 
@@ -191,7 +195,6 @@ def claims(questions: Sequence[Claim], train: Scores, val: Scores, printed: Prin
     lines = {}
     for claim in questions:
         found = readings(claim, train, val)
-        verdicts = " ".join(SIGNS[verdict(each)] for each in found.values())
-        line = {"thesis, VOC train": printed_difference(claim, printed), **found, "verdicts": verdicts}
-        lines[versus(claim)] = line
-    return pd.DataFrame.from_dict(lines, orient="index").rename_axis("difference")
+        thesis = printed_difference(claim, printed)
+        lines[versus(claim)] = {"thesis, VOC train": thesis, **found, "verdicts": signs(found)}
+    return lines_as_table(lines)

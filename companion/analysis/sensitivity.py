@@ -4,13 +4,13 @@ Thesis sections 2.4.2 and 3.4.2. Every value is compared with the default and wi
 corresponds to published code; the thesis prints neither the grid of Fig. 2.5 nor the values of most points.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
 from companion.analysis import measures as score
-from companion.analysis.claims import SIGNS, Row, Sweep, difference
+from companion.analysis.claims import Row, Sweep, difference, lines_as_table, of_all, seed_values, sign
 from companion.analysis.maps import over_seeds
 from companion.analysis.measures import Measure, Scores
 from companion.analysis.methods import PLAIN_CAM
@@ -38,19 +38,18 @@ def table(sweep: Sweep, scores: Scores, split: str = "train", controls: Sequence
         name = f"{value:g}{' (default)' if value == sweep.default else ''}"
         lines[name] = _line(sweep, scores, row, split, sweep.printed.get(value))
     lines |= {row.name: _line(sweep, scores, row, split, None) for row in controls}
-    return pd.DataFrame.from_dict(lines, orient="index").astype(object).rename_axis(sweep.name)
+    return lines_as_table(lines, sweep.name)
 
 
 def _line(sweep: Sweep, scores: Scores, row: Row, split: str, printed: float | None) -> dict[str, object]:
     default = sweep.rows[sweep.default].name
-    from_plain = difference(scores, row.name, PLAIN_CAM.name)
-    plain = row.overrides == PLAIN_CAM.overrides
+    from_plain = None if row.overrides == PLAIN_CAM.overrides else difference(scores, row.name, PLAIN_CAM.name)
     return {
-        f"mIoU {split}, fixed": over_seeds([score.fixed_miou(run) for run in scores[row.name]]),
-        f"mIoU {split}, oracle": over_seeds([score.oracle_miou(run) for run in scores[row.name]]),
+        f"mIoU {split}, fixed": over_seeds(seed_values(scores, row.name)),
+        f"mIoU {split}, oracle": over_seeds(seed_values(scores, row.name, score.oracle_miou)),
         "fixed, minus default": None if row.name == default else difference(scores, row.name, default),
-        "fixed, minus CAM": None if plain else from_plain,
-        "above CAM": "" if plain else SIGNS[verdict(from_plain)],
+        "fixed, minus CAM": from_plain,
+        "above CAM": sign(from_plain),
         f"thesis, VOC {split}": printed,
     }
 
@@ -76,7 +75,7 @@ def insensitive(found: Sequence[Neighbour], margin: float) -> str:
 
     `opposite` as soon as one neighbour differs by more than the margin with its whole interval.
     """
-    return _every(equivalence(each.difference, margin) for each in found)
+    return of_all(equivalence(each.difference, margin) for each in found)
 
 
 def widest(found: Sequence[Neighbour]) -> Neighbour:
@@ -102,7 +101,7 @@ def above_plain(sweep: Sweep, scores: Scores, measure: Measure = score.fixed_mio
 
 def every_above(found: Sequence[Neighbour]) -> str:
     """Verdict on "every value is above it": `opposite` as soon as one is below with its whole interval."""
-    return _every(verdict(each.difference) for each in found)
+    return of_all(verdict(each.difference) for each in found)
 
 
 def lowest(found: Sequence[Neighbour]) -> Neighbour:
@@ -117,10 +116,3 @@ def in_words(verdicts: Mapping[float, str]) -> str:
     '2 holds; 5 undecided'
     """
     return "; ".join(f"{value:g} {found}" for value, found in verdicts.items())
-
-
-def _every(verdicts: Iterable[str]) -> str:
-    found = set(verdicts)
-    if "opposite" in found:
-        return "opposite"
-    return "holds" if found == {"holds"} else "undecided"

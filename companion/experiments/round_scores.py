@@ -14,9 +14,9 @@ from matplotlib.colors import to_hex
 
 from companion.analysis import maps as tables
 from companion.analysis import measures as score
-from companion.analysis.claims import Row
+from companion.analysis.claims import Row, difference, lines_as_table, signs
 from companion.analysis.measures import Measure, Scores
-from companion.analysis.statistics import Interval, mean_interval, verdict
+from companion.analysis.statistics import Interval, mean_interval
 from companion.drawing.curves import READINGS, Line
 from companion.drawing.style import METHODS
 from companion.experiments import printed as paper
@@ -93,7 +93,7 @@ def readings(val: Scores, train: Scores, step: Step) -> dict[str, Interval]:
         (val, score.f_of_means),
     ]
     later, earlier = step
-    found = [tables.difference(scores, later.name, earlier.name, measure) for scores, measure in ways]
+    found = [difference(scores, later.name, earlier.name, measure) for scores, measure in ways]
     return dict(zip(STEP_READINGS, found, strict=True))
 
 
@@ -104,21 +104,13 @@ def printed_step(earlier: int, later: int) -> float | None:
 
 
 def steps_table(val: Scores, train: Scores, found: Mapping[tuple[int, int], Step]) -> pd.DataFrame:
-    """The steps in each reading beside the printed one, with verdicts on "it rises" as `tables.SIGNS`."""
+    """The steps in each reading beside the printed one, with verdicts on "it rises" as `claims.SIGNS`."""
     lines = {}
     for (earlier, later), step in found.items():
         of_step = readings(val, train, step)
-        verdicts = " ".join(tables.SIGNS[verdict(difference)] for difference in of_step.values())
-        line = {"thesis, VOC val": printed_step(earlier, later), **of_step, "verdicts": verdicts}
-        lines[f"{earlier} to {later}"] = line
-    return pd.DataFrame.from_dict(lines, orient="index").astype(object).rename_axis("rounds")
-
-
-def in_words(found: Mapping[str, Interval], printed: float | None) -> str:
-    """The printed change, and what the readings other than the first say."""
-    said = [] if printed is None else [f"thesis {printed:+.1f}"]
-    said += [f"{way} {round(each.mean, 1) + 0:+.1f} {verdict(each)}" for way, each in list(found.items())[1:]]
-    return "; ".join(said).replace("-", "−") + "."
+        thesis = printed_step(earlier, later)
+        lines[f"{earlier} to {later}"] = {"thesis, VOC val": thesis, **of_step, "verdicts": signs(of_step)}
+    return lines_as_table(lines, "rounds")
 
 
 def lines(val: Scores, train: Scores, rows: Sequence[Row]) -> dict[str, list[Line]]:

@@ -98,12 +98,6 @@ def test_steps_are_paired_by_seed_and_end_with_first_to_last(pixels, val):
     assert list(round_scores.steps(ROWS[:2])) == [(0, 1)]
 
 
-def test_readings_in_words_have_signs_and_no_negative_zero():
-    near_zero, below = statistics.mean_interval([-0.01] * 3), statistics.mean_interval([-2.0, -2.1, -1.9])
-    text = round_scores.in_words({"shown": below, "val, oracle": near_zero, "train": below}, 1.2)
-    assert text == "thesis +1.2; val, oracle +0.0 opposite; train −2.0 opposite."
-
-
 def test_the_used_epoch_is_the_row_of_its_round():
     assert round_scores.used_epochs(KEPT, ROWS) == {1: 14, 2: 14, 3: 14}
     voc = settings.load("voc2012")
