@@ -7,10 +7,11 @@ from typing import Any
 from companion.experiments import parameters as cells
 from companion.experiments.experiment import Compute, Experiment
 from companion.experiments.table_2_1 import Table21
+from companion.experiments.table_3_1 import Table31
 from companion.settings import Machine, Settings
 from companion.settings.project import NOTEBOOKS
 
-EXPERIMENTS: dict[str, type[Experiment]] = {kind.notebook: kind for kind in (Table21,)}
+EXPERIMENTS: dict[str, type[Experiment]] = {kind.notebook: kind for kind in (Table21, Table31)}
 
 
 def notebook_of(result: str) -> str:

@@ -10,7 +10,7 @@ from companion.settings import Settings, SettingsError
 
 
 def rows_of_the_user(extra_rows: Mapping[str, dict[str, Any]] | None, rows: Iterable[Row]) -> dict[str, Row]:
-    """Rows beside `rows` by name, which is their key too, each the plain classifier with the given settings.
+    """Rows beside `rows` by `own_key` of their name, each the plain classifier with the given settings.
 
     Raises:
         SettingsError: a name is taken by one of `rows`, or a row has no settings.
@@ -25,8 +25,17 @@ def rows_of_the_user(extra_rows: Mapping[str, dict[str, Any]] | None, rows: Iter
                 f"extra_rows: row {name!r} needs its settings, such as {{'classifier.mixup_alpha': 0.4}}, "
                 f"got {overrides!r}"
             )
-        found[name] = Row(name, PLAIN_CAM.overrides | dict(overrides), control=True)
+        found[own_key(name)] = Row(name, PLAIN_CAM.overrides | dict(overrides), control=True)
     return found
+
+
+def own_key(name: str) -> str:
+    """The key of a row of the user's own, which no row of a table has.
+
+    >>> own_key("cam")
+    'own: cam'
+    """
+    return f"own: {name}"
 
 
 def check_plain(settings: Settings) -> None:

@@ -24,8 +24,8 @@ from thesislib.refinement import crf
 
 SPREAD = (
     "share of the objects' area above the fixed threshold {threshold}; object recall at the object precision that CAM "
-    "has there; and of the map inside the objects its entropy (100: even), its variance in position (of the image area) "
-    "and its coefficient of variation (0: even)."
+    "has there; and of the map inside the objects its entropy (100: even), its variance in position (of the image "
+    "area) and its coefficient of variation (0: even)."
 )
 NOT_COMPARABLE = " Ours are of generated images: the two are not comparable, only the direction of differences is."
 
@@ -52,6 +52,10 @@ class ResponseMaps(Experiment):
     def scored(self) -> Sequence[Row]:
         """The rows whose maps are scored, some of which may not be refined."""
         return [*self.rows.values()]
+
+    def of(self, keys: Sequence[str]) -> list[Row]:
+        """The rows with these keys."""
+        return [self.rows[key] for key in keys]
 
     @property
     def maps(self) -> Mapping[tuple[str, int], Stage]:
@@ -210,17 +214,20 @@ class ResponseMaps(Experiment):
             )
         )
 
-    def baselines(self, row: Row, thesis: float, note: str) -> Table:
-        """S8: the two published baselines beside plain CAM here."""
+    def baselines(self, row: Row, thesis: float, more: str = "") -> Table:
+        """S8: the two published baselines beside plain CAM here; `more` ends the remark on the printed gains."""
+        published = printed.baselines()
+        of_baselines = zip(published["copied_by_thesis"], published["train_refined"], strict=True)
+        gains = {copied: f"{thesis - refined:+.1f}" for copied, refined in of_baselines}
         return Table(
-            refined_images.baselines(printed.baselines(), row.name, thesis, self.train, self.refined),
+            refined_images.baselines(published, row.name, thesis, self.train, self.refined),
             "baselines",
             "S8: the baseline of the thesis and the better one that the same authors released later, mIoU in per cent "
             f"on VOC train (1,464 images) and val (1,449), beside plain CAM measured here ({self.both}, {self.over}). "
             f"Last column: how far refined {row.name} is above it on train ({thesis:.1f} as printed, or ours), in "
             "points.",
             formats={f"{row.name} refined above it": "+.1f"},
-            note=note,
+            note=f"Against the released model the printed gain is {gains[False]} instead of {gains[True]}{more}.",
         )
 
     def coverage(self) -> Iterator[Table]:
@@ -228,7 +235,7 @@ class ResponseMaps(Experiment):
         if self.generated:
             parts = maps.part_coverage(self.train, self.threshold)
             for way in ("fixed", "oracle"):
-                columns = [name for name in parts if name.endswith(way)]
+                columns = [name for name in maps.PART_COLUMNS if name.endswith(way)]
                 yield Table(
                     parts[columns],
                     f"parts_{way}",

@@ -9,7 +9,9 @@ from voc_folder import make_voc
 from companion import settings
 from companion.analysis import maps as tables
 from companion.analysis import measures as scores
-from companion.experiments import exploration
+from companion.analysis.claims import printed_difference
+from companion.analysis.methods import PLAIN_CAM
+from companion.experiments import chapter_3
 from companion.experiments import printed as paper
 from companion.experiments import row_stages as experiments
 from companion.pipeline import artefacts
@@ -248,25 +250,13 @@ def test_claims_hold_fail_or_stay_open():
 
 
 def test_printed_differences_are_those_of_the_text():
-    claims = experiments.claims_of_table_2_1(ROWS)
-    printed = [claims.printed_difference(claim, PRINTED) for claim in claims]
+    printed = [printed_difference(claim, PRINTED) for claim in experiments.claims_of_table_2_1(ROWS)]
     assert printed[:5] == pytest.approx([1.3, 0.2, 0.6, 2.1, 0.8]) and printed[5:] == [None, None]
-
-
-@pytest.mark.parametrize("column", ["train_cam", "train_cam_rw", "val_cam", "val_cam_rw"])
-def test_rows_of_table_3_1_have_the_printed_differences_of_its_text(column):
-    rows = exploration.table_3_1(settings.load("smoke"), {"mine": {}}, generated=True)
-    printed = tables.printed_values(rows, paper.table_3_1()[column])
-    claims = exploration.claims_of_table_3_1(rows)
-    assert [claim.control for claim in claims] == [False] + [True] * (len(claims) - 1)
-    expected = paper.results()["table_3_1"]["text_claims"]["recomputed"][column]
-    assert claims.printed_difference(claims[0], printed) == pytest.approx(expected)
-    assert {claims.printed_difference(claim, printed) for claim in claims[1:]} == {None}
 
 
 def test_settings_that_no_row_changes_are_left_out():
     smoke = settings.load("smoke")
-    frame = tables.row_settings(exploration.table_3_1(smoke, generated=True), smoke)
+    frame = tables.row_settings([PLAIN_CAM, *chapter_3.controls(smoke, generated=True).values()], smoke)
     assert list(frame) == ["round", "labels"]
     assert frame.loc["CAM", "round"] == 0 and frame.loc["random sub-labels", "labels"] == "random"
 

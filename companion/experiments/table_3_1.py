@@ -1,0 +1,266 @@
+"""Table 3.1 and Fig. 3.1 to 3.3: response maps of sub-category exploration (SC-CAM), before and after step 2.
+
+Thesis sections 3.1 to 3.4.2. To add a row, add a line to `rows` and, where something is claimed of it, to `claims`, or
+give it to the notebook as its `extra_rows` parameter.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import ClassVar
+
+from companion.analysis import chain, cluster_tables, forward, maps, measures
+from companion.analysis.claims import Claim, Place, Row, Verdict, difference, judged, printed_difference, versus
+from companion.analysis.measures import Scores
+from companion.analysis.methods import PLAIN_CAM
+from companion.drawing import diagrams, image_grids
+from companion.experiments import printed, row_stages
+from companion.experiments.chapter_3 import NAME, controls, sc_cam
+from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Note, Table
+from companion.experiments.own_rows import check_plain, own_key, rows_of_the_user
+from companion.experiments.response_maps import ResponseMaps
+
+SOURCE = "Table 3.1"
+SPLITS = ("train", "val")
+THE_TWO = ("cam", "sc_cam")
+STAGES = {"map": "response maps", "refined": "after the random walk"}
+"""What is scored, by the first word of a step such as `map, train`."""
+ASKED = {
+    "random": "Clusters do better than random groups of the same sizes",
+    "parent": "Clusters do better than a second head on the classes",
+    "true": "Clusters do better than the true sub-types",
+    "schedule": "Sub-categories do better than the schedule of the rounds alone",
+}
+"""What is asked with each control row."""
+PICTURES, SIDE = 4, 96  # clusters and images of each in Fig. 3.1; pixels
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Table31(ResponseMaps):
+    """Plain CAM and sub-category exploration, beside second heads that learn something else than clusters."""
+
+    notebook: ClassVar = "31_response_maps"
+    reproduces: ClassVar = ("table-3.1", "fig-3.1", "fig-3.2", "fig-3.3")
+
+    rounds: int
+
+    @cached_property
+    def rows(self) -> dict[str, Row]:
+        """The two rows of Table 3.1, the control rows, and the user's own, which start from the plain classifier.
+
+        Raises:
+            SettingsError: a row's name is taken, not even one round, or the settings already have a regulariser or a
+                round.
+        """
+        check_plain(self.settings)
+        rows = {"cam": replace(PLAIN_CAM, printed="AffinityNet"), "sc_cam": sc_cam(self.rounds)}
+        rows |= controls(self.settings, rounds=self.rounds, generated=self.generated)
+        return rows | rows_of_the_user(self.extra_rows, [*rows.values(), self.merged])
+
+    @cached_property
+    def merged(self) -> Row:
+        """SC-CAM scored by the merged maps of its sub-categories (A17): other maps of the same row, not refined."""
+        return Row(f"{NAME}, merged maps", sc_cam(self.rounds).overrides | {"cam.head": "merged"}, control=True)
+
+    @property
+    def scored(self) -> Sequence[Row]:
+        others = [row for key, row in self.rows.items() if key not in THE_TWO]
+        return [*self.of(THE_TWO), self.merged, *others]
+
+    @cached_property
+    def claims(self) -> Sequence[Claim]:
+        """What the thesis claims with Table 3.1, then what the control rows ask, last of the merged maps."""
+        rows, explored = self.rows, self.rows["sc_cam"]
+        own = [rows[own_key(name)] for name in self.extra_rows]
+        return [
+            Claim("Sub-categories improve the response maps", explored, rows["cam"]),
+            *(Claim(text, explored, rows[key], control=True) for key, text in ASKED.items() if key in rows),
+            *(Claim(f"{row.name} improves on {NAME}", row, explored, control=True) for row in own),
+            Claim("Merged maps do better than those of the classes (A17)", self.merged, explored, control=True),
+        ]
+
+    @cached_property
+    def thesis(self) -> Mapping[str, Mapping[str, float | None]]:
+        """The printed mIoU on VOC by step and split, such as `map, train`, and row name."""
+        columns = {"map": "{}_cam", "refined": "{}_cam_rw"}
+        return {
+            f"{step}, {split}": maps.printed_values([*self.rows.values()], printed.table_3_1()[column.format(split)])
+            for step, column in columns.items()
+            for split in SPLITS
+        }
+
+    @cached_property
+    def steps(self) -> Mapping[str, Scores]:
+        """Scores by step and split, the refined ones where there are any."""
+        found = {"map, train": self.train, "map, val": self.val}
+        return found | {f"refined, {split}": scores for split, scores in self.refined.items()}
+
+    # --- Exhibits, in the order of the notebook ---
+
+    def what_differs(self) -> Table:
+        """The settings of the rows."""
+        chosen = self.settings.subcategories
+        return self.row_settings(
+            note="Round 0 has no second head, whatever its labels. Clusters are found in the features of the round "
+            f"before, K = {chosen.k} a class; the second head has weight {chosen.weight:g}."
+        )
+
+    def idea(self) -> Figure:
+        """Fig. 3.1, of the first image of val that shows a class alone and of the largest clusters of that class."""
+        example = [*measures.first_alone(self.on_val.labels), 0][0]
+        c = int(self.on_val.labels[example].argmax())
+        (shown,) = image_grids.examples(self.on_val, [example], self.of_seed_0(self.of(THE_TWO)))
+        return Figure(
+            diagrams.idea(
+                self.members(c),
+                shown.image,
+                {name: image_grids.overlay(shown.image, each.amax(dim=0).numpy()) for name, each in shown.maps.items()},
+                self.on_val.classes[c],
+            ),
+            "fig_3_1",
+            f"Fig. 3.1: training images of the class {self.on_val.classes[c]} under one label, which teaches plain "
+            f"CAM, and under a label for each of their clusters, which teach SC-CAM beside it (round {self.rounds}, "
+            "the largest clusters, a colour each, the images nearest to the centroid). The two maps are of one image "
+            "of val; seed 0.",
+            "Two grids of the same images, framed in one colour and in a colour for each line, with an arrow to a "
+            "response map each.",
+        )
+
+    def members(self, c: int) -> list[list]:
+        """Images of the largest clusters of a class in the last round, the nearest to each centroid, as squares."""
+        stages = row_stages.cluster_stages(self.settings, [self.rounds], self.seeds[:1], self.machine)
+        found = cluster_tables.read_rounds(self.compute(stages))[self.rounds, self.seeds[0]]
+        images = self.images("trainaug")
+        return [
+            [forward.square(images.image(i), SIDE) for i in found.nearest(c, cluster, PICTURES)]
+            for cluster in found.largest(c, PICTURES)
+        ]
+
+    def method(self) -> Figure:
+        """Fig. 3.2 with the tensor shapes of this run."""
+        chosen = self.settings.subcategories
+        picture = forward.square(self.on_train.image(0), chosen.crop)
+        model = forward.untrained_classifier(self.settings, len(self.on_train.classes), chosen.k)
+        return Figure(
+            diagrams.subcategory_diagram(
+                forward.forward_shapes(model, picture),
+                picture,
+                k=chosen.k,
+                weight=chosen.weight,
+                network=forward.describe(self.settings),
+            ),
+            "fig_3_2",
+            "Fig. 3.2: the method with the tensor shapes of one forward pass (channels × rows × columns; heads: "
+            "outputs × channels). The labels of the sub-categories come from the network of the round before; the "
+            "response map is that of the class head.",
+            "Diagram: an image passes through the backbone E to features f; their mean is clustered into the labels "
+            "Y_s and feeds the heads H_p and H_s with a loss each; H_p and f give the response map M.",
+        )
+
+    def table(self) -> Iterator[Table | KeyNumber]:
+        """Table 3.1, CAM columns, at the fixed threshold."""
+        thesis = {split: self.thesis[f"map, {split}"] for split in SPLITS}
+        yield self.fixed_threshold("table_3_1", SOURCE, thesis)
+        for row in self.of(THE_TWO):
+            for split in SPLITS:
+                yield self.key_number(SOURCE, row, split, thesis[split][row.name])
+
+    def every_threshold(self) -> Iterator[Figure | Table]:
+        """Curves over the threshold, and the oracle."""
+        yield self.threshold_curves(
+            [*self.of(THE_TWO), self.merged],
+            [*self.rows.values()],
+            f"the rows of {SOURCE} and the merged maps",
+            "the control rows with CAM and SC-CAM again",
+        )
+        yield self.oracle_threshold()
+
+    def refined_columns(self) -> Iterator[Note | Table]:
+        """Table 3.1, refined columns, and the two published baselines."""
+        yield from self.not_run("The refined columns are")
+        for split, images in (("train", self.on_train), ("val", self.on_val)):
+            yield self.refined_table(
+                f"table_3_1_refined_{split}",
+                f"Refined column, {len(images)} images of {split}: mIoU in per cent of the maps at the fixed threshold "
+                f"{self.threshold}, after the random walk, and what the walk adds, in points; no CRF after it, true "
+                f"image labels given, {self.over}.",
+                [split],
+                {split: self.thesis[f"refined, {split}"]},
+                SOURCE,
+                "thesis, refined, VOC {split}",
+            )
+        ours = self.rows["sc_cam"]
+        yield self.baselines(ours, self.thesis["refined, train"][ours.name] or 0)
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """What became of the thesis' claim, before and after the walk, and whether the walk enlarges the lead."""
+        claim, *_ = (each for each in self.claims if not each.control)
+        for step, scores in self.steps.items():
+            kind, split = step.split(", ")
+            gained = difference(scores, claim.row.name, claim.reference.name)
+            thesis = printed_difference(claim, self.thesis[step])
+            text, place = f"{claim.text}: {versus(claim)} ({step})", Place(SOURCE, split, STAGES[kind])
+            yield judged(text, gained, thesis=thesis, place=place)
+        for split in self.refined:
+            grown = chain.grown(self.refined[split], self.steps[f"map, {split}"], claim.row.name)
+            text = f"Refinement enlarges the lead of {claim.row.name} ({split})"
+            place = Place(SOURCE, split, "random walk minus response maps")
+            yield judged(text, grown, thesis=self.printed_growth(claim, split), place=place)
+
+    def printed_growth(self, claim: Claim, split: str) -> float:
+        """How much larger the printed difference is after the random walk, in points."""
+        before, after = (printed_difference(claim, self.thesis[f"{step}, {split}"]) or 0 for step in STAGES)
+        return round(after - before, 1)
+
+    def control_verdicts(self) -> Iterator[Verdict]:
+        """What the control rows answer."""
+        for claim in self.claims:
+            if claim.control:
+                fixed = maps.readings(claim, self.train, self.val)["train, fixed"]
+                remark = maps.other_readings(claim, self.train, self.val, {})
+                yield judged(f"{claim.text}: {versus(claim)}", fixed, remark)
+
+    def claims_tables(self) -> Iterator[Table]:
+        """Every claim in the three readings, and on each split before and after the walk."""
+        yield self.claims_table(self.claims, self.thesis["map, train"])
+        names = self.rows_by_name()
+        of_refined = [claim for claim in self.claims if {claim.row.name, claim.reference.name} <= {*names}]
+        for split, images in (("train", self.on_train), ("val", self.on_val)):
+            steps = {step: scores for step, scores in self.steps.items() if step.endswith(split)}
+            yield Table(
+                chain.claims(of_refined, steps, self.thesis),
+                f"claims_{split}",
+                f"Paired differences in mIoU points on {len(images)} images of {split}: maps at the fixed threshold "
+                f"{self.threshold}{' and after the random walk' if self.refined else ''}; {self.over}.",
+                formats=dict.fromkeys([*steps, *(f"thesis, {step}" for step in steps)], "+.1f"),
+                note="Verdicts: ✓ holds, ✗ opposite, ? undecided.",
+            )
+
+    def chance_tables(self) -> Iterator[Table]:
+        """How much of this is chance."""
+        return self.chance(self.claims)
+
+    def one_class_each(self) -> Figure:
+        """Fig. 3.3: for each class the first image of train that shows it alone."""
+        alone = measures.first_alone(self.on_train.labels)[:10] or [0]
+        shown = image_grids.examples(self.on_train, alone, self.of_seed_0([*self.of(THE_TWO), self.merged]))
+        return Figure(
+            image_grids.compare(shown, self.threshold),
+            "fig_3_3",
+            "Fig. 3.3: CAM, SC-CAM and its merged maps on train, for each class the first image that shows it alone. "
+            f"IoU in per cent at the fixed threshold {self.threshold} (white line), mean over the object classes of "
+            "the image.",
+            "Images of single objects with their masks and three response maps each over the greyed image.",
+        )
+
+    def many(self) -> Iterator[Exhibit]:
+        """As Fig. 3.3, of the first images of val, and the numbers behind it."""
+        count, drawing = self.first_of_val(self.of(THE_TWO))
+        yield Figure(
+            drawing,
+            "fig_3_3_val",
+            f"As Fig. 3.3: CAM and SC-CAM on the first {count} of {len(self.on_val)} images of val; IoU at the fixed "
+            f"threshold {self.threshold}.",
+            "Many images with their masks and two response maps each.",
+        )
+        yield self.spread([*self.of(THE_TWO), self.merged], "Fig. 3.3")
