@@ -10,7 +10,8 @@ from companion.analysis.claims import Claim, Row
 from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM, SUPERVISED
 from companion.datasets.voc2012.protocol import supervision_masks
 from companion.experiments.rows import claims_of_table_2_1, figure_2_5, quickstart_rows, segmentation_rows, table_2_1
-from companion.pipeline.stages import affinity, backbone, pseudo_masks, response_maps, segmentation, subcategories
+from companion.pipeline.stages import affinity, backbone, pseudo_masks, response_maps, segmentation
+from companion.pipeline.stages.rounds import features_stage, labels_stage, trained_stage
 from companion.pipeline.store import Stage
 from companion.settings import Machine, Settings
 from thesislib.data.voc import VocDataset
@@ -43,7 +44,7 @@ def classifier_stages(
     settings: Settings, rows: Iterable[Row], seeds: Sequence[int], machine: Machine
 ) -> dict[tuple[str, int], Stage]:
     """The classifier of every row and training seed, by row name and seed."""
-    return _of_each(subcategories.trained_stage, settings, rows, seeds, machine)
+    return _of_each(trained_stage, settings, rows, seeds, machine)
 
 
 def response_map_stages(
@@ -127,14 +128,14 @@ def cluster_stages(
     settings: Settings, rounds: Iterable[int], seeds: Sequence[int], machine: Machine
 ) -> dict[tuple[int, int], Stage]:
     """The sub-category labels of every round (1 or later) and seed; those of round r come from the network before."""
-    return _of_rounds(subcategories.stage, settings, rounds, seeds, machine)
+    return _of_rounds(labels_stage, settings, rounds, seeds, machine)
 
 
 def feature_stages(
     settings: Settings, rounds: Iterable[int], seeds: Sequence[int], machine: Machine
 ) -> dict[tuple[int, int], Stage]:
     """The features of all training images under the network of every round (0 or later) and seed."""
-    return _of_rounds(subcategories.features_stage, settings, rounds, seeds, machine)
+    return _of_rounds(features_stage, settings, rounds, seeds, machine)
 
 
 def _of_rounds(
@@ -150,7 +151,7 @@ def _of_rounds(
 
 TRAINED: dict[str, Callable[[Settings, Machine], Stage]] = {
     "backbone": backbone.stage,
-    "classifier": subcategories.trained_stage,
+    "classifier": trained_stage,
     "affinity": affinity.stage,
     "segmenter": segmentation.segmenter_stage,
 }

@@ -9,7 +9,15 @@ import torch
 from torch import nn
 
 from companion.pipeline import artefacts, engine
-from companion.pipeline.stages import affinity, classifier, pseudo_masks, response_maps, segmentation, subcategories
+from companion.pipeline.stages import (
+    affinity,
+    classifier,
+    pseudo_masks,
+    response_maps,
+    rounds,
+    segmentation,
+    subcategories,
+)
 from companion.pipeline.store import Store
 from companion.settings import Machine, Settings, load
 from thesislib.losses import classification_loss, concentration_loss, entropy_loss
@@ -100,7 +108,7 @@ def test_stages_compute_as_the_machine_says(
     truth = settings.override({"segmentation.supervision": "truth"})
     store = Store(tmp_path / "runs")
     stages = [
-        subcategories.features_stage(settings, machine),
+        rounds.features_stage(settings, machine),
         pseudo_masks.refined_stage(settings, machine, ("val",)),
         segmentation.stage(truth, machine),
     ]

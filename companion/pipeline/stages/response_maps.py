@@ -17,7 +17,7 @@ from companion.pipeline import artefacts
 from companion.pipeline.artefacts import ResponseMaps
 from companion.pipeline.stages import classifier as classifier_stage
 from companion.pipeline.stages import data as data_stage
-from companion.pipeline.stages import subcategories
+from companion.pipeline.stages import rounds
 from companion.pipeline.store import CHECKPOINT, Job, Progress, Stage, without_file
 from companion.settings import BackboneSettings, CamSettings, ClassifierSettings, Machine, Settings, SettingsError
 from thesislib import cam, diagnostics, metrics
@@ -32,7 +32,7 @@ VERSION = 1
 
 def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
     """Response maps and scores of the classifier of `settings`, in whatever round of chapter 3 it is."""
-    trained = subcategories.trained_stage(settings, machine, label)
+    trained = rounds.trained_stage(settings, machine, label)
     chosen = {
         "backbone": without_file(settings.backbone),
         "classifier": without_file(settings.classifier),

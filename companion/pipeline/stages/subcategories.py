@@ -1,8 +1,7 @@
-"""Stages `features` and `subcategories`, and the rounds they make: labels of round r from the network of round r - 1.
+"""Stages `features` and `subcategories`: what a classifier sees in the training images, and the labels made of it.
 
-Thesis 3.3.2 and Algorithm 1; published code: `extract_feature.py`, `create_pseudo_label.py` and `script.sh` of
-Juliachang/SC-CAM. Round 0 is the plain classifier, trained here (A14); every later round extracts features of all
-training images, clusters them class by class, and trains anew from the initial weights (A13).
+Thesis 3.3.2; published code: `extract_feature.py` and `create_pseudo_label.py` of Juliachang/SC-CAM. `rounds` has the
+loop that trains by turns with it. The controls are ours: labels of the same form with less, or more, in them.
 """
 
 from collections.abc import Sequence
@@ -27,51 +26,39 @@ VERSION = 1
 SHUFFLE = 5  # stream of random numbers; `training` has those before it
 
 
-def trained_stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
-    """The classifier of round `subcategories.round`, and with it all rounds before it."""
-    chosen = settings.subcategories
-    if not chosen.round:
-        return classifier_stage.stage(settings, machine, label)
-    labels = None if chosen.labels == "none" else stage(settings, machine, label)
-    previous = trained_stage(_round_before(settings), machine, label) if chosen.init == "previous" else None
-    return classifier_stage.stage(settings, machine, label, labels, previous)
-
-
-def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
-    """The sub-category labels with which round `subcategories.round` (1 or later) is trained.
-
-    Raises:
-        SettingsError: round 0, which has none, or true sub-types of images that are not generated.
-    """
-    chosen = settings.subcategories
-    if not chosen.round or chosen.labels == "none":
-        raise SettingsError("round 0 has no sub-category labels: set subcategories.round to 1 or more")
-    inputs = {"data": data_stage.stage(settings, machine)}
-    if chosen.labels == "parent":
-        return Stage("subcategories", VERSION, compute_parent, {"labels": "parent"}, inputs, machine, label)
-    if chosen.labels == "true":
-        if machine.data_root:
-            raise SettingsError("subcategories.labels = 'true' needs generated images, whose sub-types are known")
-        return Stage("subcategories", VERSION, compute_true, {"labels": "true"}, inputs, machine, label)
-    if chosen.labels == "random":
-        inputs["clusters"] = stage(settings.override({"subcategories.labels": "clusters"}), machine, label)
-        return Stage("subcategories", VERSION, compute_random, {"seed": settings.seed}, inputs, machine, label)
-    inputs["features"] = features_stage(_round_before(settings), machine, label)
-    return Stage(
-        "subcategories", VERSION, compute_clusters, {"k": chosen.k, "seed": settings.seed}, inputs, machine, label
-    )
-
-
-def features_stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
-    """Pooled features of all training images under the network of round `subcategories.round`."""
-    trained = trained_stage(settings, machine, label)
+def features_stage(settings: Settings, machine: Machine, trained: Stage, label: str = "") -> Stage:
+    """Pooled features of all training images under the network of a stage `classifier`."""
     chosen = {"backbone": without_file(settings.backbone), "classifier": without_file(settings.classifier)}
     inputs = {"data": trained.inputs["data"], "classifier": trained}
     return Stage("features", VERSION, compute_features, chosen, inputs, machine, label)
 
 
-def _round_before(settings: Settings) -> Settings:
-    return settings.override({"subcategories.round": settings.subcategories.round - 1})
+def clusters_stage(settings: Settings, machine: Machine, features: Stage, label: str = "") -> Stage:
+    """Clusters of these features: the labels of the method."""
+    chosen = {"k": settings.subcategories.k, "seed": settings.seed}
+    inputs = {"data": features.inputs["data"], "features": features}
+    return Stage("subcategories", VERSION, compute_clusters, chosen, inputs, machine, label)
+
+
+def labels_stage(settings: Settings, machine: Machine, clusters: Stage, label: str = "") -> Stage | None:
+    """The labels that `subcategories.labels` asks for: those of `clusters`, those of a control, or none.
+
+    Raises:
+        SettingsError: true sub-types of images that are not generated.
+    """
+    kind, inputs = settings.subcategories.labels, {"data": clusters.inputs["data"]}
+    if kind == "clusters":
+        return clusters
+    if kind == "none":
+        return None
+    if kind == "parent":
+        return Stage("subcategories", VERSION, compute_parent, {"labels": kind}, inputs, machine, label)
+    if kind == "true":
+        if machine.data_root:
+            raise SettingsError("subcategories.labels = 'true' needs generated images, whose sub-types are known")
+        return Stage("subcategories", VERSION, compute_true, {"labels": kind}, inputs, machine, label)
+    inputs["clusters"] = clusters
+    return Stage("subcategories", VERSION, compute_random, {"seed": settings.seed}, inputs, machine, label)
 
 
 def compute_features(job: Job, backbone: BackboneSettings, classifier: ClassifierSettings) -> None:

@@ -14,7 +14,7 @@ from voc_folder import make_voc
 
 from companion.pipeline import artefacts, engine
 from companion.pipeline.artefacts import Features, ResponseMaps, Subcategories
-from companion.pipeline.stages import backbone, classifier, response_maps, subcategories
+from companion.pipeline.stages import backbone, classifier, response_maps, rounds, subcategories
 from companion.pipeline.store import Job, Progress, Stage, Store
 from companion.settings import Machine, Settings, SettingsError, load
 from thesislib import cam
@@ -36,11 +36,11 @@ class Computed:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.labels = {kind: subcategories.stage(at(2, labels=kind), HERE) for kind in ("clusters", "random", "parent")}
-        self.labels["true"] = subcategories.stage(at(2, labels="true"), HERE)
-        self.trained = subcategories.trained_stage(at(2), HERE)
-        self.without = subcategories.trained_stage(at(2, labels="none"), HERE)
-        self.features = subcategories.features_stage(at(1), HERE)
+        self.labels = {kind: rounds.labels_stage(at(2, labels=kind), HERE) for kind in ("clusters", "random", "parent")}
+        self.labels["true"] = rounds.labels_stage(at(2, labels="true"), HERE)
+        self.trained = rounds.trained_stage(at(2), HERE)
+        self.without = rounds.trained_stage(at(2, labels="none"), HERE)
+        self.features = rounds.features_stage(at(1), HERE)
         self.maps = {
             head: response_maps.stage(at(2).override({"cam.head": head, "cam.splits": ("val",)}), HERE)
             for head in ("parent", "merged")
@@ -78,7 +78,7 @@ def test_features_are_the_pooled_map_of_the_round_before(computed: Computed) -> 
 
 def test_features_cut_short_continue_to_the_same_bits(tmp_path: Path, shared_store: Store) -> None:
     machine = Machine(device="cpu", checkpoint_minutes=0, batch_pixels=5 * 64 * 64)  # batches of 5, 5 and 2
-    stage = subcategories.features_stage(at(0), machine)
+    stage = rounds.features_stage(at(0), machine)
     compare_cut_with_undisturbed(tmp_path, shared_store, stage, artefacts.FEATURES, at=2)
 
 
@@ -122,12 +122,12 @@ def test_true_sub_types_of_own_images_are_refused(tmp_path: Path) -> None:
     shutil.copy(lists / "train.txt", lists / "trainaug.txt")
     machine = Machine(device="cpu", data_root=str(root))
     with pytest.raises(SettingsError, match="generated images"):
-        subcategories.stage(at(1, labels="true"), machine)
+        rounds.labels_stage(at(1, labels="true"), machine)
 
 
 def test_round_0_has_no_labels() -> None:
     with pytest.raises(SettingsError, match=r"subcategories\.round to 1"):
-        subcategories.stage(at(0), HERE)
+        rounds.labels_stage(at(0), HERE)
 
 
 def test_features_that_are_not_finite_stop_the_stage(computed: Computed, tmp_path: Path) -> None:
@@ -147,25 +147,25 @@ def test_features_that_are_not_finite_stop_the_stage(computed: Computed, tmp_pat
 
 
 def test_the_plain_classifier_does_not_depend_on_settings_of_later_rounds() -> None:
-    plain = subcategories.trained_stage(at(0), HERE).key
+    plain = rounds.trained_stage(at(0), HERE).key
     assert plain == classifier.stage(load("smoke"), HERE).key
-    assert plain == subcategories.trained_stage(at(0, k=7, weight=1, epochs=9), HERE).key
+    assert plain == rounds.trained_stage(at(0, k=7, weight=1, epochs=9), HERE).key
 
 
 def test_each_round_clusters_the_features_of_the_round_before() -> None:
     keys = []
-    trained = subcategories.trained_stage(at(3), HERE)
+    trained = rounds.trained_stage(at(3), HERE)
     while "subcategories" in trained.inputs:
         keys.append(trained.key)
         assert "previous" not in trained.inputs  # A13: every round from the initial weights
         trained = trained.inputs["subcategories"].inputs["features"].inputs["classifier"]
     assert len(set(keys)) == 3
-    assert trained.key == subcategories.trained_stage(at(0), HERE).key
-    assert keys[-1] == subcategories.trained_stage(at(1), HERE).key
+    assert trained.key == rounds.trained_stage(at(0), HERE).key
+    assert keys[-1] == rounds.trained_stage(at(1), HERE).key
 
 
 def test_every_k_clusters_the_same_features() -> None:
-    few, many = (subcategories.stage(at(1, k=k), HERE) for k in (2, 3))
+    few, many = (rounds.labels_stage(at(1, k=k), HERE) for k in (2, 3))
     assert few.key != many.key
     assert few.inputs["features"].key == many.inputs["features"].key
 
@@ -173,7 +173,7 @@ def test_every_k_clusters_the_same_features() -> None:
 def test_controls_train_with_the_schedule_of_the_round() -> None:
     settings = {"epochs": 6, "used": (2, 4), "crop": 32, "checkpoints": (1,)}
     for kind in ("clusters", "random", "parent", "true", "none"):
-        chosen = subcategories.trained_stage(at(2, labels=kind, **settings), HERE).settings
+        chosen = rounds.trained_stage(at(2, labels=kind, **settings), HERE).settings
         assert chosen["used_epoch"] == 4
         assert chosen["classifier"].epochs == 6
         assert chosen["classifier"].augmentation.crop == 32
@@ -194,9 +194,9 @@ def test_both_losses_are_recorded_and_a_round_without_second_head_has_one(comput
 def test_previous_round_can_be_the_start(computed: Computed, tmp_path: Path) -> None:
     """With a learning rate of almost nothing the weights stay those of the start."""
     settings = at(2, init="previous").override({"classifier.learning_rate": 1e-30, "classifier.weight_decay": 0})
-    stage = subcategories.trained_stage(settings, HERE)
+    stage = rounds.trained_stage(settings, HERE)
     before = stage.inputs["previous"]
-    assert before.key == subcategories.trained_stage(settings.override({"subcategories.round": 1}), HERE).key
+    assert before.key == rounds.trained_stage(settings.override({"subcategories.round": 1}), HERE).key
     inputs = {name: computed.store.folder(each) for name, each in computed.trained.inputs.items()}
     inputs["previous"] = computed.store.folder(computed.features.inputs["classifier"])
     stage.compute(Job(tmp_path, inputs, HERE, Progress()), **stage.settings)
@@ -213,7 +213,7 @@ def test_the_texts_convolution_gives_the_clustered_features_and_is_handed_on(com
     """S4, A12, A13: features have its channels, and a round that continues starts from its weights."""
     still = {"classifier.feature_channels": 12, "classifier.learning_rate": 1e-30, "classifier.weight_decay": 0}
     settings = at(1, init="previous").override(still)
-    stage, features = subcategories.trained_stage(settings, HERE), subcategories.features_stage(settings, HERE)
+    stage, features = rounds.trained_stage(settings, HERE), rounds.features_stage(settings, HERE)
     folders = engine.run([stage, features], computed.store)
     assert Features.read(folders[features.key]).features.shape[1] == 12
     before = computed.store.folder(stage.inputs["previous"])
@@ -229,8 +229,8 @@ def test_the_texts_convolution_gives_the_clustered_features_and_is_handed_on(com
 
 
 def test_the_epoch_used_is_the_checkpoint_of_that_epoch(computed: Computed) -> None:
-    early = subcategories.trained_stage(at(1, used=(1,), labels="parent"), HERE)
-    late = subcategories.trained_stage(at(1, labels="parent"), HERE)
+    early = rounds.trained_stage(at(1, used=(1,), labels="parent"), HERE)
+    late = rounds.trained_stage(at(1, labels="parent"), HERE)
     folders = engine.run([early, late], computed.store)
     first, last = folders[early.key], folders[late.key]
     assert (first / artefacts.CLASSIFIER_WEIGHTS).read_bytes() == (last / artefacts.epoch_weights(1)).read_bytes()
@@ -261,7 +261,7 @@ def test_round_killed_in_the_middle_continues_to_the_same_bits(tmp_path: Path, s
         "subcategories.checkpoints": (1, 8),
     }
     files = [artefacts.CLASSIFIER_WEIGHTS, artefacts.HISTORY, *map(artefacts.epoch_weights, (1, 8))]
-    compare_with_undisturbed(tmp_path, shared_store, subcategories.trained_stage, overrides, files)
+    compare_with_undisturbed(tmp_path, shared_store, rounds.trained_stage, overrides, files)
 
 
 # --- Maps -------------------------------------------------------------------------------------------------------------
