@@ -6,12 +6,20 @@ from typing import Any
 
 from companion.experiments import parameters as cells
 from companion.experiments.experiment import Compute, Experiment
+from companion.experiments.number_of_subcategories import NumberOfSubcategories
+from companion.experiments.sensitivity import Sensitivity
 from companion.experiments.table_2_1 import Table21
 from companion.experiments.table_3_1 import Table31
 from companion.settings import Machine, Settings
 from companion.settings.project import NOTEBOOKS
 
-EXPERIMENTS: dict[str, type[Experiment]] = {kind.notebook: kind for kind in (Table21, Table31)}
+KINDS: tuple[type[Experiment], ...] = (
+    Table21,
+    Sensitivity,
+    Table31,
+    NumberOfSubcategories,
+)
+EXPERIMENTS = {kind.notebook: kind for kind in KINDS}
 
 
 def notebook_of(result: str) -> str:

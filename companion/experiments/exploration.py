@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from companion.analysis.claims import Claim, Row, Sweep
+from companion.analysis.claims import Claim, Row
 from companion.analysis.methods import PLAIN_CAM
-from companion.experiments import printed as paper
 from companion.experiments.rows import chain_rows, check_plain, rows_of_the_user
 from companion.settings import Settings, SettingsError
 
@@ -112,26 +111,6 @@ def checkpoints(settings: Settings, *, rounds: int = ROUNDS) -> dict[tuple[int, 
             at = Row(f"{row.name}, epoch {epoch}", row.overrides | {"cam.epoch": epoch}, control=True)
             found[number, epoch] = row if epoch == used else at
     return found
-
-
-def figure_3_4(settings: Settings, *, after_round: int = 1) -> Sweep:
-    """The rows of Fig. 3.4 by K; the grid and the default belong to the preset, K = 1 is plain CAM (A14).
-
-    The thesis does not say after which round the figure was made; its value at K = 10 is that of round 3 (Table 3.2).
-    """
-    check_plain(settings)
-    sc_cam(after_round)
-    chosen = settings.subcategories
-    rows: dict[float, Row] = {1: PLAIN_CAM}
-    for k in sorted({*chosen.grid, chosen.k} - {1}):
-        rows[k] = Row(f"K = {k}", {"subcategories.round": after_round, "subcategories.k": k})
-    printed = {float(k): miou for k, miou in paper.figure_3_4().items()}
-    return Sweep("K", f"after round {after_round}", rows, chosen.k, printed)
-
-
-def trained_parent(after_round: int = 1) -> Row:
-    """The control row of Fig. 3.4: K = 1 with a second head."""
-    return Row(PARENT, {"subcategories.round": after_round, "subcategories.labels": "parent"}, control=True)
 
 
 def segmentation_rows(

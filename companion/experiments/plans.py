@@ -10,11 +10,11 @@ from typing import Any
 
 from companion.analysis import cluster_tables
 from companion.analysis.claims import Row
-from companion.analysis.methods import ALPHA, LAMBDA_CON, LAMBDA_ENT, PLAIN_CAM
+from companion.analysis.methods import ALPHA, LAMBDA_CON, LAMBDA_ENT
 from companion.datasets.demo.scenes import CLASSES
 from companion.experiments import exploration, quickstart
 from companion.experiments import row_stages as experiments
-from companion.experiments.rows import ALPHAS, LAMBDA_CONS, LAMBDA_ENTS
+from companion.experiments.catalogue import experiment
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.store import Stage
 from companion.settings import Machine, Settings
@@ -78,27 +78,19 @@ def chapter_2_sensitivity(
     seeds: Sequence[int],
     machine: Machine,
     *,
-    alphas: Sequence[float] = ALPHAS,
-    lambda_ents: Sequence[float] = LAMBDA_ENTS,
-    lambda_cons: Sequence[float] = LAMBDA_CONS,
+    alphas: Sequence[float] = (0, 0.1, 0.2, 0.4, 0.8),
+    lambda_ents: Sequence[float] = (0, 0.005, 0.02, 0.05, 0.2),
+    lambda_cons: Sequence[float] = (0, 5e-5, 2e-4, 5e-4, 2e-3),
     alpha: float = ALPHA,
     lambda_ent: float = LAMBDA_ENT,
     lambda_con: float = LAMBDA_CON,
     lambda_ent_of_c: float = LAMBDA_ENT,
 ) -> list[Stage]:
     """What `22_sensitivity` needs: plain CAM and every row of Fig. 2.5."""
-    sweeps = experiments.figure_2_5(
-        settings,
-        alphas=alphas,
-        lambda_ents=lambda_ents,
-        lambda_cons=lambda_cons,
-        alpha=alpha,
-        lambda_ent=lambda_ent,
-        lambda_con=lambda_con,
-        lambda_ent_of_c=lambda_ent_of_c,
-    )
-    rows = [PLAIN_CAM, *(row for sweep in sweeps for row in sweep.rows.values())]
-    return list(experiments.response_map_stages(settings, rows, seeds, machine).values())
+    grids = {"alphas": alphas, "lambda_ents": lambda_ents, "lambda_cons": lambda_cons}
+    defaults = {"alpha": alpha, "lambda_ent": lambda_ent, "lambda_con": lambda_con}
+    own = grids | defaults | {"lambda_ent_of_c": lambda_ent_of_c}
+    return experiment("22_sensitivity", settings, seeds, machine, own).stages()
 
 
 def chapter_2_segmentation(
@@ -144,9 +136,9 @@ def chapter_3_number(
     settings: Settings, seeds: Sequence[int], machine: Machine, *, after_round: int = 1
 ) -> list[Stage]:
     """What `32_number_of_subcategories` needs: the maps of every K, and of K = 1 with a second head."""
-    sweep = exploration.figure_3_4(settings, after_round=after_round)
-    rows = [*sweep.rows.values(), exploration.trained_parent(after_round)]
-    return list(experiments.response_map_stages(settings, rows, seeds, machine).values())
+    return experiment(
+        "32_number_of_subcategories", settings, seeds, machine, {"after_round": after_round}
+    ).stages()
 
 
 def chapter_3_rounds(

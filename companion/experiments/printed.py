@@ -60,6 +60,16 @@ def figure_3_4() -> dict[int, float]:
     return {point["x"]: point["y"] for point in results()["figures_with_numbers"]["fig_3_4"]["known_points"]}
 
 
+def grid_of_figure_3_4() -> list[int]:
+    """The values of K in Fig. 3.4."""
+    return list(results()["figures_with_numbers"]["fig_3_4"]["x_values"])
+
+
+def hyperparameters() -> dict[str, Any]:
+    """What the text states of trainings, networks and images, by name."""
+    return dict(results()["hyperparameters_in_text"])
+
+
 def figure_2_5(panel: str) -> dict[float, float]:
     """The points of one panel of Fig. 2.5 whose values are known: mIoU on VOC train by the hyper-parameter.
 

@@ -4,13 +4,12 @@ A row is a name and the settings in which it differs from the preset. To add one
 notebook as its `extra_rows` parameter. Thesis chapter 2; nothing here corresponds to published code.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
-from companion.analysis.claims import Claim, Row, Sweep
+from companion.analysis.claims import Claim, Row
 from companion.analysis.methods import ALPHA, LAMBDA_CON, LAMBDA_ENT, MIXUP_CAM, PLAIN_CAM, SUPERVISED, regularisers
-from companion.experiments import printed as paper
 from companion.settings import Settings, SettingsError
 
 
@@ -106,76 +105,6 @@ def quickstart_rows(settings: Settings) -> list[Row]:
     """Plain CAM and Mixup-CAM; plain CAM alone where a trained classifier is given."""
     check_plain(settings)
     return [PLAIN_CAM] if settings.classifier.weights else [PLAIN_CAM, MIXUP_CAM]
-
-
-# --- Sensitivity (Fig. 2.5) -------------------------------------------------------------------------------------------
-
-ALPHAS = (0, 0.1, 0.2, 0.4, 0.8)
-LAMBDA_ENTS = (0, 0.005, 0.02, 0.05, 0.2)
-LAMBDA_CONS = (0, 5e-5, 2e-4, 5e-4, 2e-3)
-"""Grids of Fig. 2.5; the thesis does not print its own."""
-
-
-def figure_2_5(
-    settings: Settings,
-    *,
-    alphas: Sequence[float] = ALPHAS,
-    lambda_ents: Sequence[float] = LAMBDA_ENTS,
-    lambda_cons: Sequence[float] = LAMBDA_CONS,
-    alpha: float = ALPHA,
-    lambda_ent: float = LAMBDA_ENT,
-    lambda_con: float = LAMBDA_CON,
-    lambda_ent_of_c: float = LAMBDA_ENT,
-) -> list[Sweep]:
-    """The three panels; a default that its grid lacks is added.
-
-    Args:
-        settings: of the preset, without a regulariser.
-        alphas, lambda_ents, lambda_cons: the grids.
-        alpha, lambda_ent, lambda_con: the defaults.
-        lambda_ent_of_c: weight of the entropy term in panel c, where the thesis' text says 0.2 (S2).
-
-    Raises:
-        SettingsError: the settings already have a regulariser, or train no classifier.
-    """
-    check_plain(settings)
-    _check_trained(settings, "Fig. 2.5")
-
-    def of_alpha(value: float) -> dict[str, Any]:
-        return regularisers(value)
-
-    def of_lambda_ent(value: float) -> dict[str, Any]:
-        return regularisers(alpha, value, lambda_con)
-
-    def of_lambda_con(value: float) -> dict[str, Any]:
-        return regularisers(alpha, lambda_ent_of_c, value)
-
-    return [
-        _sweep("a", "alpha", "classification loss alone", of_alpha, alphas, alpha),
-        _sweep(
-            "b", "lambda_ent", f"alpha {alpha:g}, lambda_con {lambda_con:g}", of_lambda_ent, lambda_ents, lambda_ent
-        ),
-        _sweep(
-            "c",
-            "lambda_con",
-            f"alpha {alpha:g}, lambda_ent {lambda_ent_of_c:g}",
-            of_lambda_con,
-            lambda_cons,
-            lambda_con,
-        ),
-    ]
-
-
-def _sweep(
-    panel: str,
-    name: str,
-    text: str,
-    overrides: Callable[[float], dict[str, Any]],
-    grid: Sequence[float],
-    default: float,
-) -> Sweep:
-    rows = {value: Row(f"{name} {value:g}", overrides(value)) for value in sorted({*grid, default})}
-    return Sweep(name, text, rows, default, paper.figure_2_5(panel))
 
 
 # --- Refinement and segmentation (Tables 2.1 refined, 2.2, 2.3) -------------------------------------------------------

@@ -1,0 +1,139 @@
+"""What Fig. 2.5 and Fig. 3.4 have in common: response maps of rows that differ in one hyper-parameter at a time.
+
+Thesis sections 2.4.2 and 3.4.2. Every value is compared with the default and with plain CAM, seed by seed. Not to find
+a difference is not to find that there is none, so "little" has a width, given in advance.
+"""
+
+from abc import abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+from companion.analysis import chance, maps, measures, sensitivity
+from companion.analysis.claims import Place, Row, Sweep, Verdict
+from companion.analysis.measures import Scores
+from companion.experiments import row_stages
+from companion.experiments.exhibits import KeyNumber, Table
+from companion.experiments.experiment import Experiment
+from companion.pipeline.store import Stage
+from thesislib.data.voc import VocDataset
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sweeps(Experiment):
+    """Unrefined response maps of the rows on one split.
+
+    Class attributes:
+        split: whose images are scored.
+    """
+
+    split: ClassVar[str]
+
+    margin: float
+    data_seed: int
+
+    @property
+    @abstractmethod
+    def rows(self) -> Mapping[Hashable, Row]:
+        """Every row by key, plain CAM among them."""
+
+    @property
+    def maps(self) -> Mapping[tuple[str, int], Stage]:
+        """The stage of the response maps by row name and seed."""
+        return row_stages.response_map_stages(self.settings, self.rows.values(), self.seeds, self.machine)
+
+    def stages(self) -> list[Stage]:
+        return [*self.maps.values()]
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Scores of the maps on the split."""
+        return measures.read_scores(self.compute(self.maps), self.split)
+
+    @cached_property
+    def scored(self) -> VocDataset:
+        """The images of the split."""
+        return self.images(self.split)
+
+    # --- Captions ---
+
+    @property
+    def scored_in_words(self) -> str:
+        """How many images of which split."""
+        return f"{len(self.scored)} images of {self.split}"
+
+    @property
+    def of_maps(self) -> str:
+        """What is scored, on which images, over how many seeds."""
+        return f"unrefined response maps with the true image labels on {self.scored_in_words}, {self.over}"
+
+    def place(self, source: str, sweep: Sweep, row: str = "") -> Place:
+        """Where the thesis prints a point of a sweep."""
+        return Place(source, self.split, "response maps", f"mIoU by {sweep.name}", row)
+
+    # --- Exhibits ---
+
+    def values(
+        self, sweep: Sweep, name: str, caption: str, source: str, controls: Sequence[Row] = (), remark: str = ""
+    ) -> Table:
+        """The numbers behind a curve.
+
+        Args:
+            sweep: the values.
+            name: of the table's files.
+            caption: its beginning, up to the thresholds.
+            source: what the thesis calls the curve.
+            controls: rows without a value, at the end.
+            remark: after what the signs mean.
+        """
+        fixed, oracle = f"mIoU {self.split}, fixed", f"mIoU {self.split}, oracle"
+        return Table(
+            sensitivity.table(sweep, self.scores, self.split, controls),
+            name,
+            f"{caption} at the fixed threshold {self.threshold} and at the oracle threshold, and paired differences at "
+            f"the fixed one; {self.of_maps}.",
+            best=[fixed, oracle],
+            beside={fixed: (f"thesis, VOC {self.split}", self.place(source, sweep))},
+            formats={"fixed, minus default": "+.1f", "fixed, minus CAM": "+.1f"},
+            note=f"Above CAM: ✓ holds, ✗ opposite, ? undecided.{remark}",
+        )
+
+    def little_change(self, sweep: Sweep, claim: str, within: str) -> list[Verdict]:
+        """Whether the values next to the default differ from it by no more than the margin; none without neighbours.
+
+        Args:
+            sweep: the values.
+            claim: its beginning.
+            within: the margin in words.
+        """
+        near = sensitivity.neighbours(sweep, self.scores)
+        if not near:
+            return []
+        far = sensitivity.widest(near)
+        oracle = sensitivity.neighbours(sweep, self.scores, measures.oracle_miou)
+        values = ", ".join(f"{each.value:g}" for each in near)
+        return [
+            Verdict(
+                f"{claim}: next to {sweep.default:g} ({values}) mIoU changes by at most {within}",
+                far.difference,
+                sensitivity.insensitive(near, self.margin),
+                f"Shown: {far.value:g} against {sweep.default:g}, the interval that reaches farthest. At the oracle "
+                f"threshold: {sensitivity.insensitive(oracle, self.margin)}.",
+            )
+        ]
+
+    def at_default(self, sweep: Sweep, label: str, source: str) -> KeyNumber:
+        """mIoU of the default at the fixed threshold."""
+        runs = self.scores[sweep.rows[sweep.default].name]
+        return KeyNumber(
+            label,
+            maps.over_seeds([measures.fixed_miou(run) for run in runs]),
+            sweep.printed.get(sweep.default),
+            place=self.place(source, sweep, f"{sweep.default:g} (default)"),
+        )
+
+    def chance_of(self, differences: Mapping[str, Sequence[float]]) -> Table:
+        """What seeds can decide about paired differences by name."""
+        what = f"paired differences at the fixed threshold {self.threshold}"
+        return Table(**chance.seeds_table(differences, what, self.of_maps, margin=self.margin))
