@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import nbformat
@@ -17,10 +18,13 @@ from places import NOTEBOOKS
 from companion import settings
 from companion.experiments import parameters, plans
 from companion.experiments import row_stages as experiments
+from companion.experiments.catalogue import EXPERIMENTS
+from companion.experiments.experiment import Experiment
 from companion.reports import printed_beside as against
 from thesislib.refinement.crf import crf_available
 
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+BASE = {each.name for each in fields(Experiment)}
 CHECKED = "# NBVAL_CHECK_OUTPUT"
 SEEDS = dict.fromkeys(("21_response_maps", "22_sensitivity", "31_response_maps", "33_rounds", "34_clusters"), 3)
 """Verdicts need three seeds; the others show one."""
@@ -180,7 +184,19 @@ def test_parameters_are_literals_with_help_and_all_reach_the_settings_cell(name)
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Notebook"
     ]
     assert call.args[0].value == name
-    assert set(declared) <= {keyword.arg for keyword in call.keywords}
+    if name in EXPERIMENTS:
+        assert ast.unparse(call.args[1]) == "globals()" and not call.keywords
+    else:
+        assert set(declared) <= {keyword.arg for keyword in call.keywords}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_own_parameters_are_those_of_the_experiment(name):
+    """Its fields have no defaults, so that grids and weights stand in the parameters cell alone."""
+    own = {each.name: each for each in fields(EXPERIMENTS[name]) if each.name not in BASE}
+    declared = parameters.declared(NOTEBOOKS / f"{name}.ipynb")
+    assert set(own) == {*declared} - {*parameters.COMMON, "profile"}
+    assert all(each.default is MISSING and each.default_factory is MISSING for each in own.values())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -200,11 +216,3 @@ def test_rows_of_the_parameters_cell_are_those_of_the_plan():
     chosen = settings.load("smoke")
     own = {name: declared[name].value for name in ("alpha", "lambda_ent", "lambda_con")}
     assert experiments.table_2_1(chosen, declared["extra_rows"].value, **own) == experiments.table_2_1(chosen)
-
-
-def test_grids_of_the_parameters_cell_are_those_of_the_plan():
-    declared = parameters.read_cell(code(read("22_sensitivity"))[0].source)
-    names = ("alphas", "lambda_ents", "lambda_cons", "alpha", "lambda_ent", "lambda_con", "lambda_ent_of_c")
-    own = {name: declared[name].value for name in names}
-    chosen = settings.load("smoke")
-    assert experiments.figure_2_5(chosen, **own) == experiments.figure_2_5(chosen)

@@ -5,11 +5,11 @@ round 3 (Table 3.2). The control row is not in the thesis: a second head and the
 without any cluster.
 """
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from companion.analysis import chance, measures, sensitivity
 from companion.analysis.claims import Row, Sweep, Verdict, as_questions, difference, judged
@@ -59,7 +59,7 @@ class NumberOfSubcategories(Sweeps):
         return trained_parent(self.after_round)
 
     @cached_property
-    def rows(self) -> Mapping[Hashable, Row]:
+    def rows(self) -> Mapping[Any, Row]:
         """Every row of the figure by K, and `control`."""
         return {**self.sweep.rows, "control": self.control}
 

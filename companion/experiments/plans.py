@@ -136,9 +136,7 @@ def chapter_3_number(
     settings: Settings, seeds: Sequence[int], machine: Machine, *, after_round: int = 1
 ) -> list[Stage]:
     """What `32_number_of_subcategories` needs: the maps of every K, and of K = 1 with a second head."""
-    return experiment(
-        "32_number_of_subcategories", settings, seeds, machine, {"after_round": after_round}
-    ).stages()
+    return experiment("32_number_of_subcategories", settings, seeds, machine, {"after_round": after_round}).stages()
 
 
 def chapter_3_rounds(

@@ -4,7 +4,7 @@ Thesis section 2.4.2. The thesis prints neither its grid nor the values of the c
 as points of them. The grids are parameters of the notebook.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -68,7 +68,7 @@ class Sensitivity(Sweeps):
         }
 
     @cached_property
-    def rows(self) -> Mapping[Hashable, Row]:
+    def rows(self) -> Mapping[Any, Row]:
         """Plain CAM as `cam`, and every row of the figure by panel and value."""
         points = {(panel, value): row for panel, sweep in self.panels.items() for value, row in sweep.rows.items()}
         return {"cam": PLAIN_CAM, **points}

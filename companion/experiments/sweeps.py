@@ -5,10 +5,10 @@ a difference is not to find that there is none, so "little" has a width, given i
 """
 
 from abc import abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from companion.analysis import chance, maps, measures, sensitivity
 from companion.analysis.claims import Place, Row, Sweep, Verdict
@@ -35,7 +35,7 @@ class Sweeps(Experiment):
 
     @property
     @abstractmethod
-    def rows(self) -> Mapping[Hashable, Row]:
+    def rows(self) -> Mapping[Any, Row]:
         """Every row by key, plain CAM among them."""
 
     @property

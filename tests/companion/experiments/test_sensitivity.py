@@ -1,6 +1,7 @@
 """The sweeps of Fig. 2.5 and over K of Fig. 3.4 against counts that are made up."""
 
 import itertools
+import types
 
 import numpy as np
 import pytest
@@ -8,23 +9,31 @@ from scipy.stats import ttest_rel
 from sklearn.metrics import jaccard_score
 
 from companion import settings
-from companion.analysis import measures as scores
-from companion.analysis import sensitivity
-from companion.analysis.measures import oracle_miou
+from companion.analysis import measures, sensitivity
 from companion.analysis.methods import PLAIN_CAM
-from companion.drawing import curves as charts
-from companion.experiments import exploration
-from companion.experiments import printed as paper
-from companion.experiments import row_stages as experiments
+from companion.drawing import curves
+from companion.experiments import exploration, printed, row_stages
+from companion.experiments.catalogue import experiment
 from companion.settings import Machine, SettingsError
 
 SEEDS = range(3)
-CONTROL = exploration.trained_parent()
 TRUTH = np.repeat([0, 1], 3000)
 
 
+def of(notebook, parameters=None, overrides=None, preset="demo"):
+    """The experiment of a notebook with the parameters of its cell, some of them changed."""
+    return experiment(notebook, settings.load(preset, overrides), SEEDS, Machine(device="cpu"), parameters)
+
+
+def over_k(overrides=None, preset="demo", after_round=1):
+    return of("32_number_of_subcategories", {"after_round": after_round}, overrides, preset)
+
+
+CONTROL = over_k().control
+
+
 def keys(rows):
-    stages = experiments.response_map_stages(settings.load("demo"), rows, [0], Machine(device="cpu"))
+    stages = row_stages.response_map_stages(settings.load("demo"), rows, [0], Machine(device="cpu"))
     return {name: stage.key for (name, _), stage in stages.items()}
 
 
@@ -45,7 +54,7 @@ def rights(level, spread):
 
 @pytest.fixture
 def sweep():
-    return exploration.figure_3_4(settings.load("demo"))
+    return over_k().sweep
 
 
 @pytest.fixture
@@ -61,21 +70,21 @@ def scores_of(levels):
 
 
 def test_the_grid_and_the_default_are_those_of_the_preset():
-    demo, voc = (exploration.figure_3_4(settings.load(preset)) for preset in ("demo", "voc2012"))
+    demo, voc = (over_k(preset=preset).sweep for preset in ("demo", "voc2012"))
     assert list(demo.rows) == [1, 2, 5, 10, 16] and demo.default == 5
     assert list(voc.rows) == [1, 5, 10, 20, 50] and voc.default == 10
-    assert voc.printed == paper.figure_3_4() == {1: 46.8, 10: 49.6}
-    added = exploration.figure_3_4(settings.load("demo", {"subcategories.grid": (3,)}))
+    assert voc.printed == printed.figure_3_4() == {1: 46.8, 10: 49.6}
+    added = over_k({"subcategories.grid": (3,)}).sweep
     assert list(added.rows) == [1, 3, 5]
     with pytest.raises(SettingsError, match="at least 1"):
-        exploration.figure_3_4(settings.load("demo"), after_round=0)
+        over_k(after_round=0).stages()
 
 
 def test_its_points_are_rows_of_the_other_tables(sweep):
     of_k = keys(sweep.rows.values())
     of_rounds = keys(exploration.table_3_2(settings.load("demo")))
     assert of_k["CAM"] == of_rounds["CAM"] and of_k["K = 5"] == of_rounds["round 1"]
-    last = keys(exploration.figure_3_4(settings.load("demo"), after_round=3).rows.values())
+    last = keys(over_k(after_round=3).sweep.rows.values())
     assert last["K = 5"] == of_rounds["round 3"]
     assert len({*of_k.values(), keys([CONTROL])[CONTROL.name]}) == 6
 
@@ -92,9 +101,9 @@ def test_table_has_the_control_at_the_end_and_the_printed_points(sweep, levels):
 
 
 def test_plain_cam_is_no_neighbour_of_the_default(levels):
-    lowest = exploration.figure_3_4(settings.load("demo", {"subcategories.k": 2}))
+    lowest = over_k({"subcategories.k": 2}).sweep
     assert [each.value for each in sensitivity.neighbours(lowest, scores_of(levels))] == [5]
-    default = exploration.figure_3_4(settings.load("demo"))
+    default = over_k().sweep
     assert [each.value for each in sensitivity.neighbours(default, scores_of(levels))] == [2, 10]
 
 
@@ -117,12 +126,12 @@ def test_every_value_must_be_above(sweep, levels):
 
 def test_one_seed_decides_nothing(sweep, levels):
     single = {name: runs[:1] for name, runs in scores_of(levels).items()}
-    above = sensitivity.above(sweep, single, PLAIN_CAM, oracle_miou)
+    above = sensitivity.above(sweep, single, PLAIN_CAM, measures.oracle_miou)
     assert sensitivity.every_above(above) == "undecided" and sensitivity.lowest(above).value == 2
 
 
 def test_figure_shows_every_point_and_the_control_beside_them(sweep, levels):
-    (axis,) = charts.number_of_subcategories(sweep, scores_of(levels), CONTROL).axes
+    (axis,) = curves.number_of_subcategories(sweep, scores_of(levels), CONTROL).axes
     shown = [tick.get_text().split("\n")[0] for tick in axis.get_xticklabels()]
     assert shown == ["1, trained", "1", "2", "5", "10", "16"]
     lines = {container.get_label(): container.lines[0] for container in axis.containers}
@@ -141,27 +150,26 @@ def test_figure_shows_every_point_and_the_control_beside_them(sweep, levels):
 
 
 def test_ends_and_defaults_of_the_sweeps_are_rows_of_table_2_1():
-    chosen = settings.load("demo")
-    table = keys(experiments.table_2_1(chosen))
-    a, b, c = ({value: keys([row])[row.name] for value, row in s.rows.items()} for s in experiments.figure_2_5(chosen))
-    assert a[0] == table["CAM"] and a[0.2] == table["mixup"]
-    assert b[0] == table["mixup + concentration"] and b[0.02] == table["Mixup-CAM"]
-    assert c[0] == table["mixup + entropy"] and c[2e-4] == table["Mixup-CAM"]
-    assert len({*a.values(), *b.values(), *c.values()}) == 14
+    found = {key: keys([row])[row.name] for key, row in of("22_sensitivity").rows.items()}
+    table = {key: keys([row])[row.name] for key, row in of("21_response_maps").rows.items()}
+    assert found["cam"] == found["a", 0] == table["cam"] and found["a", 0.2] == table["mixup"]
+    assert found["b", 0] == table["concentration"] and found["b", 0.02] == table["mixup_cam"]
+    assert found["c", 0] == table["entropy"] and found["c", 2e-4] == table["mixup_cam"]
+    assert len({*found.values()}) == 14
 
 
 def test_second_series_of_panel_c_and_added_defaults():
-    *_, c = experiments.figure_2_5(settings.load("demo"), lambda_cons=[0], lambda_ent_of_c=0.2)
+    c = of("22_sensitivity", {"lambda_cons": [0], "lambda_ent_of_c": 0.2}).panels["c"]
     assert list(c.rows) == [0, 2e-4]
     assert {row.overrides["classifier.lambda_ent"] for row in c.rows.values()} == {0.2}
     with pytest.raises(SettingsError, match=r"trains each of its rows: leave classifier\.weights empty"):
-        experiments.figure_2_5(settings.load("demo", {"classifier.weights": "given.pth"}))
+        of("22_sensitivity", overrides={"classifier.weights": "given.pth"}).stages()
 
 
 @pytest.fixture(scope="module")
 def sweep_scores():
     """Threshold counts whose mIoU rises with the value and hardly varies with the seed."""
-    sweep = experiments.figure_2_5(settings.load("demo"))[0]
+    sweep = of("22_sensitivity").panels["a"]
     found = {}
     for r, name in enumerate(["CAM", *(row.name for row in sweep.rows.values())]):
         runs = []
@@ -178,8 +186,8 @@ def test_sweep_table_compares_with_default_and_plain_cam(sweep_scores):
     frame = sensitivity.table(sweep, found)
     assert list(frame.index) == ["0", "0.1", "0.2 (default)", "0.4", "0.8"]
     assert frame["thesis, VOC train"].dropna().to_dict() == {"0.2 (default)": 49.3}
-    default = [scores.fixed_miou(run) for run in found["alpha 0.2"]]
-    other = [scores.fixed_miou(run) for run in found["alpha 0.4"]]
+    default = [measures.fixed_miou(run) for run in found["alpha 0.2"]]
+    other = [measures.fixed_miou(run) for run in found["alpha 0.4"]]
     assert frame.loc["0.4", "fixed, minus default"].mean == pytest.approx(np.mean(np.subtract(other, default)))
     assert frame.loc["0.2 (default)", "fixed, minus default"] is None
     assert list(frame["above CAM"]) == ["", "✓", "✓", "✓", "✓"]
@@ -198,8 +206,73 @@ def test_insensitive_only_where_both_neighbours_are_within_the_margin(sweep_scor
 
 def test_sweep_figure_has_a_panel_a_sweep_and_no_printed_point(sweep_scores):
     sweep, found = sweep_scores
-    figure = charts.sensitivity([sweep], found)
+    figure = curves.sensitivity([sweep], found)
     (axis,) = figure.axes
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["0", "0.1", "0.2", "0.4", "0.8"]
     shown = np.concatenate([np.asarray(line.get_ydata(), float) for line in axis.lines])
     assert not np.isclose(shown, 49.3).any()
+
+
+# --- What is shown ----------------------------------------------------------------------------------------------------
+
+
+def scored(chosen, of_value):
+    """An experiment whose rows have `of_value(key)` right pixels of each class, more with the seed."""
+    levels = {row.name: rights(of_value(key), 3) for key, row in chosen.rows.items()}
+    vars(chosen).update(scores=scores_of(levels), scored=range(24))
+    return chosen
+
+
+def of_panels(key):
+    """Rises with the value from plain CAM on, which is the left end of panel a."""
+    return 1000 if key in ("cam", ("a", 0)) else 1200 + round(300 * key[1] / {"a": 0.8, "b": 0.2, "c": 2e-3}[key[0]])
+
+
+def test_a_value_inserted_into_a_grid_changes_its_own_lines_alone():
+    grids = [0, 0.1, 0.2, 0.4], [0, 0.1, 0.15, 0.2, 0.4]
+    usual, more = (scored(of("22_sensitivity", {"alphas": grid}), of_panels) for grid in grids)
+    (a, *others), (a_more, *others_more) = usual.tables(), more.tables()
+    assert [*a_more.frame.index] == ["0", "0.1", "0.15", "0.2 (default)", "0.4"]
+    assert a_more.frame.drop(index="0.15").equals(a.frame) and a_more.beside == a.beside
+    assert all(table.frame.equals(same.frame) for table, same in zip(others_more, others, strict=True))
+    *verdicts, number = usual.verdicts()
+    *verdicts_more, number_more = more.verdicts()
+    assert number_more == number and number.thesis == printed.figure_2_5("b")[0.02]
+    assert [each.claim for each in verdicts_more[1:]] == [each.claim for each in verdicts[1:]]
+    assert verdicts_more[0].claim.startswith("alpha: next to 0.2 (0.15, 0.4)")
+    assert [axis.get_xlabel() for axis in more.figure().drawing.axes] == [
+        axis.get_xlabel() for axis in usual.figure().drawing.axes
+    ]
+    assert set(usual.chance_table().frame.index) - set(more.chance_table().frame.index) == {"alpha 0.1 > alpha 0.2"}
+
+
+def test_a_k_inserted_into_the_grid_changes_its_own_lines_alone():
+    usual, more = (
+        scored(over_k({"subcategories.grid": grid}), lambda key: 1100 if key == "control" else 1000 + 20 * key)
+        for grid in ((1, 2, 5, 10, 16), (1, 2, 5, 7, 10, 16))
+    )
+    (_, values), (_, values_more) = usual.figure(), more.figure()
+    assert [*values_more.frame.index] == ["1", "2", "5 (default)", "7", "10", "16", CONTROL.name]
+    assert values_more.frame.drop(index="7").equals(values.frame)
+    *verdicts, number = usual.is_it_the_clusters()
+    *verdicts_more, number_more = more.is_it_the_clusters()
+    assert number_more == number
+    assert [(each.claim, each.difference) for each in verdicts_more] == [
+        (each.claim, each.difference) for each in verdicts
+    ]
+    claims, claims_more = ([each.claim for each in chosen.verdicts()] for chosen in (usual, more))
+    assert set(claims_more) - set(claims) == {
+        "Every K above 1 (2, 5, 7, 10, 16) is above plain CAM after round 1",
+        "K = 7 is above plain CAM after round 1",
+        "K is a flat choice: next to 5 (2, 7) mIoU changes by at most 1 point",
+    }
+
+
+def test_sizes_of_clusters_are_those_of_the_data_and_of_voc():
+    chosen = over_k()
+    labels = np.array([[1, 0], [1, 1], [1, 1], [1, 0]], np.uint8)
+    vars(chosen).update(trained_on=types.SimpleNamespace(labels=labels))
+    assert chosen.sizes().text == (
+        "Images in a cluster, on average over classes: 3 with K = 1, 2 with K = 2, 1 with K = 5, 0 with K = 10, 0 with "
+        "K = 16. On VOC there are 82 with K = 10 and 16 with K = 50."
+    )
