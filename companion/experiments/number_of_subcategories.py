@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Any, ClassVar
 
 from companion.analysis import chance, measures, sensitivity
-from companion.analysis.claims import Row, Sweep, Verdict, as_questions, difference, judged
+from companion.analysis.claims import Claim, Row, Sweep, Verdict, difference, judged
 from companion.analysis.methods import PLAIN_CAM
 from companion.analysis.statistics import verdict
 from companion.datasets.voc2012.protocol import VOC2012
@@ -136,5 +136,6 @@ class NumberOfSubcategories(Sweeps):
 
     def chance_table(self) -> Table:
         """How much of this is chance."""
-        asked = as_questions([(self.sweep.rows[self.sweep.default], self.control), (self.control, PLAIN_CAM)])
+        default, control = self.sweep.rows[self.sweep.default], self.control
+        asked = [Claim("", default, control), Claim("", control, PLAIN_CAM)]
         return self.chance_of(chance.along(self.sweep, self.scores) | chance.differences(asked, self.scores))

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from companion.analysis import chance, maps, measures, sensitivity
-from companion.analysis.claims import Place, Row, Sweep, Verdict
+from companion.analysis.claims import Place, Row, Sweep, Verdict, seed_values
 from companion.analysis.measures import Scores
 from companion.experiments import row_stages
 from companion.experiments.exhibits import KeyNumber, Table
@@ -125,10 +125,9 @@ class Sweeps(Experiment):
 
     def at_default(self, sweep: Sweep, label: str, source: str) -> KeyNumber:
         """mIoU of the default at the fixed threshold."""
-        runs = self.scores[sweep.rows[sweep.default].name]
         return KeyNumber(
             label,
-            maps.over_seeds([measures.fixed_miou(run) for run in runs]),
+            maps.over_seeds(seed_values(self.scores, sweep.rows[sweep.default].name)),
             sweep.printed.get(sweep.default),
             place=self.place(source, sweep, f"{sweep.default:g} (default)"),
         )
