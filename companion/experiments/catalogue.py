@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from companion.experiments import parameters as cells
+from companion.experiments.data import Data
 from companion.experiments.experiment import Compute, Experiment
 from companion.experiments.number_of_subcategories import NumberOfSubcategories
 from companion.experiments.sensitivity import Sensitivity
@@ -14,6 +15,7 @@ from companion.settings import Machine, Settings
 from companion.settings.project import NOTEBOOKS
 
 KINDS: tuple[type[Experiment], ...] = (
+    Data,
     Table21,
     Sensitivity,
     Table31,

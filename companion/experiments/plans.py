@@ -15,7 +15,6 @@ from companion.datasets.demo.scenes import CLASSES
 from companion.experiments import exploration, quickstart
 from companion.experiments import row_stages as experiments
 from companion.experiments.catalogue import experiment
-from companion.pipeline.stages import data as data_stage
 from companion.pipeline.store import Stage
 from companion.settings import Machine, Settings
 from companion.settings.project import project_root
@@ -54,7 +53,7 @@ def first_steps(
 
 def data(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:
     """What `01_data` shows: the data alone."""
-    return [data_stage.stage(settings, machine)]
+    return experiment("01_data", settings, seeds, machine).stages()
 
 
 def chapter_2_response_maps(
