@@ -1,21 +1,27 @@
-"""The training losses of Mixup-CAM: classification, entropy (2.3) and concentration (2.4).
+"""The training losses: classification, entropy (2.3), concentration (2.4), and that of the segmentation network.
 
 Thesis section 2.3; Chang et al., "Mixup-CAM", BMVC 2020. No code was released for it, so every reading of
 the text is an entry of the ambiguity register, named here by its number (A1-A7). The classification loss is
 that of `train_cls.py` in jiwoon-ahn/psa and Juliachang/SC-CAM; the concentration term follows the formula of the
-thesis, which goes back to SCOPS (Hung et al., 2019).
+thesis, which goes back to SCOPS (Hung et al., 2019). Their weighted sum is (2.5), in `objectives`.
 
-The total (2.5) is their weighted sum on the mixed batch x', y':
-`classification_loss(z, y') + lambda_ent * entropy_loss(z) + lambda_con * concentration_loss(M, y')`,
-with lambda_ent = 0.02 and lambda_con = 2e-4 in the thesis. Each is computed in float32 or better, whatever the network
-gives (`precision`).
+The loss of the segmentation network (2.3.3, 3.3.3) corresponds to `train` and `resize_labels` in `main.py` of
+kazuto1011/deeplab-pytorch. Deliberate differences: label maps need not be square (published, height and width change
+places there); a batch in which every pixel is ignored costs 0 instead of giving nan.
+
+Each is computed in float32 or better, whatever the network gives (`precision`). That of AffinityNet is
+`refinement.affinity_loss`.
 """
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
-from jaxtyping import Float, Real, Shaped
+from jaxtyping import Float, Integer, Real, Shaped
 from torch import Tensor
 from torch.nn import functional as F
 
+from thesislib.data.voc import IGNORE
 from thesislib.precision import at_least_float32
 
 ENTROPY_SCORES = ("sigmoid_max", "logit_max", "logit")
@@ -131,6 +137,45 @@ def concentration_loss(
     return (variance * (present > 0)).sum(dim=1).mean()
 
 
+def segmentation_loss(
+    outputs: Sequence[Float[Tensor, "b c _ _"]], labels: Integer[Tensor, "b height width"]
+) -> Float[Tensor, ""]:
+    """Sum over the outputs of the mean cross-entropy of the cells that are not ignored.
+
+    Args:
+        outputs: logits `(B, C, h, w)` of each scale and of their maximum, as `DeepLabV2` gives them in training.
+        labels: classes `(B, H, W)` in 0..C-1, or 255 to ignore a pixel; resized to the grid of each output.
+
+    Raises:
+        ValueError: a label that is neither a class nor 255.
+
+    >>> segmentation_loss([torch.zeros(1, 4, 2, 2), torch.zeros(1, 4, 1, 1)], torch.tensor([[[0, 3], [255, 255]]]))
+    tensor(1.3863)
+    """
+    classes = outputs[0].shape[1]
+    wrong = labels[(labels != IGNORE) & ((labels < 0) | (labels >= classes))]
+    if wrong.numel():
+        raise ValueError(
+            f"labels must lie in 0..{classes - 1} or be {IGNORE} (ignored), got {wrong.unique().tolist()}; "
+            "build the network with the number of classes of the masks, background included"
+        )
+    return torch.stack([_cross_entropy(logits, resize_labels(labels, logits.shape[2:])) for logits in outputs]).sum()
+
+
+def resize_labels(labels: Integer[Tensor, "b height width"], size: Sequence[int]) -> Integer[Tensor, "b h w"]:
+    """Label maps at `size` (rows, columns), each cell the label of the pixel at its centre, as PIL resizes.
+
+    That is pixel floor((i + 0.5) * H / h); `interpolate(mode="nearest")` takes the cell's first, floor(i * H / h).
+
+    >>> resize_labels(torch.arange(6).reshape(1, 1, 6), (1, 2))
+    tensor([[[1, 4]]])
+    """
+    rows, columns = (
+        _centre_pixels(pixels, cells).to(labels.device) for pixels, cells in zip(labels.shape[1:], size, strict=True)
+    )
+    return labels[:, rows[:, None], columns]
+
+
 def _positions(size: int, coords: str, like: Tensor) -> Float[Tensor, " size"]:
     index = torch.arange(size, dtype=like.dtype, device=like.device)
     return index if coords == "pixel" else index / size * 2 - 1
@@ -140,3 +185,15 @@ def _variance(weights: Float[Tensor, "b c n"], positions: Float[Tensor, " n"]) -
     """Variance of positions whose weights sum to 1; the gradient through the mean is zero."""
     mean = (weights * positions).sum(dim=2, keepdim=True)
     return (weights * (positions - mean) ** 2).sum(dim=2)
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    total = F.cross_entropy(at_least_float32(logits), labels.long(), ignore_index=IGNORE, reduction="sum")
+    return total / (labels != IGNORE).sum().clamp(min=1)
+
+
+def _centre_pixels(pixels: int, cells: int) -> Integer[Tensor, " cells"]:
+    step = pixels / cells
+    # Summed up step by step as in PIL: where a centre lies between two pixels, the rounding decides.
+    centres = np.cumsum([step / 2] + [step] * (cells - 1))
+    return torch.from_numpy(centres.astype(np.int64))

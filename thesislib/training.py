@@ -1,43 +1,36 @@
-"""The one training loop, used by every trained stage.
+"""The one training loop, used for every network.
 
 All randomness is a function of (seed, step): the order of an epoch, each image's augmentation, mixing and dropout are
-drawn from generators made anew from those numbers. A run that was killed therefore continues from its checkpoint to
-the same weights, bit for bit, as one that was not.
+drawn from generators made anew from those numbers (`randomness`). A run that was killed therefore continues from its
+checkpoint to the same weights, bit for bit, as one that was not.
 
 Published code: `train_cls.py` of jiwoon-ahn/psa. Optimiser and learning rate: see `optimisation`.
 """
 
 import contextlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 
-from companion.pipeline import sharing as parallel
-from companion.pipeline.store import CHECKPOINT, Job, Progress
-from companion.settings import OptimiserSettings
-from thesislib.files import write_whole
-from thesislib.models.classifier import parameter_groups
+from thesislib import checkpoints
+from thesislib.batches import ALONE, Batches, Share
+from thesislib.checkpoints import History
 from thesislib.models.weights import save_weights
-from thesislib.optimisation import ParameterGroups, build_optimiser, learning_rate_factor
+from thesislib.optimisation import Optimisation, ParameterGroups
 from thesislib.precision import autocast, place
+from thesislib.randomness import DROPOUT, MIXING, generator, torch_seed
 
 READ_TOGETHER = 20  # steps whose losses are read at once: reading makes the processor wait for the GPU
 
-# Streams of random numbers that never share a state.
-ORDER, AUGMENTATION, MIXING, DROPOUT, INITIALISATION = range(5)
-
 Objective = Callable[[nn.Module, Any, np.random.Generator], dict[str, Tensor]]
+Progress = Callable[[int, int, str], None]
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -53,75 +46,13 @@ def memory_advice(settings: str) -> Iterator[None]:
         raise MemoryError(f"the GPU's memory is too small: lower {settings} ({error})") from error
 
 
-def generator(seed: int, stream: int, *position: int) -> np.random.Generator:
-    """Random numbers of one stream at one position (epoch and image, or step)."""
-    return np.random.default_rng([seed, stream, *position])
-
-
-def torch_generator(seed: int, stream: int, *position: int) -> torch.Generator:
-    """The same for torch."""
-    return torch.Generator().manual_seed(int(generator(seed, stream, *position).integers(2**62)))
-
-
-@dataclass(frozen=True)
-class Batches:
-    """Batches of a dataset whose items are addressed by (epoch, index); incomplete last batches are dropped.
-
-    Each process gets its own of the `parts` of every batch (see `parallel`); a single one gets all.
-    """
-
-    dataset: Dataset
-    size: int
-    batch_size: int
-    epochs: int
-    seed: int
-    workers: int = 0
-    parts: int = 1
-
-    def __post_init__(self) -> None:
-        if self.size < self.batch_size:
-            raise ValueError(
-                f"{self.size} training images do not fill a batch of {self.batch_size}; lower batch_size or add images"
-            )
-
-    @property
-    def per_epoch(self) -> int:
-        """Steps in one epoch."""
-        return self.size // self.batch_size
-
-    @property
-    def total(self) -> int:
-        """Steps of the whole training."""
-        return self.epochs * self.per_epoch
-
-    def _addresses(self, start: int) -> Iterator[list[tuple[int, int]]]:
-        for epoch in range(start // self.per_epoch, self.epochs):
-            order = generator(self.seed, ORDER, epoch).permutation(self.size)
-            first = start % self.per_epoch if epoch == start // self.per_epoch else 0
-            for step in range(first, self.per_epoch):
-                chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
-                parts = np.split(chosen, self.parts)
-                yield [(epoch, int(index)) for _, part in parallel.own_parts(parts) for index in part]
-
-    def starting_at(self, step: int) -> Iterator[Any]:
-        """Collated batches from `step` to the end."""
-        loader: DataLoader = DataLoader(
-            self.dataset,
-            batch_sampler=list(self._addresses(step)),
-            num_workers=self.workers,
-            pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator().manual_seed(0),
-        )
-        return iter(loader)
-
-
 def train(
     model: nn.Module,
     groups: ParameterGroups,
     objective: Objective,
     batches: Batches,
-    settings: OptimiserSettings,
-    folder: Path,
+    optimisation: Optimisation,
+    checkpoint: Path | None = None,
     *,
     device: str = "cpu",
     precision: str = "fp32",
@@ -129,137 +60,98 @@ def train(
     checkpoint_seconds: float = math.inf,
     kept: Mapping[int, Path] | None = None,
     progress: Progress | None = None,
-) -> dict[str, list[float]]:
+) -> History:
     """Train `model` in place and return the value of each loss term at each step.
 
     Args:
         groups: parameter groups for the optimiser.
         objective: `objective(model, batch, rng)` returns the weighted loss terms; their sum is minimised.
-        folder: where the checkpoint is written, and looked for; the last one, of the end, stays there.
+        checkpoint: file of the state so far, which is continued where there is one; that of the end stays there.
         precision: `fp32`, or `bf16` for autocast; weights and their updates are fp32 in both.
         compiled: whether the network goes through torch.compile, which needs a C++ compiler.
         checkpoint_seconds: least time between checkpoints; without it there is one, at the end.
         kept: files for the weights after these numbers of epochs.
+        progress: called with (steps done, steps in all, the last loss in words) after every step.
 
     Raises:
         NonFiniteLoss: with the step; the last checkpoint before it stays, so that the run can be inspected.
+        MemoryError: of the GPU; names what lowers the need.
     """
-    gpu = device.startswith("cuda")
     place(model, device)
-    optimiser = build_optimiser(groups, settings, fused=gpu)
-    step, history = _resume(parallel.of_first(folder) / CHECKPOINT, model, optimiser)
+    optimiser = optimisation.build(groups, fused=device.startswith("cuda"))
+    first = batches.share.of_first(checkpoint)
+    step, history = checkpoints.resume(first, model, optimiser) if first else (0, {})
     model.train()
     network: Any = torch.compile(model) if compiled else model  # the same weights; `model` keeps their names
-    parallel.check(model, settings.accumulate)
-    own = [number for number, _ in parallel.own_parts(range(settings.accumulate))]
+    batches.share.check(model, batches.parts)
+    update = partial(
+        train_step,
+        network,
+        optimiser,
+        objective,
+        seed=batches.seed,
+        parts=batches.parts,
+        share=batches.share,
+        device=device,
+        precision=precision,
+    )
     unread: list[dict[str, Tensor]] = []
     saved, shown = time.monotonic(), ""
     for batch in batches.starting_at(step):
-        for group in optimiser.param_groups:
-            held = step - step % settings.update_interval
-            group["lr"] = group["base_lr"] * learning_rate_factor(settings.schedule, held, batches.total)
-        optimiser.zero_grad(set_to_none=True)
-        with (
-            memory_advice("batch_size or augmentation.crop of this stage, or raise its accumulate"),
-            autocast(device, precision),
-        ):
-            parts = []
-            for number, part in zip(own, _split(batch, len(own), device), strict=True):
-                _seed_dropout(batches.seed, step, number)
-                mixing = generator(batches.seed, MIXING, step)
-                parts.append(_backward(network, part, objective, mixing, settings.accumulate))
-        summed = {name: sum((part[name] for part in parts[1:]), parts[0][name]) for name in parts[0]}
-        unread.append(parallel.add_up(model, summed))
-        optimiser.step()
+        optimisation.set_rates(optimiser, step, batches.total)
+        unread.append(update(batch, step))
         step += 1
         due = time.monotonic() - saved >= checkpoint_seconds or step == batches.total
         if due or len(unread) == READ_TOGETHER or not step % batches.per_epoch:
-            shown = _read(unread, history, step, batches.total, folder)
+            shown = _read(unread, history, step, batches.total, checkpoint)
             unread = []
         if progress:
             progress(step, batches.total, shown)
         if not step % batches.per_epoch and (file := (kept or {}).get(step // batches.per_epoch)):
             save_weights(model, file)
-        if due:
-            _save(folder / CHECKPOINT, model, optimiser, step, history)
+        if due and checkpoint:
+            checkpoints.save(checkpoint, model, optimiser, step, history)
             saved = time.monotonic()
     model.eval()
     return history
 
 
-def train_stage(
-    job: Job,
-    model: nn.Module,
-    dataset: Dataset,
-    size: int,
+def train_step(
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
     objective: Objective,
-    settings: OptimiserSettings,
-    seed: int,
+    batch: Sequence[Tensor],
+    step: int,
     *,
-    kept: Mapping[int, Path] | None = None,
-) -> dict[str, list[float]]:
-    """`train` for a stage: the published parameter groups, checkpoints in the stage's folder, on the stage's machine.
+    seed: int,
+    parts: int = 1,
+    share: Share = ALONE,
+    device: str = "cpu",
+    precision: str = "fp32",
+) -> dict[str, Tensor]:
+    """One update of the weights; returns the loss terms of the whole batch, still on the device.
 
     Args:
-        job: of the stage.
-        model, objective, kept: see `train`.
-        dataset: of `size` images, addressed by (epoch, index).
-        settings: of the stage.
-        seed: of order, augmentation, mixing and dropout.
+        batch: this process' share of it: tensors whose first axis is that of the images.
+        seed: of mixing and dropout, with `step`.
+        parts: see `Batches`, as for `share`.
     """
-    machine = job.machine
-    batches = Batches(
-        dataset, size, settings.batch_size, settings.epochs, seed, machine.data_workers, settings.accumulate
-    )
-    groups = parameter_groups(
-        model, settings.learning_rate, settings.weight_decay, new_layer_factor=settings.new_layer_factor
-    )
-    return train(
-        model,
-        groups,
-        objective,
-        batches,
-        settings,
-        job.folder,
-        device=machine.torch_device,
-        precision=machine.precision,
-        compiled=machine.compile,
-        checkpoint_seconds=60 * machine.checkpoint_minutes,
-        kept=kept,
-        progress=job.progress,
-    )
-
-
-def _seed_dropout(seed: int, step: int, part: int) -> None:
-    """Each part of a batch has a dropout of its own, whichever process it is on."""
-    torch.manual_seed(int(generator(seed, DROPOUT, step, *([part] if part else [])).integers(2**62)))
-
-
-def _read(
-    unread: Sequence[dict[str, Tensor]], history: dict[str, list[float]], step: int, total: int, folder: Path
-) -> str:
-    """Append the loss terms of the steps before `step` to the history; returns the last loss in words.
-
-    Raises:
-        NonFiniteLoss: at the first step whose loss is infinite or not a number.
-    """
-    for at, terms in enumerate(unread, start=step - len(unread)):
-        values = {name: term.item() for name, term in terms.items()}
-        loss = sum(values.values())
-        if not math.isfinite(loss):
-            said = ", ".join(f"{name} {value:g}" for name, value in values.items())
-            raise NonFiniteLoss(
-                f"loss is not finite at step {at} of {total} ({said}); lower the learning rate or the weight of the "
-                f"term; {_kept(folder)}"
-            )
-        for name, value in values.items():
-            history.setdefault(name, []).append(value)
-    return f"loss {loss:.3f}"
-
-
-def _kept(folder: Path) -> str:
-    there = (folder / CHECKPOINT).is_file()
-    return f"the last good checkpoint is kept in {folder}" if there else "there was no checkpoint yet"
+    own = [number for number, _ in share.own_parts(range(parts))]
+    optimiser.zero_grad(set_to_none=True)
+    terms = []
+    with (
+        memory_advice("batch_size or augmentation.crop of this stage, or raise its accumulate"),
+        autocast(device, precision),
+    ):
+        for number, part in zip(own, _split(batch, len(own), device), strict=True):
+            # Each part of a batch has a dropout of its own, whichever process it is on.
+            torch.manual_seed(torch_seed(seed, DROPOUT, step, *([number] if number else [])))
+            mixing = generator(seed, MIXING, step)
+            terms.append(_backward(network, part, objective, mixing, parts))
+    summed = {name: sum((part[name] for part in terms[1:]), terms[0][name]) for name in terms[0]}
+    together = share.add_up(network, summed)
+    optimiser.step()
+    return together
 
 
 def _split(batch: Sequence[Tensor], parts: int, device: str) -> Iterator[list[Tensor]]:
@@ -277,30 +169,27 @@ def _backward(
     return {name: term.detach().double() for name, term in terms.items()}
 
 
-def _save(
-    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, step: int, history: dict[str, list[float]]
-) -> None:
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        for name, value in state.items():
-            if value is not None:
-                tensors[f"optimiser.{index}.{name}"] = torch.as_tensor(value)
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    content = safetensors.torch.save(contiguous, {"step": str(step), "history": json.dumps(history)})
-    write_whole(path, lambda file: file.write(content))
+def _read(unread: Sequence[dict[str, Tensor]], history: History, step: int, total: int, checkpoint: Path | None) -> str:
+    """Append the loss terms of the steps before `step` to the history; returns the last loss in words.
+
+    Raises:
+        NonFiniteLoss: at the first step whose loss is infinite or not a number.
+    """
+    for at, terms in enumerate(unread, start=step - len(unread)):
+        values = {name: term.item() for name, term in terms.items()}
+        loss = sum(values.values())
+        if not math.isfinite(loss):
+            said = ", ".join(f"{name} {value:g}" for name, value in values.items())
+            raise NonFiniteLoss(
+                f"loss is not finite at step {at} of {total} ({said}); lower the learning rate or the weight of the "
+                f"term; {_where(checkpoint)}"
+            )
+        for name, value in values.items():
+            history.setdefault(name, []).append(value)
+    return f"loss {loss:.3f}"
 
 
-def _resume(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, dict[str, list[float]]]:
-    if not path.is_file():
-        return 0, {}
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    model.load_state_dict({name[6:]: tensor for name, tensor in tensors.items() if name.startswith("model.")})
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimiser."):
-            _, index, entry = name.split(".", 2)
-            state.setdefault(int(index), {})[entry] = tensor
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    return int(metadata["step"]), json.loads(metadata["history"])
+def _where(checkpoint: Path | None) -> str:
+    if checkpoint is None or not checkpoint.is_file():
+        return "there was no checkpoint yet"
+    return f"the last good checkpoint is kept in {checkpoint.parent}"

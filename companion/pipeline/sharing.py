@@ -2,7 +2,7 @@
 
 Thesis 2.4.1 and 3.4.1 used one GPU. The settings fix the batch and its parts (`accumulate`), not the number of
 processes: N processes share the same parts, with the same random numbers for each, so the result does not depend on N
-beyond the order in which floating-point numbers are added. Started by `torchrun -m thesislib stage ...`; a process that
+beyond the order in which floating-point numbers are added. Started by `torchrun -m companion stage ...`; a process that
 was started alone is rank 0 of 1. Nothing here corresponds to published code, which uses `nn.DataParallel`.
 """
 
@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 from companion.pipeline.engine import Bar
 from companion.pipeline.store import Job, Progress, Stage, Store
 from companion.settings import SettingsError
+from thesislib.batches import Share
 
 _waiting: list[bool] = []  # not empty while the other processes wait
 PATIENCE = datetime.timedelta(days=7)  # others wait while one process computes what the training builds on
@@ -59,42 +60,6 @@ def size() -> int:
     return dist.get_world_size() if dist.is_initialized() and not _waiting else 1
 
 
-def own_parts(parts: Sequence[Any]) -> list[tuple[int, Any]]:
-    """The parts of a batch that this process works on, each with its number."""
-    return list(enumerate(parts))[rank() :: size()]
-
-
-def check(model: nn.Module, accumulate: int) -> None:
-    """Several processes need parts to share and statistics that do not depend on who has seen what.
-
-    Raises:
-        SettingsError: `accumulate` is no multiple of their number, or BatchNorm is trained.
-    """
-    if size() == 1:
-        return
-    if accumulate % size():
-        raise SettingsError(
-            f"{size()} processes cannot share {accumulate} parts of a batch: set accumulate of this stage to a "
-            "multiple of their number (it belongs to the question: compare runs of the same accumulate)"
-        )
-    if any(module.training for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)):
-        raise SettingsError("BatchNorm that is trained has statistics of its own in each process: set frozen=true")
-
-
-def add_up(model: nn.Module, terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Gradients and loss terms of all processes, summed in place; returns the terms."""
-    if size() == 1:
-        return terms
-    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    together = torch.cat([gradient.flatten() for gradient in gradients])
-    dist.all_reduce(together)
-    for gradient, summed in zip(gradients, together.split([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(summed.view_as(gradient))
-    values = torch.stack([*terms.values()])
-    dist.all_reduce(values)
-    return dict(zip(terms, values, strict=True))
-
-
 def of_first(value: Any) -> Any:
     """What the process of rank 0 has, in every process."""
     if size() == 1:
@@ -102,6 +67,44 @@ def of_first(value: Any) -> Any:
     box = [value]
     dist.broadcast_object_list(box, src=0)
     return box[0]
+
+
+class Processes(Share):
+    """The share of a process that `torchrun` started together with others; one that is alone has every part."""
+
+    def own_parts(self, parts: Sequence[Any]) -> list[tuple[int, Any]]:
+        return list(enumerate(parts))[rank() :: size()]
+
+    def check(self, model: nn.Module, parts: int) -> None:
+        """Several processes need parts to share and statistics that do not depend on who has seen what.
+
+        Raises:
+            SettingsError: `parts` is no multiple of their number, or BatchNorm is trained.
+        """
+        if size() == 1:
+            return
+        if parts % size():
+            raise SettingsError(
+                f"{size()} processes cannot share {parts} parts of a batch: set accumulate of this stage to a "
+                "multiple of their number (it belongs to the question: compare runs of the same accumulate)"
+            )
+        if any(module.training for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)):
+            raise SettingsError("BatchNorm that is trained has statistics of its own in each process: set frozen=true")
+
+    def add_up(self, model: nn.Module, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+        if size() == 1:
+            return terms
+        gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+        together = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(together)
+        for gradient, summed in zip(gradients, together.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(summed.view_as(gradient))
+        values = torch.stack([*terms.values()])
+        dist.all_reduce(values)
+        return dict(zip(terms, values, strict=True))
+
+    def of_first(self, value: Any) -> Any:
+        return of_first(value)
 
 
 @contextlib.contextmanager

@@ -12,10 +12,10 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.models import resnet
 
+from thesislib.losses import segmentation_loss
 from thesislib.models.classifier import parameter_groups
 from thesislib.models.deeplab import DeepLabV2, ResNet101
 from thesislib.models.weights import load_weights, save_weights, torchvision_to_resnet101
-from thesislib.segmentation import segmentation_loss
 
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 PUBLISHED = json.loads((GOLDEN / "g_deeplab_keys.json").read_text())

@@ -20,11 +20,10 @@ from companion.pipeline.stages import (
 )
 from companion.pipeline.store import Store
 from companion.settings import Machine, Settings, load
-from thesislib.losses import classification_loss, concentration_loss, entropy_loss
+from thesislib.losses import classification_loss, concentration_loss, entropy_loss, segmentation_loss
 from thesislib.models.weights import save_weights
 from thesislib.precision import autocast, place
 from thesislib.refinement import affinity_loss
-from thesislib.segmentation import segmentation_loss
 
 IMAGES = list(np.random.default_rng(0).integers(0, 256, (2, 45, 61, 3), dtype=np.uint8))
 SMOKE = load("smoke")

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_training import _objective, _Points
+from small_training import CHECKPOINT, Points, objective
 from torch import Tensor, nn
 
-from companion.pipeline.store import Progress
-from companion.settings import OptimiserSettings
 from thesislib import training
+from thesislib.batches import Batches
+from thesislib.optimisation import Optimisation
 
-SETTINGS = OptimiserSettings(optimiser="sgd", momentum=0.9, batch_size=4, accumulate=2, epochs=9)
+EPOCHS = 9
 
 
-class Shown(Progress):
+class Shown:
     """Keeps what was shown."""
 
     def __init__(self) -> None:
@@ -33,18 +33,20 @@ def network() -> nn.Module:
     return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 1))
 
 
-def train(folder: Path, objective: Any = _objective, **options: Any) -> tuple[nn.Module, dict[str, list[float]]]:
+def train(folder: Path, terms: Any = objective, **options: Any) -> tuple[nn.Module, dict[str, list[float]]]:
     model = network()
-    batches = training.Batches(_Points(), 22, 4, SETTINGS.epochs, seed=2, parts=2)  # 45 steps, 5 in an epoch
+    batches = Batches(Points(), 22, 4, EPOCHS, seed=2, parts=2)  # 45 steps, 5 in an epoch
     groups = [{"params": list(model.parameters())}]
-    return model, training.train(model, groups, objective, batches, SETTINGS, folder, **options)
+    return model, training.train(
+        model, groups, terms, batches, Optimisation("sgd", momentum=0.9), folder / CHECKPOINT, **options
+    )
 
 
 def test_losses_are_those_of_every_step_whenever_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[dict[str, float]] = []
 
     def noted(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
-        terms = _objective(model, batch, rng)
+        terms = objective(model, batch, rng)
         seen.append({name: (term / 2).item() for name, term in terms.items()})
         return terms
 
@@ -73,18 +75,18 @@ def test_a_loss_that_is_not_finite_is_found_by_its_step_when_it_is_read(tmp_path
     def diverge(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
         nonlocal calls
         calls += 1
-        terms = _objective(model, batch, rng)
+        terms = objective(model, batch, rng)
         return terms | {"square": terms["square"] * (math.nan if calls == 2 * 12 + 1 else 1)}
 
     with pytest.raises(training.NonFiniteLoss, match=r"not finite at step 12 of 45 \(square nan, size "):
         train(tmp_path, diverge, checkpoint_seconds=1000)
     assert calls == 2 * 15  # to the end of the epoch
-    assert not (tmp_path / training.CHECKPOINT).exists()
+    assert not (tmp_path / CHECKPOINT).exists()
 
 
 def test_weights_of_an_epoch_are_never_kept_after_a_loss_that_is_not_finite(tmp_path: Path) -> None:
     def diverge(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
-        return {"square": _objective(model, batch, rng)["square"] * math.inf}
+        return {"square": objective(model, batch, rng)["square"] * math.inf}
 
     with pytest.raises(training.NonFiniteLoss, match="not finite at step 0"):
         train(tmp_path, diverge, kept={1: tmp_path / "kept.safetensors"})
@@ -103,7 +105,7 @@ def test_a_compiled_training_ends_with_the_same_weights_under_the_same_names(
     monkeypatch.setattr(torch, "compile", without_a_compiler)
     files = {name: tmp_path / f"{name}.safetensors" for name in ("plain", "compiled")}
     for name, file in files.items():
-        model, _ = train(_new(tmp_path / name), compiled=name == "compiled", kept={SETTINGS.epochs: file})
+        model, _ = train(_new(tmp_path / name), compiled=name == "compiled", kept={EPOCHS: file})
         assert not model.training and model(torch.zeros(2, 4)).shape == (2, 1)
     assert compiled == [model]
     plain, other = (load_file(file) for file in files.values())

@@ -20,7 +20,7 @@ from companion.pipeline.stages import pseudo_masks, subcategories
 from companion.pipeline.stages import response_maps as response_maps_stage
 from companion.pipeline.stages import segmentation as segmentation_stage
 from companion.settings import ClassifierSettings, Settings
-from thesislib import training
+from thesislib.batches import Batches
 from thesislib.data.voc import VocDataset
 from thesislib.precision import place
 from thesislib.refinement.crf import PSA, dense_crf
@@ -105,4 +105,4 @@ def loader(root: Path, settings: ClassifierSettings, workers: int) -> Iterator[l
     """Batches of augmented training images from a folder, loaded as in training but decoded every time."""
     images = VocDataset(root, "trainaug")
     dataset = classifier_stage.TrainingImages(images, settings, seed=0)
-    return training.Batches(dataset, len(images), settings.batch_size, EPOCHS, seed=0, workers=workers).starting_at(0)
+    return Batches(dataset, len(images), settings.batch_size, EPOCHS, seed=0, workers=workers).starting_at(0)

@@ -1,6 +1,6 @@
 """Training steps that `gpu_check` times: the networks and losses of the stages on random images with random weights.
 
-The step is written out instead of called in `training.train`, because its parts are switched off one by one. What is
+The step is `thesislib.training.train_step`, of networks and optimisers that are built in different ways. What is
 measured at all, on which machine and for how long, is a `Scale`. Nothing here corresponds to published code.
 """
 
@@ -20,13 +20,13 @@ from torch import Tensor, nn
 
 from companion.cost import operations as flops
 from companion.pipeline.stages import classifier as classifier_stage
+from companion.pipeline.training import optimisation
 from companion.settings import OptimiserSettings, Settings, load
-from thesislib import optimisation
+from thesislib.losses import segmentation_loss
 from thesislib.models.classifier import parameter_groups
-from thesislib.precision import autocast
 from thesislib.refinement import affinity_loss
 from thesislib.refinement.pairs import UNDECIDED, pair_labels
-from thesislib.segmentation import segmentation_loss
+from thesislib.training import Objective, train_step
 
 GIB = 2**30
 TINY = {
@@ -35,7 +35,7 @@ TINY = {
     "segmentation.augmentation.crop": 33,
     "segmentation.accumulate": 1,
 }
-Step = Callable[[list[Tensor]], None]
+Step = Callable[[list[Tensor]], Any]
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def fresh(scale: Scale, build: Callable[[Settings], nn.Module]) -> Any:
 def training_step(
     scale: Scale,
     model: nn.Module,
-    objective: Callable[[nn.Module, list[Tensor], np.random.Generator], dict[str, Tensor]],
+    objective: Objective,
     settings: OptimiserSettings,
     way: Way,
 ) -> Step:
@@ -165,21 +165,19 @@ def training_step(
     groups = parameter_groups(
         model, settings.learning_rate, settings.weight_decay, new_layer_factor=settings.new_layer_factor
     )
-    optimiser = optimisation.build_optimiser(groups, settings, fused=way.fused)
+    optimiser = optimisation(settings).build(groups, fused=way.fused)
     network: Any = torch.compile(model.train(), backend=scale.backend) if way.compiled else model.train()
-    rng = np.random.default_rng(0)
-
-    def step(batch: list[Tensor]) -> None:
-        """Gradients of every part of the batch, then one update of the weights."""
-        optimiser.zero_grad(set_to_none=True)
-        with autocast(scale.device, way.precision):
-            for part in zip(*(tensor.chunk(way.accumulate) for tensor in batch), strict=True):
-                on_device = [tensor.to(scale.device, non_blocking=True) for tensor in part]
-                terms = objective(network, on_device, rng)
-                (torch.stack(list(terms.values())).sum() / way.accumulate).backward()
-        optimiser.step()
-
-    return step
+    return functools.partial(
+        train_step,
+        network,
+        optimiser,
+        objective,
+        step=0,
+        seed=0,
+        parts=way.accumulate,
+        device=scale.device,
+        precision=way.precision,
+    )
 
 
 def classifier_step(scale: Scale, way: Way, crop: int) -> tuple[Step, list[Tensor]]:
@@ -188,7 +186,7 @@ def classifier_step(scale: Scale, way: Way, crop: int) -> tuple[Step, list[Tenso
     model = fresh(scale, flops.classifier)
     images = torch.randn(chosen.batch_size, 3, crop, crop, device=scale.device)
     labels = (torch.rand(chosen.batch_size, flops.VOC_CLASSES, device=scale.device) < 0.1).float()
-    objective = classifier_stage.Objective(chosen, flops.VOC_CLASSES)
+    objective = classifier_stage.objective(chosen, flops.VOC_CLASSES)
     return training_step(scale, model, objective, chosen, way), [images, labels]
 
 

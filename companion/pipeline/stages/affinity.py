@@ -24,8 +24,9 @@ from companion.pipeline.stages import backbone as backbone_stage
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.stages import response_maps
 from companion.pipeline.store import Job, Progress, Stage, absolute_path, without_file
+from companion.pipeline.training import train_stage
 from companion.settings import AffinitySettings, BackboneSettings, CrfSettings, Machine, Settings, SettingsError
-from thesislib import cam, training
+from thesislib import cam, randomness
 from thesislib.data.transforms import Augmentation, augment, draw_geometry
 from thesislib.data.voc import VocDataset
 from thesislib.models.affinitynet import AffinityNet
@@ -100,7 +101,7 @@ def compute(job: Job, backbone: BackboneSettings, affinity: AffinitySettings, se
     model = build(backbone, seed)
     load_weights(model.backbone, job.inputs["backbone"] / artefacts.BACKBONE_WEIGHTS)
     dataset = _LabelledCrops(images, job.inputs["labels"], affinity, model.stride, seed)
-    history = training.train_stage(job, model, dataset, len(images), _objective, affinity, seed)
+    history = train_stage(job, model, dataset, len(images), _objective, affinity, seed)
     save_weights(model, job.folder / artefacts.AFFINITY_WEIGHTS)
     artefacts.write_history(job.folder, history)
 
@@ -126,7 +127,7 @@ def _check_file(file: str, checksum: str, backbone: BackboneSettings) -> None:
 def build(backbone: BackboneSettings, seed: int = 0) -> AffinityNet:
     """AffinityNet on a frozen backbone, with the published freezing whatever the classifier has."""
     network = backbone_stage.build(backbone).freeze()
-    return AffinityNet(network, generator=training.torch_generator(seed, training.INITIALISATION))
+    return AffinityNet(network, generator=randomness.torch_generator(seed, randomness.INITIALISATION))
 
 
 def load(folder: Path, backbone: BackboneSettings, machine: Machine) -> AffinityNet:
@@ -175,11 +176,11 @@ class _LabelledCrops(Dataset):
 
     def __getitem__(self, address: tuple[int, int]) -> tuple[Tensor, Tensor]:
         epoch, index = address
-        image, position = self.images.image(index), (self.seed, training.AUGMENTATION, epoch, index)
+        image, position = self.images.image(index), (self.seed, randomness.AUGMENTATION, epoch, index)
         # The same generator twice, so that the scores get the crop of the image.
         height, width = image.shape[:2]
-        geometry = draw_geometry(height, width, training.generator(*position), self.augmentation)
-        view = augment(image, training.generator(*position), self.augmentation)
+        geometry = draw_geometry(height, width, randomness.generator(*position), self.augmentation)
+        view = augment(image, randomness.generator(*position), self.augmentation)
         stored = AffinityScores.read(self.scores, self.images.ids[index])
         classes = stored.classes.astype(np.int64) + 1
         low, high = (torch.from_numpy(scores.astype(np.float32)) for scores in (stored.low, stored.high))

@@ -20,8 +20,9 @@ from companion.datasets.demo.generator import pretext_images
 from companion.datasets.demo.scenes import HUES, SHAPES, TEXTURES
 from companion.pipeline import artefacts
 from companion.pipeline.store import Job, Stage, absolute_path, without_file
+from companion.pipeline.training import train_stage
 from companion.settings import BackboneSettings, Machine, PretextSettings, Settings, SettingsError
-from thesislib import training
+from thesislib import randomness
 from thesislib.data.transforms import to_tensor
 from thesislib.models import published as registry
 from thesislib.models.resnet38 import BasicBlock, BottleneckBlock, ResNet38
@@ -107,7 +108,7 @@ class _PretextImages(Dataset):
 
     def __getitem__(self, address: tuple[int, int]) -> tuple[Tensor, Tensor]:
         epoch, index = address
-        mirrored = training.generator(self.seed, training.AUGMENTATION, epoch, index).random() < 0.5
+        mirrored = randomness.generator(self.seed, randomness.AUGMENTATION, epoch, index).random() < 0.5
         image = self.images[index][:, ::-1] if mirrored else self.images[index]
         return to_tensor(np.ascontiguousarray(image)), torch.from_numpy(self.targets[index])
 
@@ -121,7 +122,7 @@ def compute_pretext(job: Job, backbone: BackboneSettings, pretext: PretextSettin
     model = PretextNetwork(network)
     dataset = _PretextImages(pretext)
     one_rate = pretext.model_copy(update={"new_layer_factor": 1.0})  # all layers are new
-    training.train_stage(job, model, dataset, pretext.images, _pretext_objective, one_rate, pretext.data_seed)
+    train_stage(job, model, dataset, pretext.images, _pretext_objective, one_rate, pretext.data_seed)
     accuracy = _accuracy(model.cpu(), dataset)
     (job.folder / artefacts.PRETEXT_ACCURACY).write_text(json.dumps(accuracy, indent=1))
     save_weights(model.backbone, job.folder / artefacts.BACKBONE_WEIGHTS)

@@ -1,20 +1,19 @@
 """Stage `classifier`: the multi-label classifier with the regularisers of chapter 2 and the second head of chapter 3.
 
-Thesis 2.3 (eq. 2.2-2.5) and 3.3.2 (eq. 3.3). The plain classifier corresponds to `train_cls.py` of jiwoon-ahn/psa, the
-one with sub-categories to that of Juliachang/SC-CAM; no code of Mixup-CAM was ever published. Its terms act on the
-forward pass of the mixed images (2.5); where a user asks for both methods, sub-category labels are mixed like labels.
+Thesis 2.3 and 3.3.2; what it is trained on, (2.5) and (3.3), is `thesislib.objectives`. The plain classifier
+corresponds to `train_cls.py` of jiwoon-ahn/psa, the one with sub-categories to that of Juliachang/SC-CAM.
 """
 
 import hashlib
 import importlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from companion.pipeline import artefacts
@@ -22,18 +21,16 @@ from companion.pipeline.artefacts import Subcategories
 from companion.pipeline.stages import backbone as backbone_stage
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.store import Job, Stage, absolute_path, without_file
+from companion.pipeline.training import train_stage
 from companion.settings import BackboneSettings, ClassifierSettings, Machine, Settings, SettingsError
-from thesislib import training
+from thesislib import randomness
 from thesislib.data.transforms import Augmentation, augment
 from thesislib.data.voc import VocDataset
-from thesislib.losses import classification_loss, concentration_loss, entropy_loss
-from thesislib.mixup import mixup
-from thesislib.models.classifier import CamClassifier, ClassifierOutput
+from thesislib.models.classifier import CamClassifier
 from thesislib.models.weights import load_weights, num_outputs, save_weights
+from thesislib.objectives import ClassifierObjective, ExtraTerm
 
 VERSION = 1
-
-ExtraTerm = Callable[[ClassifierOutput, Tensor], Tensor]
 
 
 def stage(
@@ -112,8 +109,8 @@ def compute(
     dataset = TrainingImages(images, classifier, seed, sub_labels)
     kept = {epoch: job.folder / artefacts.epoch_weights(epoch) for epoch in checkpoints}
     kept[used_epoch or classifier.epochs] = job.folder / artefacts.CLASSIFIER_WEIGHTS
-    objective = Objective(classifier, len(images.classes), weight)
-    history = training.train_stage(job, model, dataset, len(images), objective, classifier, seed, kept=kept)
+    terms = objective(classifier, len(images.classes), weight)
+    history = train_stage(job, model, dataset, len(images), terms, classifier, seed, kept=kept)
     artefacts.write_history(job.folder, history)
 
 
@@ -159,7 +156,7 @@ def build(
     network = backbone_stage.build(backbone)
     if classifier.frozen:
         network.freeze()
-    heads = training.torch_generator(seed, training.INITIALISATION)
+    heads = randomness.torch_generator(seed, randomness.INITIALISATION)
     return CamClassifier(
         network,
         num_classes,
@@ -186,42 +183,25 @@ class TrainingImages(Dataset):
 
     def __getitem__(self, address: tuple[int, int]) -> tuple[Tensor, Tensor]:
         epoch, index = address
-        rng = training.generator(self.seed, training.AUGMENTATION, epoch, index)
+        rng = randomness.generator(self.seed, randomness.AUGMENTATION, epoch, index)
         return augment(self.images.image(index), rng, self.augmentation), self.labels[index]
 
 
-class Objective:
-    """The weighted terms of eq. 2.5, and of eq. 3.3 where there are sub-category labels, for one batch."""
-
-    def __init__(self, settings: ClassifierSettings, num_classes: int, lambda_sub: float = 0) -> None:
-        self.settings, self.num_classes, self.lambda_sub = settings, num_classes, lambda_sub
-        self.extra = load_term(settings.extra_term) if settings.extra_term else None
-
-    def __call__(self, model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
-        settings = self.settings
-        images, labels = batch
-        if settings.mixup_alpha:
-            images, labels, _ = mixup(images, labels, settings.mixup_alpha, rng)  # (2.2)
-        labels, sub_labels = labels[:, : self.num_classes], labels[:, self.num_classes :]
-        output = model(images)
-        terms = {"classification": classification_loss(output.logits, labels)}
-        if output.sub_logits is not None:
-            terms["sub-categories"] = self.lambda_sub * classification_loss(output.sub_logits, sub_labels)  # (3.3)
-        if settings.lambda_ent:
-            scores = output.logits if settings.entropy_level == "image" else output.response
-            terms["entropy"] = settings.lambda_ent * entropy_loss(scores, score=settings.entropy_score)  # (2.3)
-        if settings.lambda_con:
-            terms["concentration"] = unit_weight(settings) * concentration_loss(
-                output.response, labels > 0, form=settings.concentration_form, coords="unit"
-            )  # (2.4), present classes: A7
-        if self.extra:
-            terms["extra"] = settings.lambda_extra * self.extra(output, labels)
-        return terms
-
-
-def unit_weight(settings: ClassifierSettings) -> float:
-    """Weight of the concentration term in unit coordinates that equals `lambda_con` on its reference map (A4)."""
-    return settings.lambda_con * (settings.concentration_map / 2) ** 2
+def objective(settings: ClassifierSettings, num_classes: int, lambda_sub: float = 0) -> ClassifierObjective:
+    """What these settings train on; `lambda_sub` is lambda of (3.3)."""
+    return ClassifierObjective(
+        num_classes,
+        mixup_alpha=settings.mixup_alpha,
+        lambda_ent=settings.lambda_ent,
+        entropy_level=settings.entropy_level,
+        entropy_score=settings.entropy_score,
+        lambda_con=settings.lambda_con,
+        concentration_form=settings.concentration_form,
+        concentration_map=settings.concentration_map,
+        lambda_sub=lambda_sub,
+        extra=load_term(settings.extra_term) if settings.extra_term else None,
+        lambda_extra=settings.lambda_extra,
+    )
 
 
 def load_term(name: str) -> ExtraTerm:

@@ -23,16 +23,17 @@ from companion.pipeline.stages import backbone as backbone_stage
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.stages import pseudo_masks
 from companion.pipeline.store import Job, Stage, absolute_path, without_file
+from companion.pipeline.training import train_stage
 from companion.settings import CrfSettings, Machine, SegmentationSettings, Settings, SettingsError
-from thesislib import training
+from thesislib import randomness
 from thesislib.data.transforms import Augmentation, augment_jointly, to_tensor
 from thesislib.data.voc import DataError, VocDataset, read_mask
+from thesislib.losses import segmentation_loss
 from thesislib.models import published as registry
 from thesislib.models.deeplab import DeepLabV2, ResNet101
 from thesislib.models.weights import load_weights, save_weights
 from thesislib.precision import autocast, place
 from thesislib.refinement.crf import DEEPLAB, dense_crf
-from thesislib.segmentation import segmentation_loss
 
 VERSION = 1
 INITIAL_WEIGHTS = {
@@ -121,11 +122,11 @@ def compute_segmenter(job: Job, segmentation: SegmentationSettings, seed: int, c
     """Train on `trainaug` and keep the weights and the loss of every step."""
     images = data_stage.open_split(job, "trainaug", cache=True)
     torch.manual_seed(seed)
-    model = build(segmentation, len(images.classes) + 1, training.torch_generator(seed, training.INITIALISATION))
+    model = build(segmentation, len(images.classes) + 1, randomness.torch_generator(seed, randomness.INITIALISATION))
     if job.file:
         load_weights(model, job.file, heads=False)
     dataset = _MaskedImages(images, job.inputs.get("masks"), model, segmentation, seed)
-    history = training.train_stage(job, model, dataset, len(images), _objective, segmentation, seed)
+    history = train_stage(job, model, dataset, len(images), _objective, segmentation, seed)
     save_weights(model, job.folder / artefacts.SEGMENTER_WEIGHTS)
     artefacts.write_history(job.folder, history)
 
@@ -157,7 +158,7 @@ class _MaskedImages(Dataset):
 
     def __getitem__(self, address: tuple[int, int]) -> tuple[Tensor, Tensor]:
         epoch, index = address
-        rng = training.generator(self.seed, training.AUGMENTATION, epoch, index)
+        rng = randomness.generator(self.seed, randomness.AUGMENTATION, epoch, index)
         mask = read_mask(self.paths[index])
         view, (labels,) = augment_jointly(
             self.images.image(index), [mask], rng, self.augmentation, preprocessing=self.preprocessing

@@ -15,6 +15,7 @@ from companion.pipeline.stages import classifier as classifier_stage
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.store import CHECKPOINT, Job, Progress, Stage, without_file
 from companion.settings import BackboneSettings, ClassifierSettings, Machine, Settings, SettingsError
+from thesislib import randomness
 from thesislib.clustering import cluster, random_assignments
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset
@@ -23,7 +24,6 @@ from thesislib.precision import autocast, place
 from thesislib.training import memory_advice
 
 VERSION = 1
-SHUFFLE = 5  # stream of random numbers; `training` has those before it
 
 
 def features_stage(settings: Settings, machine: Machine, trained: Stage, label: str = "") -> Stage:
@@ -100,7 +100,7 @@ def compute_clusters(job: Job, k: int, seed: int) -> None:
 def compute_random(job: Job, seed: int) -> None:
     """Control: the same sizes, but the images of a class are dealt out at random."""
     clusters = Subcategories.read(job.inputs["clusters"])
-    _write(job, random_assignments(clusters.assignments, np.random.default_rng([seed, SHUFFLE])), clusters.k)
+    _write(job, random_assignments(clusters.assignments, randomness.generator(seed, randomness.SHUFFLE)), clusters.k)
 
 
 def compute_parent(job: Job, labels: str) -> None:

@@ -61,7 +61,7 @@ def test_operations_of_a_training_step_are_those_of_its_layers(k):
 def test_a_step_of_the_stages_own_objective_counts_the_same():
     chosen, model = TINY.classifier, flops.classifier(TINY, 2)
     images, labels = torch.randn(4, 3, 48, 48), torch.ones(4, 20 * 3)
-    objective = classifier_stage.Objective(chosen, 20, lambda_sub=5)
+    objective = classifier_stage.objective(chosen, 20, lambda_sub=5)
 
     def step() -> None:
         terms = objective(model.train(), [images, labels], np.random.default_rng(0))

@@ -24,8 +24,10 @@ from companion.cost.gpu import results as gpu_results
 from companion.cost.gpu import steps as gpu_work
 from companion.cost.gpu.measurements import Measurement
 from companion.pipeline.stages import classifier as classifier_stage
+from companion.pipeline.training import optimisation
 from companion.settings import load
 from thesislib import training
+from thesislib.batches import Batches
 from thesislib.models.classifier import parameter_groups
 
 CLASSIFIER = costs.CLASSIFIER.format(crop=448)
@@ -156,7 +158,7 @@ class Fixed(Dataset):
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-def test_the_timed_step_is_that_of_the_training_loop(parts, tmp_path):
+def test_the_timed_step_is_that_of_the_training_loop(parts):
     chosen = load(
         "smoke",
         {
@@ -171,13 +173,13 @@ def test_the_timed_step_is_that_of_the_training_loop(parts, tmp_path):
     )
     scale = gpu_work.Scale(chosen, (48, 64), {448: 48, 224: 32}, "cpu", 0.01)
     batch = [torch.randn(4, 3, 48, 48), torch.ones(4, 20)]
-    objective = classifier_stage.Objective(chosen.classifier, 20)
+    objective = classifier_stage.objective(chosen.classifier, 20)
     ours, theirs = (gpu_work.fresh(scale, flops.classifier) for _ in range(2))
     way = gpu_work.Way("fp32", channels_last=False, fused=False, accumulate=parts)
     gpu_work.training_step(scale, ours, objective, chosen.classifier, way)(batch)
     groups = parameter_groups(theirs, 1e-2, chosen.classifier.weight_decay, new_layer_factor=5)
-    batches = training.Batches(Fixed(batch), 4, 4, 1, seed=0, parts=parts)
-    training.train(theirs, groups, objective, batches, chosen.classifier, tmp_path)
+    batches = Batches(Fixed(batch), 4, 4, 1, seed=0, parts=parts)
+    training.train(theirs, groups, objective, batches, optimisation(chosen.classifier))
     before = gpu_work.fresh(scale, flops.classifier).fc8.weight
     assert not torch.equal(before, ours.fc8.weight)
     for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):

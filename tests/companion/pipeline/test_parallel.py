@@ -131,7 +131,7 @@ def test_parts_that_cannot_be_shared_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_process_of_its_own_has_every_part() -> None:
-    assert parallel.own_parts("abc") == [(0, "a"), (1, "b"), (2, "c")]
+    assert parallel.Processes().own_parts("abc") == [(0, "a"), (1, "b"), (2, "c")]
     assert parallel.rank() == 0 and parallel.size() == 1 and parallel.is_first()
 
 
@@ -141,5 +141,5 @@ def test_several_processes_need_parts_to_share_and_frozen_statistics(
 ) -> None:
     monkeypatch.setattr(parallel, "size", lambda: 2)
     with pytest.raises(SettingsError, match=message):
-        parallel.check(nn.BatchNorm2d(2).train(), accumulate)
-    parallel.check(nn.BatchNorm2d(2).eval(), 4)
+        parallel.Processes().check(nn.BatchNorm2d(2).train(), accumulate)
+    parallel.Processes().check(nn.BatchNorm2d(2).eval(), 4)

@@ -1,8 +1,9 @@
 import pytest
 
 from companion import settings
-from companion.pipeline.stages.classifier import unit_weight
+from companion.pipeline.stages import classifier
 from companion.settings import SettingsError, load
+from thesislib.objectives import unit_weight
 
 
 @pytest.mark.parametrize("preset", ["smoke", "demo", "voc2012"])
@@ -71,4 +72,5 @@ def test_text_profile_applies_at_paper_scale_only() -> None:
 @pytest.mark.parametrize(("side", "unit"), [(28, 0.0392), (56, 0.1568), (2, 2e-4)])
 def test_concentration_weight_converts_as_register_a4_computes(side: int, unit: float) -> None:
     chosen = load("voc2012", {"classifier.lambda_con": 2e-4, "classifier.concentration_map": side})
-    assert unit_weight(chosen.classifier) == pytest.approx(unit, rel=1e-3)
+    objective = classifier.objective(chosen.classifier, num_classes=20)
+    assert unit_weight(objective.lambda_con, objective.concentration_map) == pytest.approx(unit, rel=1e-3)

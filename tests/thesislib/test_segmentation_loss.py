@@ -9,7 +9,7 @@ from golden_formulas import f_labels
 from PIL import Image
 from places import GOLDEN
 
-from thesislib.segmentation import resize_labels, segmentation_loss
+from thesislib.losses import resize_labels, segmentation_loss
 
 
 def some_images(*size, seed=0):

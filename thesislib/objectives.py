@@ -1,0 +1,98 @@
+"""What a batch of the classifier is trained on: equations (2.5) and (3.3).
+
+Thesis 2.3.2, Mixup-CAM, on the mixed images x' and labels y' of (2.2), z^p the logits and M the response maps of the
+same forward pass:
+
+    (2.5)  L = l(z^p(x'), y') + lambda_ent L_ent(z^p) + lambda_con L_con(M, y')
+
+Thesis 3.3.2, SC-CAM, y^s the sub-category labels of (3.2) and z^s the logits of the second head:
+
+    (3.3)  L = l(z^p(x), y) + lambda l(z^s(x), y^s)
+
+(3.3) corresponds to `train_cls.py` of Juliachang/SC-CAM and its plain first term to that of jiwoon-ahn/psa; no code of
+Mixup-CAM was ever published. The thesis has the two methods side by side. Where both are asked for, sub-category labels
+are mixed like labels, and the terms of both equations are added.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Real
+from torch import Tensor, nn
+
+from thesislib.losses import classification_loss, concentration_loss, entropy_loss
+from thesislib.mixup import mixup
+from thesislib.models.classifier import ClassifierOutput
+
+ExtraTerm = Callable[[ClassifierOutput, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class ClassifierObjective:
+    """The weighted terms of (2.5) and (3.3) for one batch; their sum is the loss. A weight of 0 leaves its term out.
+
+    The thesis' Mixup-CAM is `ClassifierObjective(20, mixup_alpha=0.2, lambda_ent=0.02, lambda_con=2e-4)`, its SC-CAM
+    `ClassifierObjective(20, lambda_sub=5)` with a classifier that has a second head.
+
+    Attributes:
+        num_classes: C; labels behind it are those of sub-categories.
+        mixup_alpha: of (2.2); 0: no mixup.
+        lambda_ent: weight of the entropy (2.3).
+        entropy_level: `image`, of the logits, or `pixel`, of the response maps (A1).
+        entropy_score: see `entropy_loss` (A2).
+        lambda_con: weight of the concentration (2.4) on a response map of `concentration_map` x `concentration_map`
+            cells, positions counted in cells.
+        concentration_form: see `concentration_loss` (A5).
+        concentration_map: other maps keep the equivalent weight in unit coordinates (A4).
+        lambda_sub: lambda of (3.3).
+        extra: a term of one's own, of the classifier's output and the labels `(B, C)`.
+        lambda_extra: its weight.
+    """
+
+    num_classes: int
+    mixup_alpha: float = 0
+    lambda_ent: float = 0
+    entropy_level: Literal["image", "pixel"] = "image"
+    entropy_score: str = "sigmoid_max"
+    lambda_con: float = 0
+    concentration_form: str = "written"
+    concentration_map: int = 28
+    lambda_sub: float = 0
+    extra: ExtraTerm | None = None
+    lambda_extra: float = 0
+
+    def __call__(self, model: nn.Module, batch: Sequence[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+        """The terms of a batch of images `(B, 3, H, W)` and labels `(B, C)` or `(B, C + C*K)`; `rng` draws the mix."""
+        images, labels = batch
+        if self.mixup_alpha:
+            images, labels, _ = mixup(images, labels, self.mixup_alpha, rng)  # (2.2)
+        return self.terms(model(images), labels[:, : self.num_classes], labels[:, self.num_classes :])
+
+    def terms(
+        self, output: ClassifierOutput, labels: Real[Tensor, "b c"], sub_labels: Real[Tensor, "b ck"]
+    ) -> dict[str, Float[Tensor, ""]]:
+        """The weighted terms by name, given what the classifier says of the images."""
+        terms = {"classification": classification_loss(output.logits, labels)}
+        if output.sub_logits is not None:
+            terms["sub-categories"] = self.lambda_sub * classification_loss(output.sub_logits, sub_labels)  # (3.3)
+        if self.lambda_ent:
+            scores = output.logits if self.entropy_level == "image" else output.response
+            terms["entropy"] = self.lambda_ent * entropy_loss(scores, score=self.entropy_score)  # (2.3)
+        if self.lambda_con:
+            terms["concentration"] = unit_weight(self.lambda_con, self.concentration_map) * concentration_loss(
+                output.response, labels > 0, form=self.concentration_form, coords="unit"
+            )  # (2.4), present classes: A7
+        if self.extra:
+            terms["extra"] = self.lambda_extra * self.extra(output, labels)
+        return terms
+
+
+def unit_weight(lambda_con: float, side: int) -> float:
+    """Weight of the concentration in unit coordinates that equals `lambda_con` on a map of `side` x `side` cells (A4).
+
+    >>> round(unit_weight(2e-4, 28), 4), round(unit_weight(2e-4, 56), 4)
+    (0.0392, 0.1568)
+    """
+    return lambda_con * (side / 2) ** 2
