@@ -17,6 +17,7 @@ from sklearn.metrics import confusion_matrix
 from companion.analysis.methods import SUPERVISED
 from companion.experiments import plans
 from companion.experiments import row_stages as experiments
+from companion.experiments.catalogue import experiment
 from companion.pipeline import artefacts, engine
 from companion.pipeline.artefacts import RefinedMaps, ResponseMaps
 from companion.pipeline.stages import affinity, pseudo_masks, segmentation
@@ -248,7 +249,8 @@ def coco_file(folder: Path, seed: int = 0) -> Path:
 
 
 def test_initial_weights_are_where_the_training_starts(tmp_path: Path) -> None:
-    (row,) = (row for row in experiments.segmentation_rows(load("smoke"), coco_weights=str(coco_file(tmp_path)))[3:])
+    given = {"coco_weights": str(coco_file(tmp_path))}
+    row = experiment("23_segmentation", load("smoke"), range(1), HERE, given).rows["from_coco"]
     still = {"segmentation.supervision": "truth", "segmentation.learning_rate": 1e-12}
     stage, store = segmentation.segmenter_stage(load("smoke", row.overrides | still), HERE), Store(tmp_path / "runs")
     engine.run([stage], store)
@@ -302,7 +304,7 @@ def test_initial_weights_that_cannot_be_had_stop_before_anything_runs(
     monkeypatch.setattr(experiments, "crf_available", lambda: True)
     settings = load("smoke", {f"segmentation.{name}": value for name, value in overrides.items()})
     with pytest.raises(SettingsError, match=message):
-        plans.stages_of(["23_segmentation"], settings, range(1), HERE)
+        experiment("23_segmentation", settings, range(1), HERE).stages()
 
 
 @needs_crf
@@ -345,7 +347,7 @@ def test_stages_that_need_the_library_are_left_out_without_it(no_crf: None) -> N
 
 def test_with_the_library_every_step_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiments, "crf_available", lambda: True)
-    planned = engine.in_order(plans.stages_of(["23_segmentation"], load("smoke"), range(1), HERE))
+    planned = engine.in_order(experiment("23_segmentation", load("smoke"), range(1), HERE).stages())
     assert {"affinity", "refined_maps", "pseudo_masks", "segmenter", "segmentation"} <= {
         stage.name for stage in planned
     }
