@@ -19,8 +19,8 @@ from companion.pipeline.stages import classifier as classifier_stage
 from companion.pipeline.stages import segmentation as segmentation_stage
 from companion.settings import load
 from thesislib import cam
-from thesislib.refinement import random_walk
 from thesislib.refinement.pairs import pair_offsets, source_shape
+from thesislib.refinement.random_walk import _coefficients, _sparse, _transition_stencil
 
 TINY = tiny_scale().settings
 VOC = load("voc2012")
@@ -85,11 +85,11 @@ def test_segmentation_counts_what_its_computation_does():
 
 
 def test_the_walk_counts_the_products_and_entries_that_it_has():
-    assert len(random_walk._coefficients(2**8)) - 1 == flops.WALK_PRODUCTS
+    assert len(_coefficients(2**8)) - 1 == flops.WALK_PRODUCTS
     height, width = 7, 12
     pairs = torch.full((len(pair_offsets()), math.prod(source_shape(height, width))), 0.5, dtype=torch.float64)
-    stencil = random_walk._transition_stencil(pairs, height, width, radius=5, beta=1)
-    assert random_walk._sparse(stencil, 5)._nnz() == flops.neighbours(height, width)
+    stencil = _transition_stencil(pairs, height, width, radius=5, beta=1)
+    assert _sparse(stencil, 5)._nnz() == flops.neighbours(height, width)
 
 
 def test_full_size_networks_are_counted_without_their_memory():
