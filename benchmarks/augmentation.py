@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from thesislib.data.transforms import Augmentation, augment
+from thesislib.data.augmentation import Augmentation
+from thesislib.data.transforms import augment
 
 HEIGHT, WIDTH, IMAGES = 375, 500, 60
 DEEPLAB = {"long_side": None, "scales": (0.5, 0.75, 1, 1.25, 1.5), "jitter": (0, 0, 0, 0)}

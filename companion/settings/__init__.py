@@ -5,7 +5,6 @@ from companion.settings.machine import Machine
 from companion.settings.names import SettingsError, nearest
 from companion.settings.schema import (
     AffinitySettings,
-    AugmentationSettings,
     BackboneSettings,
     CamSettings,
     ClassifierSettings,
@@ -24,7 +23,6 @@ from companion.settings.schema import (
 
 __all__ = [
     "AffinitySettings",
-    "AugmentationSettings",
     "BackboneSettings",
     "CamSettings",
     "ClassifierSettings",

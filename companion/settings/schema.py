@@ -5,16 +5,17 @@ Juliachang/SC-CAM). Register numbers (A1-A26, S1-S24) are those of docs/readings
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from dataclasses import fields, is_dataclass
+from typing import Annotated, Any, Literal, Self, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from companion.settings.names import SettingsError, nearest
+from thesislib.data.augmentation import Augmentation
 
 Preset = Literal["smoke", "demo", "voc2012"]
 Split = Literal["trainaug", "train", "val", "test"]
-Share = Annotated[float, Field(ge=0, le=1)]
 Factor = Annotated[float, Field(gt=0, le=8)]
 Count = Annotated[int, Field(ge=1, le=64)]
 Profile = Literal["released", "text"]
@@ -65,31 +66,6 @@ class OptimiserSettings(Frozen):
         return self
 
 
-class AugmentationSettings(Frozen):
-    """Random resizing, mirroring, colour jitter and cropping of training images (psa voc12/data.py)."""
-
-    long_side: tuple[int, int] | None = Field((256, 512), description="range of the resized long side, pixels")
-    scales: tuple[Factor, ...] = Field((), description="factors to resize by instead; the long side must then be None")
-    crop: int = Field(448, ge=16, description="side of the square crop, pixels")
-    mirror: float = Field(0.5, ge=0, le=1)
-    jitter: tuple[Share, Share, Share, Annotated[float, Field(ge=0, le=0.5)]] = Field(
-        (0.3, 0.3, 0.3, 0.1), description="brightness, contrast, saturation, hue"
-    )
-    order: Literal["published", "crop_first"] = Field(
-        "published",
-        description="crop_first: resize and jitter only what the crop shows, which is faster; the contrast jitter then "
-        "pulls towards the mean grey of the crop instead of that of the image",
-    )
-
-    @model_validator(mode="after")
-    def _one_way_to_resize(self) -> Self:
-        if self.long_side is not None and not 1 <= self.long_side[0] <= self.long_side[1]:
-            raise ValueError(f"long_side must be (low, high) with 1 <= low <= high, got {self.long_side}")
-        if self.long_side is not None and self.scales:
-            raise ValueError("give long_side or scales, not both")
-        return self
-
-
 class BackboneSettings(Frozen):
     """The network of classifier and AffinityNet, and where its initial weights come from."""
 
@@ -126,7 +102,7 @@ class ClassifierSettings(OptimiserSettings):
     feature_channels: int = Field(
         0, ge=0, le=4096, description="S4: of a 3x3 convolution before pooling, 512 in the text; 0: none, as released"
     )
-    augmentation: AugmentationSettings = AugmentationSettings()
+    augmentation: Augmentation = Augmentation()
     mixup_alpha: float = Field(0, ge=0, le=8, description="Beta(alpha, alpha) of eq. 2.2; 0: no mixup")
     lambda_ent: float = Field(0, ge=0, le=100, description="weight of eq. 2.3")
     entropy_level: Literal["image", "pixel"] = Field("image", description="A1")
@@ -198,7 +174,7 @@ class AffinitySettings(OptimiserSettings):
     walk_alpha: float = Field(16, gt=0, description="A21: background score of the random walk")
     beta: float = Field(8, gt=0, description="power of the affinity in the transition")
     log2_steps: int = Field(8, ge=0, le=12)
-    augmentation: AugmentationSettings = AugmentationSettings(long_side=None)
+    augmentation: Augmentation = Augmentation(long_side=None)
 
 
 class CrfSettings(Frozen):
@@ -231,8 +207,8 @@ class SegmentationSettings(OptimiserSettings):
     dilations: tuple[Count, Count] = (2, 4)
     rates: tuple[Count, ...] = Field((6, 12, 18, 24), min_length=1, description="dilations of the summed convolutions")
     frozen: StrictBool = Field(True, description="BatchNorm with fixed statistics, as published")
-    augmentation: AugmentationSettings = AugmentationSettings(
-        long_side=None, scales=(0.5, 0.75, 1, 1.25, 1.5), crop=321, jitter=(0, 0, 0, 0)
+    augmentation: Augmentation = Augmentation(
+        long_side=None, scales=(0.5, 0.75, 1.0, 1.25, 1.5), crop=321, jitter=(0.0, 0.0, 0.0, 0.0)
     )
     splits: tuple[Split, ...] = Field(("val",), min_length=1, description="where masks are predicted")
 
@@ -268,16 +244,24 @@ class Settings(Frozen):
         return validate(tree)
 
 
-def names(model: type[BaseModel] = Settings, prefix: str = "") -> dict[str, FieldInfo]:
+def names(model: type[Any] = Settings, prefix: str = "") -> dict[str, FieldInfo]:
     """All dotted names with their fields (default, range, description)."""
     found: dict[str, FieldInfo] = {}
-    for name, field in model.model_fields.items():
+    for name, field in _fields(model).items():
         kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if isinstance(kind, type) and (issubclass(kind, BaseModel) or is_dataclass(kind)):
             found |= names(kind, f"{prefix}{name}.")
         else:
             found[prefix + name] = field
     return found
+
+
+def _fields(model: type[Any]) -> dict[str, FieldInfo]:
+    """Of settings, or of a dataclass of `thesislib` that is one of their fields."""
+    if issubclass(model, BaseModel):
+        return dict(model.model_fields)
+    hints = get_type_hints(model)
+    return {item.name: FieldInfo.from_annotated_attribute(hints[item.name], item) for item in fields(model)}
 
 
 def _place(tree: dict[str, Any], name: str, value: Any) -> None:

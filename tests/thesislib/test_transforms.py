@@ -10,12 +10,12 @@ import torchvision.transforms.functional as F
 from PIL import Image
 from scipy.ndimage import maximum_filter, minimum_filter
 
+from thesislib.data.augmentation import Augmentation
 from thesislib.data.transforms import (
     CAFFE,
     IMAGENET,
     IMAGENET_MEAN,
     IMAGENET_STD,
-    Augmentation,
     augment,
     augment_jointly,
     crop_window,
@@ -63,8 +63,9 @@ def test_images_that_are_not_rgb_are_refused(image):
     ("wrong", "named"),
     [
         ({"long_side": (10, 5)}, "long_side"),
-        ({"crop": 0}, "crop"),
-        ({"mirror": 1.5}, "mirror"),
+        ({"crop": 15}, "crop must be at least 16, got 15"),
+        ({"mirror": 1.5}, "mirror must be at most 1, got 1.5"),
+        ({"long_side": None, "scales": (0.5, 9.0)}, "scales .* up to 8"),
         ({"long_side": None, "scales": (0.5, 0.0)}, r"scales must be positive .*\(0.5, 0.0\)"),
         ({"long_side": (5, 10), "scales": (0.5, 1.0)}, "long_side or by scales"),
         ({"jitter": (0.1, 0.1, 0.1, 0.6)}, "hue"),
@@ -94,12 +95,12 @@ def test_resize_is_bicubic_of_the_long_side(image):
 
 def test_long_side_takes_every_length_of_its_range():
     rng = np.random.default_rng(0)
-    shapes = {draw_geometry(30, 20, rng, Augmentation((6, 12), 8))[:2] for _ in range(400)}
+    shapes = {draw_geometry(30, 20, rng, Augmentation((6, 12), 16))[:2] for _ in range(400)}
     assert shapes == {(long, round(20 * long / 30)) for long in range(6, 13)}
 
 
 def test_own_size_without_long_side():
-    geometry = draw_geometry(30, 20, np.random.default_rng(0), Augmentation(None, 8))
+    geometry = draw_geometry(30, 20, np.random.default_rng(0), Augmentation(None, 16))
     assert (geometry.height, geometry.width) == (30, 20)
 
 
@@ -191,7 +192,7 @@ def test_joint_label_maps_stay_on_their_image():
 def test_label_map_of_another_size_is_refused(image):
     with pytest.raises(ValueError, match=r"\(30, 42\).*\(42, 30\)"):
         picture = Image.fromarray(image)
-        augment_jointly(picture, [np.zeros((42, 30), np.uint8)], np.random.default_rng(0), Augmentation(None, 8))
+        augment_jointly(picture, [np.zeros((42, 30), np.uint8)], np.random.default_rng(0), Augmentation(None, 16))
 
 
 def test_score_maps_share_the_window(image):
@@ -244,7 +245,7 @@ def test_colour_changes_come_in_every_order_between_resize_and_normalisation(ima
     orders = set()
     for _ in range(300):
         calls.clear()
-        augment(image, rng, Augmentation((21, 21), 8))
+        augment(image, rng, Augmentation((21, 21), 16))
         assert {picture.size for _, picture in calls} == {(21, 15)}
         orders.add(tuple(name for name, _ in calls))
     assert orders == set(itertools.permutations([name for name, _ in calls]))
@@ -252,7 +253,7 @@ def test_colour_changes_come_in_every_order_between_resize_and_normalisation(ima
 
 def test_colour_changes_without_strength_are_left_out(image, monkeypatch):
     monkeypatch.setattr(F, "adjust_hue", None)
-    augment(image, np.random.default_rng(0), Augmentation((21, 21), 8, jitter=(0.3, 0.3, 0.3, 0.0)))
+    augment(image, np.random.default_rng(0), Augmentation((21, 21), 16, jitter=(0.3, 0.3, 0.3, 0.0)))
 
 
 # --- The crop first ---------------------------------------------------------------------------------------------------

@@ -1,16 +1,17 @@
 """Image normalisation and the seeded training augmentations, for an image alone or together with its label maps.
 
-Thesis 2.4.1 and 3.4.1 name the augmentations; their values and order come from psa `voc12/data.py`, `tool/imutils.py`
-and `train_cls.py`, which SC-CAM repeats; those of the segmentation network from `libs/datasets/base.py` and
-`configs/voc12.yaml` of kazuto1011/deeplab-pytorch. Deliberate differences: one numpy Generator per call instead of the
-global random state; the position of mirror and crop is drawn before the colours, so that an image and its label maps
-share one `Geometry`; DeepLab's images too are resized bicubically and lie anywhere in a larger window, where the
-published code resizes bilinearly and pads below and to the right. An option does the same work on the crop alone.
+Thesis 2.4.1 and 3.4.1 name the augmentations; their order comes from psa `voc12/data.py`, `tool/imutils.py` and
+`train_cls.py`, which SC-CAM repeats; that of the segmentation network from `libs/datasets/base.py` of
+kazuto1011/deeplab-pytorch. Their strength is an `Augmentation`. Deliberate differences: one numpy Generator per call
+instead of the global random state; the position of mirror and crop is drawn before the colours, so that an image and
+its label maps share one `Geometry`; DeepLab's images too are resized bicubically and lie anywhere in a larger window,
+where the published code resizes bilinearly and pads below and to the right. An option does the same work on the crop
+alone.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from jaxtyping import Float, Shaped, UInt8
 from PIL import Image
 from torch import Tensor
 
+from thesislib.data.augmentation import Augmentation
 from thesislib.data.voc import IGNORE
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -43,55 +45,6 @@ class Preprocessing:
 
 IMAGENET = Preprocessing(IMAGENET_MEAN, IMAGENET_STD)
 CAFFE = Preprocessing((104.008, 116.669, 122.675), (1, 1, 1), scale=1, bgr=True)  # deeplab-pytorch configs/voc12.yaml
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Strength of the training augmentations; the defaults are psa's for a crop of 448 (SC-CAM: 224).
-
-    DeepLab's are `Augmentation(None, 321, scales=(0.5, 0.75, 1, 1.25, 1.5), jitter=(0, 0, 0, 0))`.
-
-    Attributes:
-        long_side: smallest and largest length of the longer image side, pixels, both included; None keeps the image
-            at its own size (as AffinityNet's training does) or resizes it by one of `scales`.
-        crop: side of the square crop, pixels.
-        mirror: probability of a left-right mirror.
-        jitter: strength of brightness, contrast, saturation and hue, as in torchvision's `ColorJitter`: factors from
-            U(1 - s, 1 + s), hue shift from U(-s, s) of the colour circle. A strength of 0 leaves that change out
-            (hue takes as much time as everything else together).
-        scales: factors on the image size, one of which is drawn.
-        order: `published` resizes and jitters the whole image and cuts the window out last; `crop_first` resizes and
-            jitters what the window shows. Same window, same pixels up to rounding, but the contrast jitter pulls
-            towards the mean grey of the window instead of that of the image. Images a second on one core, of
-            500 x 375 (`benchmarks/augmentation.py`): 129 and 267 at crop 224, 129 either way at crop 448, which shows
-            nearly all; DeepLab's 290 and 556.
-    """
-
-    long_side: tuple[int, int] | None = (256, 512)
-    crop: int = 448
-    mirror: float = 0.5
-    jitter: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.1)
-    scales: tuple[float, ...] = ()
-    order: Literal["published", "crop_first"] = "published"
-
-    def __post_init__(self) -> None:
-        if self.long_side is not None and not 1 <= self.long_side[0] <= self.long_side[1]:
-            raise ValueError(f"long_side must be (low, high) with 1 <= low <= high, got {self.long_side}")
-        if any(scale <= 0 for scale in self.scales):
-            raise ValueError(f"scales must be positive factors of the image size, got {self.scales}")
-        if self.scales and self.long_side is not None:
-            raise ValueError(
-                f"an image is resized by long_side or by scales, got {self.long_side} and {self.scales}: leave one out"
-            )
-        if self.crop < 1:
-            raise ValueError(f"crop must be at least 1 pixel, got {self.crop}")
-        if not 0 <= self.mirror <= 1:
-            raise ValueError(f"mirror is a probability between 0 and 1, got {self.mirror}")
-        if len(self.jitter) != 4 or min(self.jitter) < 0 or max(self.jitter[:3]) > 1 or self.jitter[3] > 0.5:
-            raise ValueError(
-                "jitter must be (brightness, contrast, saturation, hue), the first three in 0..1 and hue in 0..0.5, "
-                f"got {self.jitter}"
-            )
 
 
 class Geometry(NamedTuple):

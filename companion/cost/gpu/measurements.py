@@ -7,7 +7,7 @@ dictionary for the results file: `kind` is a kind of work of `costs`, so that se
 import functools
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from companion.cost.gpu import steps as gpu_work
 from companion.cost.gpu.steps import Scale, Step, Timing, Way
 from companion.experiments.rows import table_2_1
 from companion.settings import OptimiserSettings, load
+from thesislib.data.augmentation import Order
 
 Entry = dict[str, Any]
 MATMUL = 8192
@@ -217,19 +218,20 @@ def _with_benchmark(scale: Scale) -> Entry:
 
 
 def _loading(scale: Scale, folder: Path) -> Iterator[Measurement]:
-    orders = dict.fromkeys(scale.workers, ("published",)) | {scale.workers[-1]: ("published", "crop_first")}
+    orders: dict[int, tuple[Order, ...]] = dict.fromkeys(scale.workers, ("published",))
+    orders[scale.workers[-1]] = ("published", "crop_first")
     for workers, of_workers in orders.items():
         for order in of_workers:
             run = functools.partial(loading, scale, folder / "images", workers, order)
             yield Measurement("loading", f"{workers} processes, {order}", 15, run)
 
 
-def loading(scale: Scale, folder: Path, workers: int, order: str) -> Entry:
+def loading(scale: Scale, folder: Path, workers: int, order: Order) -> Entry:
     """Images a second that the loader gives, and that a training step takes from it."""
     if not folder.is_dir():
         gpu_inference.write_folder(folder, scale.loaded, scale.size)
     settings = scale.settings.classifier
-    augmentation = settings.augmentation.model_copy(update={"order": order})
+    augmentation = replace(settings.augmentation, order=order)
     batches = gpu_inference.loader(folder, settings.model_copy(update={"augmentation": augmentation}), workers)
     step, _ = gpu_work.classifier_step(scale, _usual(scale), settings.augmentation.crop)
     step(next(batches))  # starts the processes and loads the libraries of the GPU

@@ -27,7 +27,7 @@ from companion.pipeline.store import Job, Progress, Stage, absolute_path, withou
 from companion.pipeline.training import train_stage
 from companion.settings import AffinitySettings, BackboneSettings, CrfSettings, Machine, Settings, SettingsError
 from thesislib import cam, randomness
-from thesislib.data.transforms import Augmentation, augment, draw_geometry
+from thesislib.data.transforms import augment, draw_geometry
 from thesislib.data.voc import VocDataset
 from thesislib.models.affinitynet import AffinityNet
 from thesislib.models.weights import load_weights, save_weights
@@ -172,7 +172,7 @@ class _LabelledCrops(Dataset):
 
     def __init__(self, images: VocDataset, scores: Path, settings: AffinitySettings, stride: int, seed: int) -> None:
         self.images, self.scores, self.stride, self.seed = images, scores, stride, seed
-        self.augmentation = Augmentation(**settings.augmentation.model_dump())
+        self.augmentation = settings.augmentation
 
     def __getitem__(self, address: tuple[int, int]) -> tuple[Tensor, Tensor]:
         epoch, index = address

@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import inspect
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from companion.pipeline.store import Job, Stage, absolute_path, without_file
 from companion.pipeline.training import train_stage
 from companion.settings import BackboneSettings, ClassifierSettings, Machine, Settings, SettingsError
 from thesislib import randomness
-from thesislib.data.transforms import Augmentation, augment
+from thesislib.data.transforms import augment
 from thesislib.data.voc import VocDataset
 from thesislib.models.classifier import CamClassifier
 from thesislib.models.weights import load_weights, num_outputs, save_weights
@@ -74,7 +75,7 @@ def stage(
 def _schedule(settings: Settings) -> dict[str, Any]:
     """The classifier's settings in a round of chapter 3, and its epochs that are kept (S6, S7)."""
     rounds, classifier = settings.subcategories, without_file(settings.classifier)
-    augmentation = classifier.augmentation.model_copy(update={"crop": rounds.crop})
+    augmentation = replace(classifier.augmentation, crop=rounds.crop)
     return {
         "classifier": classifier.model_copy(update={"epochs": rounds.epochs, "augmentation": augmentation}),
         "used_epoch": rounds.used_epoch,
@@ -177,7 +178,7 @@ class TrainingImages(Dataset):
         self, images: VocDataset, settings: ClassifierSettings, seed: int, sub_labels: np.ndarray | None = None
     ) -> None:
         self.images, self.seed = images, seed
-        self.augmentation = Augmentation(**settings.augmentation.model_dump())
+        self.augmentation = settings.augmentation
         labels = images.labels if sub_labels is None else np.concatenate([images.labels, sub_labels], axis=1)
         self.labels = torch.from_numpy(labels.astype(np.float32))
 

@@ -26,7 +26,7 @@ from companion.pipeline.store import Job, Stage, absolute_path, without_file
 from companion.pipeline.training import train_stage
 from companion.settings import CrfSettings, Machine, SegmentationSettings, Settings, SettingsError
 from thesislib import randomness
-from thesislib.data.transforms import Augmentation, augment_jointly, to_tensor
+from thesislib.data.transforms import augment_jointly, to_tensor
 from thesislib.data.voc import DataError, VocDataset, read_mask
 from thesislib.losses import segmentation_loss
 from thesislib.models import published as registry
@@ -139,7 +139,7 @@ class _MaskedImages(Dataset):
     ) -> None:
         self.images, self.seed = images, seed
         self.preprocessing = model.preprocessing
-        self.augmentation = Augmentation(**settings.augmentation.model_dump())
+        self.augmentation = settings.augmentation
         paths = [artefacts.mask_path(masks, name) for name in images.ids] if masks else supervision_masks(images)
         missing = [path.name for path in paths if not path.is_file()]
         if missing:

@@ -2,7 +2,7 @@ import pytest
 
 from companion import settings
 from companion.pipeline.stages import classifier
-from companion.settings import SettingsError, load
+from companion.settings import SegmentationSettings, SettingsError, load
 from thesislib.objectives import unit_weight
 
 
@@ -74,3 +74,34 @@ def test_concentration_weight_converts_as_register_a4_computes(side: int, unit: 
     chosen = load("voc2012", {"classifier.lambda_con": 2e-4, "classifier.concentration_map": side})
     objective = classifier.objective(chosen.classifier, num_classes=20)
     assert unit_weight(objective.lambda_con, objective.concentration_map) == pytest.approx(unit, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"crop": 15}, "classifier.augmentation.crop = 15: Input should be greater than or equal to 16"),
+        ({"mirror": float("nan")}, "classifier.augmentation.mirror = nan: Input should be a finite number"),
+        ({"jitter": (2, 0, 0, 0)}, "classifier.augmentation = .*jitter must be .* the first three in 0..1"),
+        ({"scales": (1, 2)}, "classifier.augmentation = .*by long_side or by scales, .*: leave one out"),
+        ({"order": "first"}, "classifier.augmentation.order = 'first': Input should be 'published' or 'crop_first'"),
+    ],
+)
+def test_augmentation_is_validated_by_name(value: dict[str, object], said: str) -> None:
+    (name,) = value
+    with pytest.raises(SettingsError, match=said):
+        load("demo", {f"classifier.augmentation.{name}": value[name]})
+
+
+def test_names_go_into_the_augmentation() -> None:
+    with pytest.raises(SettingsError, match=r"did you mean 'classifier.augmentation.crop'"):
+        load("demo", {"classifier.augmentation.crp": 32})
+    crop = settings.names()["segmentation.augmentation.crop"]
+    assert (crop.default, crop.annotation) == (448, int) and "ge=16" in repr(crop.metadata)
+
+
+def test_numbers_of_the_augmentation_are_written_as_before_in_keys() -> None:
+    chosen = load("demo", {"segmentation.augmentation.jitter": (0, 0, 1, 0)}).segmentation
+    for each in (chosen, SegmentationSettings()):
+        dumped = each.model_dump(mode="json")["augmentation"]
+        assert all(isinstance(number, float) for number in (*dumped["scales"], *dumped["jitter"]))
+        assert list(dumped) == ["long_side", "crop", "mirror", "jitter", "scales", "order"]
