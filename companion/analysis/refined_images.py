@@ -148,7 +148,7 @@ def weakest_above_strongest(
     return paired_difference(adds[0], adds[1])
 
 
-_Part = tuple[Run, Run, Float[np.ndarray, " n"]]
+_Part = tuple[Run, Run, Float[np.ndarray, " _"]]
 
 
 def _in_thirds(

@@ -19,7 +19,7 @@ from companion.cost import operations as flops
 from companion.cost import work as costs
 from companion.cost.gpu import results as gpu_results
 from companion.cost.gpu.results import Record, measured
-from companion.drawing.style import WIDTH, plain
+from companion.drawing.style import WIDTH, own_settings, plain
 from companion.settings.project import project_root
 
 BENCHMARKS = project_root() / "benchmarks"
@@ -70,6 +70,7 @@ def _timed_steps(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))["steps"] if path.is_file() else {}
 
 
+@own_settings()
 def cost_chart(works: Sequence[costs.Work]) -> Figure:
     """Operations of the whole thesis by kind of work, as bars."""
     counted = sorted((work for work in works if work.flops), key=lambda work: work.units * work.flops)
@@ -181,6 +182,7 @@ def not_measured(record: Record) -> list[str]:
     return [f"{e['name']}: {e['error']}" for e in record["measurements"] if e["state"] != "measured"]
 
 
+@own_settings()
 def throughput_chart(record: Record) -> Figure:
     """Share of the peak, and memory, of every stage; images a second stand beside its name."""
     entries = [e for e in measured(record, "training", "training, fp32", "inference") if e["tflop_per_s"]]

@@ -6,7 +6,7 @@ Nothing here corresponds to published code. The numbers come from `cluster_heads
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
@@ -26,13 +26,15 @@ from companion.analysis.cluster_tables import cluster_name
 from companion.analysis.forward import square
 from companion.analysis.statistics import mean_interval
 from companion.drawing.curves import Line
-from companion.drawing.style import INK, METHODS, WIDTH, colours
+from companion.drawing.heat_maps import heat_map
+from companion.drawing.style import METHODS, WIDTH, colours, own_settings
 
 MATRICES = ("cosine of the weight rows", "images of the cluster with each other class")
 PARENT, SUB = METHODS["CAM"], METHODS["SC-CAM"]
 THUMB = 96  # pixels
 
 
+@own_settings()
 def embeddings(
     panels: Mapping[str, Float[np.ndarray, "rows 2"]], classes: Sequence[str], c: int, clusters: Sequence[int]
 ) -> Figure:
@@ -65,6 +67,7 @@ def embeddings(
     return figure
 
 
+@own_settings()
 def matrices(
     cosine: Float[np.ndarray, "c k c"],
     counts: Float[np.ndarray, "c k c"],
@@ -85,21 +88,15 @@ def matrices(
     k = cosine.shape[1]
     names = [f"{cluster_name(classes[c], j)}: {n:.0f}" for j, n in enumerate(np.nan_to_num(counts[c, :, c]))]
     figure = Figure(figsize=(WIDTH, 2.2 + 0.72 * k), layout="constrained")
-    for (strip, axis), title in zip(figure.subplots(2, 2, width_ratios=(0.062, 1)), MATRICES, strict=True):
+    (top, upper), (bottom, lower) = figure.subplots(2, 2, width_ratios=(0.062, 1))
+    found, part = cosine[c][:, others], shares(counts)[c][:, others]
+    bound, most = (float(np.nanmax(np.abs(each), initial=1e-9)) for each in (found, part))
+    heat_map(upper, found, _texts(found, ".2f"), 7.5, cmap="PuOr_r", vmin=-bound, vmax=bound)
+    heat_map(lower, part, _texts(counts[c][:, others], ".0f"), 7.5, cmap="Blues", vmin=0, vmax=most)
+    for strip, axis, title in zip((top, bottom), (upper, lower), MATRICES, strict=True):
         _draw_clusters(strip, names, pictures)
         axis.set_title(title, fontsize=9)
-        axis.set_xticks(range(len(others)), [classes[j] for j in others], fontsize=8, rotation=45, ha="right")
-        axis.set(yticks=[])
-        if title == MATRICES[0]:
-            found = cosine[c][:, others]
-            bound = float(np.nanmax(np.abs(found), initial=1e-9))
-            axis.imshow(found, cmap="PuOr_r", vmin=-bound, vmax=bound, aspect="auto")
-            _write_cells(axis, found, ".2f", np.abs(found) / bound)
-        else:
-            part = shares(counts)[c][:, others]
-            most = float(np.nanmax(part, initial=1e-9))
-            axis.imshow(part, cmap="Blues", vmin=0, vmax=most, aspect="auto")
-            _write_cells(axis, counts[c][:, others], ".0f", part / most)
+        axis.set_xticks(np.arange(len(others)) + 0.5, [classes[j] for j in others], fontsize=8, rotation=45, ha="right")
     return figure
 
 
@@ -114,14 +111,11 @@ def _draw_clusters(strip: Axes, names: Sequence[str], pictures: Sequence[UInt8[n
     strip.spines[:].set_visible(False)
 
 
-def _write_cells(
-    axis: Axes, numbers: Float[np.ndarray, "k others"], form: str, depth: Float[np.ndarray, "k others"]
-) -> None:
-    """The number in every cell that has one, white where the shade is deep (1: the deepest)."""
-    for row, column in np.argwhere(np.isfinite(numbers)):
-        ink = "white" if depth[row, column] > 0.6 else INK
-        text = format(round(numbers[row, column], 2) + 0.0, form).replace("-", "−").replace("0.", ".")
-        axis.text(column, row, text, ha="center", va="center", fontsize=7.5, color=ink)
+def _texts(numbers: Float[np.ndarray, "k others"], form: str) -> Shaped[np.ndarray, "k others"]:
+    """The number of each cell, without the 0 before the point."""
+    return np.array(
+        [[format(round(x, 2) + 0.0, form).replace("-", "−").replace("0.", ".") for x in line] for line in numbers]
+    )
 
 
 # --- The quality of clusters by round (Table 3.2) ---

@@ -18,7 +18,7 @@ from PIL import Image
 from companion.analysis.cluster_moves import MOVES, SCATTERED, TOGETHER
 from companion.analysis.cluster_tables import Round, cluster_name
 from companion.drawing.image_grids import GAP, TEXT, TITLE
-from companion.drawing.style import INK, WIDTH
+from companion.drawing.style import INK, WIDTH, own_settings
 from thesislib.data.voc import VocDataset
 
 APART = 0.25  # inches between clusters side by side
@@ -95,6 +95,7 @@ def _nearest(images: VocDataset, found: Round, c: int, cluster: int, number: int
     return [images.image(i) for i in found.nearest(c, cluster, number)]
 
 
+@own_settings()
 def sheet(
     lines: Sequence[Sequence[Strip]], *, across: int, headings: Sequence[str] = (), legend: bool = False
 ) -> Figure:

@@ -8,20 +8,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
+import seaborn as sns
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from companion.analysis import measures as score
-from companion.analysis.claims import Row, Sweep
+from companion.analysis.claims import Row, Sweep, seed_values
 from companion.analysis.errors import KINDS
-from companion.analysis.measures import Measure, Scores
+from companion.analysis.measures import Scores
 from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM
 from companion.analysis.statistics import Interval, mean_interval
-from companion.drawing.style import INK, SOLID, WIDTH, colours, plain
+from companion.drawing.heat_maps import heat_map
+from companion.drawing.style import INK, SOLID, WIDTH, colours, own_settings, plain
 from thesislib import metrics
 
 KIND_COLOURS = dict(zip(KINDS, ("#56b4e9", "#0072b2", "#e69f00", "#cc79a7"), strict=True))
+CAP = 0.07  # of the distance of two positions
 HATCHES = ("", "//", "..", "xx")
 READINGS = (
     ("fixed threshold", score.fixed_miou, "-", "o", -0.07),
@@ -29,6 +33,7 @@ READINGS = (
 )
 
 
+@own_settings()
 def threshold_curves(
     panels: Sequence[Mapping[str, Float[np.ndarray, "s t"] | Sequence[Float[np.ndarray, " t"]]]],
     fixed: float,
@@ -60,44 +65,45 @@ def threshold_curves(
 
 def _draw_curve(axis: Axes, method: str, curves: Float[np.ndarray, "s t"], shade: str) -> None:
     """The mean curve, its band, and the mean over seeds of each seed's best point (oracle)."""
-    dashes = "-" if method in SOLID else (0, (4, 1.5))
-    axis.plot(metrics.THRESHOLDS, curves.mean(axis=0), color=shade, linestyle=dashes, linewidth=1.8, label=method)
-    if len(curves) > 1:
-        intervals = [mean_interval(values) for values in curves.T]
-        low, high = [i.low for i in intervals], [i.high for i in intervals]
-        axis.fill_between(metrics.THRESHOLDS, low, high, color=shade, alpha=0.1, linewidth=0)
+    sns.lineplot(
+        x=np.tile(metrics.THRESHOLDS, len(curves)), y=curves.ravel(), errorbar=_bounds if len(curves) > 1 else None,
+        color=shade, linestyle="-" if method in SOLID else (0, (4, 1.5)), linewidth=1.8,
+        err_kws={"alpha": 0.1, "linewidth": 0}, label=method, legend=False, ax=axis,
+    )  # fmt: skip
     best = metrics.THRESHOLDS[curves.argmax(axis=1)].mean()
     axis.plot(best, curves.max(axis=1).mean(), "^", color=shade, markersize=7, markeredgecolor="white")
 
 
+def _bounds(values: pd.Series) -> tuple[float, float]:
+    """Those of the 95 % t interval over seeds, where seaborn would draw a bootstrap."""
+    interval = mean_interval(values.to_numpy())
+    return interval.low, interval.high
+
+
+@own_settings()
 def class_chart(names: Sequence[str], images: Int[np.ndarray, " c"], together: Int[np.ndarray, "c c"]) -> Figure:
     """Images that contain each class, and how many contain both of two classes."""
     side = max(2.6, 0.28 * len(names))
     figure = Figure(figsize=(WIDTH, side + 0.9), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.3))
-    plain(left)
-    left.barh(names, images, color="#4a6a8a")
+    sns.barplot(x=images, y=list(names), orient="h", color="#4a6a8a", saturation=1, ax=left)
     left.bar_label(left.containers[0], fontsize=8, padding=2)
-    left.invert_yaxis()
     left.set_xlabel("images with the class", fontsize=9)
-    left.grid(visible=False)
     left.set_xticks([])
-    left.spines["bottom"].set_visible(False)
-    left.tick_params(axis="y", length=0)
-    left.spines["left"].set_visible(False)
-    apart = np.where(np.eye(len(names), dtype=bool), np.nan, together)
-    right.imshow(apart, cmap="Blues", vmin=0, aspect="auto")
-    right.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
-    right.set_yticks(range(len(names)), names, fontsize=8)
+    left.tick_params(axis="y", length=0, labelsize=9)
+    left.spines[:].set_visible(False)
+    itself = np.eye(len(names), dtype=bool)
+    counts, most = np.where(together > 0, together.astype(str), ""), max(1, together[~itself].max(initial=0))
+    size = 8 if len(names) <= 10 else 6
+    heat_map(right, np.where(itself, np.nan, together), counts, size, cmap="Blues", vmin=0, vmax=most)
+    middles = np.arange(len(names)) + 0.5
+    right.set_xticks(middles, names, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
+    right.set_yticks(middles, names, fontsize=8)
     right.set_title("images with both classes", fontsize=9)
-    dark = np.nanmax(apart) / 2 if np.isfinite(apart).any() else 0
-    for row, column in np.argwhere(apart > 0):
-        count = int(apart[row, column])
-        ink = "white" if count > dark else INK
-        right.text(column, row, str(count), ha="center", va="center", fontsize=8, color=ink)
     return figure
 
 
+@own_settings()
 def sensitivity(sweeps: Sequence[Sweep], train: Scores) -> Figure:
     """Fig. 2.5: mIoU against each hyper-parameter, at the fixed and at the oracle threshold, and that of plain CAM.
 
@@ -108,10 +114,10 @@ def sensitivity(sweeps: Sequence[Sweep], train: Scores) -> Figure:
     shade = colours([PLAIN_CAM.name, MIXUP_CAM.name])
     for axis, sweep in zip(axes, sweeps, strict=True):
         plain(axis)
+        _levels(axis, train, shade[PLAIN_CAM.name])
         for name, measure, dashes, marker, shift in READINGS:
-            _level(axis, train[PLAIN_CAM.name], measure, shade[PLAIN_CAM.name], dashes)
-            found = [mean_interval([measure(run) for run in train[row.name]]) for row in sweep.rows.values()]
-            _with_bars(axis, found, shade[MIXUP_CAM.name], dashes, marker, name, shift)
+            found = {at + shift: seed_values(train, row.name, measure) for at, row in enumerate(sweep.rows.values())}
+            _with_bars(axis, found, shade[MIXUP_CAM.name], dashes, marker, name)
         at = list(sweep.rows).index(sweep.default)
         axis.axvspan(at - 0.3, at + 0.3, color=shade[MIXUP_CAM.name], alpha=0.08, linewidth=0)
         axis.set_xticks(range(len(sweep.rows)), [f"{value:g}" for value in sweep.rows], fontsize=8)
@@ -122,6 +128,7 @@ def sensitivity(sweeps: Sequence[Sweep], train: Scores) -> Figure:
     return figure
 
 
+@own_settings()
 def number_of_subcategories(sweep: Sweep, val: Scores, control: Row) -> Figure:
     """Fig. 3.4: mIoU on val against K at the fixed and at the oracle threshold; the control row is a mark of its own.
 
@@ -131,12 +138,12 @@ def number_of_subcategories(sweep: Sweep, val: Scores, control: Row) -> Figure:
     axis = figure.subplots()
     plain(axis)
     shade = colours([PLAIN_CAM.name, "SC-CAM", control.name])
+    _levels(axis, val, shade[PLAIN_CAM.name])
     for name, measure, dashes, marker, shift in READINGS:
-        _level(axis, val[PLAIN_CAM.name], measure, shade[PLAIN_CAM.name], dashes)
-        found = [mean_interval([measure(run) for run in val[row.name]]) for row in sweep.rows.values()]
-        _with_bars(axis, found, shade["SC-CAM"], dashes, marker, f"SC-CAM, {name}", shift)
-        trained = mean_interval([measure(run) for run in val[control.name]])
-        _with_bars(axis, [trained], shade[control.name], "none", marker, f"{control.name}, {name}", shift - 1)
+        found = {at + shift: seed_values(val, row.name, measure) for at, row in enumerate(sweep.rows.values())}
+        _with_bars(axis, found, shade["SC-CAM"], dashes, marker, f"SC-CAM, {name}")
+        trained = {shift - 1: seed_values(val, control.name, measure)}
+        _with_bars(axis, trained, shade[control.name], "none", marker, f"{control.name}, {name}")
     at = list(sweep.rows).index(sweep.default)
     axis.axvspan(at - 0.3, at + 0.3, color=shade["SC-CAM"], alpha=0.08, linewidth=0)
     axis.axvline(-0.5, color="#bbbbbb", linewidth=0.8)
@@ -149,22 +156,24 @@ def number_of_subcategories(sweep: Sweep, val: Scores, control: Row) -> Figure:
     return figure
 
 
-def _level(axis: Axes, runs: Sequence[Mapping[str, np.ndarray]], measure: Measure, shade: str, dashes: object) -> None:
-    """A horizontal line with its interval as a band."""
-    level = mean_interval([measure(run) for run in runs])
-    name = "plain CAM" if measure is score.fixed_miou else "plain CAM, oracle"
-    axis.axhline(level.mean, color=shade, linestyle=dashes, linewidth=1.3, label=name)
-    if level.n > 1:
-        axis.axhspan(level.low, level.high, color=shade, alpha=0.1, linewidth=0)
+def _levels(axis: Axes, scores: Scores, shade: str) -> None:
+    """Plain CAM in both readings: horizontal lines with their intervals as bands."""
+    for name, (_, measure, dashes, *_) in zip(("plain CAM", "plain CAM, oracle"), READINGS, strict=True):
+        level = mean_interval(seed_values(scores, PLAIN_CAM.name, measure))
+        axis.axhline(level.mean, color=shade, linestyle=dashes, linewidth=1.3, label=name)
+        if level.n > 1:
+            axis.axhspan(level.low, level.high, color=shade, alpha=0.1, linewidth=0)
 
 
 def _with_bars(
-    axis: Axes, found: Sequence[Interval], shade: str, dashes: object, marker: str, name: str, shift: float
+    axis: Axes, found: Mapping[float, Sequence[float]], shade: str, dashes: object, marker: str, name: str
 ) -> None:
-    half = [0 if each.n == 1 else each.high - each.mean for each in found]
-    axis.errorbar(
-        np.arange(len(found)) + shift, [each.mean for each in found], yerr=half, color=shade, linestyle=dashes,
-        marker=marker, markersize=5, capsize=2, linewidth=1.4, elinewidth=0.9, label=name,
+    """Means by position, joined by a line, with their intervals over seeds as bars."""
+    at = np.repeat(list(found), [len(values) for values in found.values()])
+    sns.pointplot(
+        x=at, y=np.concatenate(list(found.values())), errorbar=_bounds, native_scale=True, color=shade,
+        linestyle=dashes, marker=marker, markersize=5, linewidth=1.4, capsize=CAP, err_kws={"linewidth": 0.9},
+        label=name, legend=False, ax=axis,
     )  # fmt: skip
 
 
@@ -177,7 +186,7 @@ class Line:
 
     Args:
         name: in the legend.
-        points: value by position; a missing one leaves a gap.
+        points: interval over seeds, with its values, by position; a missing one is left out.
         colour: of the line.
         dashes: Matplotlib line style.
         marker: Matplotlib marker.
@@ -192,6 +201,7 @@ class Line:
     ringed: int | None = None
 
 
+@own_settings()
 def against(panels: Mapping[str, Sequence[Line]], across: str) -> Figure:
     """Lines over rounds or epochs with their intervals as bars, one panel a quantity.
 
@@ -215,24 +225,19 @@ def against(panels: Mapping[str, Sequence[Line]], across: str) -> Figure:
 
 def _draw_line(axis: Axes, line: Line, shift: float) -> None:
     """One line, `shift` of the least distance of two positions aside, so that bars do not cover each other."""
-    step = min(np.diff(sorted(line.points)), default=1)
+    aside = shift * min(np.diff(sorted(line.points)), default=1)
     seen = {at: each for at, each in line.points.items() if each is not None}
-    axis.errorbar(
-        [at + shift * step for at in seen], [each.mean for each in seen.values()],
-        yerr=[0 if each.n == 1 else each.high - each.mean for each in seen.values()],
-        color=line.colour, linestyle=line.dashes, marker=line.marker, markersize=5, capsize=2, linewidth=1.4,
-        elinewidth=0.9, label=line.name,
-    )  # fmt: skip
+    found = {at + aside: each.values for at, each in seen.items()}
+    _with_bars(axis, found, line.colour, line.dashes, line.marker, line.name)
     ringed = seen.get(line.ringed) if line.ringed is not None else None
     if line.ringed is not None and ringed is not None:
-        axis.plot(
-            line.ringed + shift * step, ringed.mean, "o", markersize=9, markerfacecolor="none", markeredgecolor=INK
-        )
+        axis.plot(line.ringed + aside, ringed.mean, "o", markersize=9, markerfacecolor="none", markeredgecolor=INK)
 
 
 # --- Single images and kinds of error (Fig. 2.4, 2.8) -----------------------------------------------------------------
 
 
+@own_settings()
 def changes(
     pairs: Sequence[tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]], labels: tuple[str, str]
 ) -> Figure:
@@ -250,16 +255,17 @@ def changes(
     axis.axvline(0, color=INK, linewidth=0.7)
     for seed, (x, y) in enumerate(pairs):
         seen = np.isfinite(x) & np.isfinite(y)
-        axis.plot(x[seen], y[seen], "osD^v"[seed % 5], color=shade, markersize=3.2, alpha=0.35, markeredgewidth=0)
-        if seen.sum() > 1 and np.ptp(x[seen]) > 0:
-            slope, start = np.polyfit(x[seen], y[seen], 1)
-            ends = np.array([x[seen].min(), x[seen].max()])
-            axis.plot(ends, start + slope * ends, color="#c1121f", linewidth=1.2)
+        sns.regplot(
+            x=x[seen], y=y[seen], ci=None, fit_reg=len(np.unique(x[seen])) > 1, marker="osD^v"[seed % 5],
+            scatter_kws={"color": shade, "s": 10, "alpha": 0.35, "linewidths": 0},
+            line_kws={"color": "#c1121f", "linewidth": 1.2}, ax=axis,
+        )  # fmt: skip
     axis.set_xlabel(labels[0], fontsize=9)
     axis.set_ylabel(labels[1], fontsize=9)
     return figure
 
 
+@own_settings()
 def error_kinds(found: Mapping[str, Mapping[str, float]]) -> Figure:
     """Fig. 2.8 in numbers: a bar a method, its wrong pixels by kind, in per cent of all scored pixels."""
     figure = Figure(figsize=(WIDTH, 0.7 + 0.42 * len(found)), layout="constrained")

@@ -5,7 +5,7 @@ its width.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from companion.drawing.style import INK, WIDTH, colours
+from companion.drawing.style import INK, WIDTH, colours, own_settings
 
 Point = tuple[float, float]
 Shapes = Mapping[str, tuple[int, ...]]
@@ -34,6 +34,7 @@ class Box(NamedTuple):
 # --- Mixup-CAM (Fig. 2.2) ---------------------------------------------------------------------------------------------
 
 
+@own_settings()
 def method_diagram(
     shapes: Shapes,
     first: UInt8[np.ndarray, "h w 3"],
@@ -90,6 +91,7 @@ def method_diagram(
 # --- Sub-category exploration (Fig. 3.1, 3.2) -------------------------------------------------------------------------
 
 
+@own_settings()
 def subcategory_diagram(
     shapes: Shapes, image: UInt8[np.ndarray, "h w 3"], *, k: int, weight: float, network: str = "ResNet-38"
 ) -> Figure:
@@ -143,6 +145,7 @@ def subcategory_diagram(
     return figure
 
 
+@own_settings()
 def idea(
     clusters: Sequence[Sequence[UInt8[np.ndarray, "_ _ 3"]]],
     image: UInt8[np.ndarray, "h w 3"],
@@ -171,7 +174,7 @@ def idea(
         _arrow(canvas, (left + 4 * side + 2.2, 8), (left + 4 * side + 6.2, 8))
         centre = left + 4 * side + 6.6 + HALF
         _picture(canvas, image, (centre, 26), "image")
-        _picture(canvas, picture, (centre, 8), method)
+        _picture(canvas, picture, (centre, 8), method, math=False)
     return figure
 
 
@@ -203,7 +206,7 @@ def _draw(canvas: Axes, boxes: Iterable[Box], arrows: Iterable[tuple[Point, Poin
         corner = (centre[0] - extent[0] / 2, centre[1] - extent[1] / 2)
         style = "round,pad=0,rounding_size=1" if kind != "tensor" else "square,pad=0"
         canvas.add_patch(FancyBboxPatch(corner, *extent, boxstyle=style, facecolor=FILLS[kind], edgecolor=INK))
-        canvas.text(*centre, text, ha="center", va="center", fontsize=9, color=INK, linespacing=1.4)
+        canvas.text(*centre, text, ha="center", va="center", fontsize=9, color=INK, linespacing=1.4, parse_math=True)
     for start, end in arrows:
         _arrow(canvas, start, end)
 
@@ -216,17 +219,20 @@ def _arrow(canvas: Axes, start: Point, end: Point, *, dashed: bool = False) -> N
 
 
 def _formula(canvas: Axes, centre: Point, text: str) -> None:
-    canvas.text(*centre, text, ha="center", va="center", fontsize=11, color=INK, linespacing=1.5)
+    canvas.text(*centre, text, ha="center", va="center", fontsize=11, color=INK, linespacing=1.5, parse_math=True)
 
 
-def _picture(canvas: Axes, picture: UInt8[np.ndarray, "h w 3"], centre: Point, above: str, below: str = "") -> None:
-    """A picture with text above and below it, in a square around a point, as large as fits."""
+def _picture(
+    canvas: Axes, picture: UInt8[np.ndarray, "h w 3"], centre: Point, above: str, below: str = "", *, math: bool = True
+) -> None:
+    """A picture with text above and below it, which may have formulas, in a square around a point, as large as fits."""
     rows, columns = picture.shape[:2]
     wide, high = HALF * columns / max(rows, columns), HALF * rows / max(rows, columns)
     extent = (centre[0] - wide, centre[0] + wide, centre[1] - high, centre[1] + high)
     canvas.imshow(picture, extent=extent, aspect="auto", zorder=2)
-    canvas.text(centre[0], centre[1] + high + 0.8, above, ha="center", va="bottom", fontsize=9, color=INK)
-    canvas.text(centre[0], centre[1] - high - 0.8, below, ha="center", va="top", fontsize=9, color=INK)
+    look: dict[str, Any] = {"ha": "center", "fontsize": 9, "color": INK, "parse_math": math}
+    canvas.text(centre[0], centre[1] + high + 0.8, above, va="bottom", **look)
+    canvas.text(centre[0], centre[1] - high - 0.8, below, va="top", **look)
 
 
 def _thumbnail(canvas: Axes, picture: UInt8[np.ndarray, "_ _ 3"], corner: Point, side: float, frame: str) -> None:

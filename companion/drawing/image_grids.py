@@ -20,7 +20,7 @@ from torch import Tensor
 
 from companion.analysis.forward import fuse
 from companion.analysis.measures import image_iou
-from companion.drawing.style import INK, WIDTH, colours
+from companion.drawing.style import INK, WIDTH, colours, own_settings
 from companion.pipeline.artefacts import ResponseMaps
 from thesislib import cam, metrics
 from thesislib.data.voc import IGNORE, VocDataset, colorize, palette
@@ -204,6 +204,7 @@ def part_sheet(shown: Sequence[Example], parts: Sequence[UInt8[np.ndarray, "h w"
     return figure
 
 
+@own_settings()
 def add_legend(figure: Figure, entries: Mapping[str, UInt8[np.ndarray, "3"]]) -> None:
     """What colours mean, below a grid."""
     patches = [
@@ -216,6 +217,7 @@ def add_legend(figure: Figure, entries: Mapping[str, UInt8[np.ndarray, "3"]]) ->
     )  # fmt: skip
 
 
+@own_settings()
 def grid(
     lines: Sequence[Sequence[Panel | None]],
     headings: Sequence[str] = (),

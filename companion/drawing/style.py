@@ -1,12 +1,15 @@
-"""How every figure looks: one colour a method, widths, ink, and axes with only the lines that carry something.
+"""How every figure looks: one colour a method, widths, ink, Matplotlib's settings, and plain axes.
 
 Colours are told apart by the colour-blind and, where lines cross, by their dashes. Nothing here corresponds to
 published code.
 """
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
+from matplotlib import style
 from matplotlib.axes import Axes
 
 WIDTH = 7.2  # inches: a text column
@@ -30,7 +33,18 @@ METHODS = {
     "truth": "#000000",
 }
 SOLID = (*tuple(METHODS)[:5], "SC-CAM")  # the rows of Tables 2.1 and 3.1; control rows are dashed
+SETTINGS: tuple[Any, ...] = ("default", {"text.parse_math": False})  # names of classes and files are no formulas
 OTHERS = ("#a0307a", "#5e3a1a", "#d8c400")  # rows of the user's own
+
+
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """Figures are made and saved with the project's settings alone, not with those of a user's matplotlibrc.
+
+    A decorator of every function that draws. Text is literal; where it is a formula, ask for `parse_math=True`.
+    """
+    with style.context(list(SETTINGS)):
+        yield
 
 
 def colours(methods: Iterable[str]) -> dict[str, str]:

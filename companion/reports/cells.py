@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
+from companion.drawing.style import own_settings
 from companion.reports.record import Record
 
 BADGES = {"holds": ("✓", "#2b7a2b"), "opposite": ("✗", "#c1121f"), "undecided": ("?", "#8a6100")}
@@ -16,6 +17,7 @@ DPI = 192  # twice the pixels of a CSS inch: sharp on dense screens
 THUMBNAIL = (480, 320)
 
 
+@own_settings()
 def save_figure(fig: Figure, folder: Path, name: str) -> bytes:
     """Write `<name>.png` and `<name>.pdf`, close the figure; returns the PNG."""
     png = to_png(fig, optimize=True)
@@ -25,6 +27,7 @@ def save_figure(fig: Figure, folder: Path, name: str) -> bytes:
     return png
 
 
+@own_settings()
 def to_png(fig: Figure, *, optimize: bool = False) -> bytes:
     """A figure as PNG on white; `optimize` makes the file smaller and takes longer."""
     buffer = io.BytesIO()

@@ -59,7 +59,8 @@ def test_changes_are_differences_image_by_image(before_and_after):
     numbers = refined_images.figure_2_4(maps, refined, "Mixup-CAM")
     assert all(value is None or value.n == 3 for value in numbers.values())
     pairs = [(each.iou, each.refined) for each in refined_images.changes(maps, refined, "Mixup-CAM")]
-    assert len(charts.changes(pairs, ("before", "after")).axes[0].lines) == 2 + 2 * len(pairs)
+    (axis,) = charts.changes(pairs, ("before", "after")).axes
+    assert len(axis.collections) == len(pairs) and len(axis.lines) == 2 + len(pairs)
 
 
 def test_thirds_hold_every_image_once(before_and_after):

@@ -11,7 +11,7 @@ from companion.cli import main as cli
 from companion.exchange import files as exchange
 from companion.exchange import submission
 
-HEAVY = ("torch", "torchvision", "sklearn", "scipy", "pandas", "matplotlib", "papermill", "distributed")
+HEAVY = ("torch", "torchvision", "sklearn", "scipy", "pandas", "matplotlib", "seaborn", "papermill", "distributed")
 
 
 @pytest.mark.parametrize("module", ["companion.cli.main", "companion.datasets.checks"])

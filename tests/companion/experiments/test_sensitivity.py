@@ -134,7 +134,7 @@ def test_figure_shows_every_point_and_the_control_beside_them(sweep, levels):
     (axis,) = curves.number_of_subcategories(sweep, scores_of(levels), CONTROL).axes
     shown = [tick.get_text().split("\n")[0] for tick in axis.get_xticklabels()]
     assert shown == ["1, trained", "1", "2", "5", "10", "16"]
-    lines = {container.get_label(): container.lines[0] for container in axis.containers}
+    lines = {line.get_label(): line for line in axis.lines}
     rows = [row.name for row in sweep.rows.values()]
     for reading, (name, drawn) in itertools.product(
         ("fixed threshold", "oracle"), (("SC-CAM", rows), (CONTROL.name, [CONTROL.name]))
