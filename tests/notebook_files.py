@@ -1,10 +1,17 @@
-"""Small notebooks for tests, written to a temporary folder."""
+"""Small notebooks for tests, written to a temporary folder, and the experiment that they ask."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from places import TESTS
+
+from companion.experiments.experiment import Experiment
+from companion.pipeline.stages import data
+from companion.pipeline.store import Stage
 
 PARAMETERS = """\
 preset = "smoke"  # data and scale
@@ -13,16 +20,36 @@ overrides = {}  # settings by dotted name
 data_root = ""  # folder in VOC layout
 runs_dir = "runs"  # store
 reports_dir = "reports"  # where reports go
+profile = "released"  # reading of the thesis
 alpha = 0.2  # mixing
+data_seed = 0  # of the images
 """
-SETTINGS = """\
+SETTINGS = f"""\
+import sys
+
 from companion.reports.notebook import Notebook
 
-nb = Notebook(
-    "{name}", globals(), preset=preset, seeds=seeds, overrides=overrides, data_root=data_root,
-    runs_dir=runs_dir, reports_dir=reports_dir, alpha=alpha, own_settings={{"classifier.mixup_alpha": alpha}},
-)
+sys.path.append({str(TESTS)!r})
+from notebook_files import Small
+
+nb = Notebook("{{name}}", globals(), Small)
 """
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Small(Experiment):
+    """Nothing but the data; its parameter alpha is a setting."""
+
+    notebook: ClassVar = "21_small"
+
+    alpha: float
+
+    def stages(self) -> list[Stage]:
+        return [data.stage(self.settings, self.machine)]
+
+    @classmethod
+    def settings_of(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        return super().settings_of(parameters) | {"classifier.mixup_alpha": parameters["alpha"]}
 
 
 def write_notebook(path: Path, *cells: str, introduction: str = "# A small notebook\n\nIts claim.") -> Path:

@@ -1,8 +1,6 @@
 """The command `thesis batch`: one notebook with every combination of a grid of its parameters."""
 
 import argparse
-import dataclasses
-import sys
 from pathlib import Path
 
 from companion.pipeline import engine
@@ -34,39 +32,25 @@ def batch(options: argparse.Namespace) -> int:
     Returns:
         0 if every run has its report, 1 if a stage or a notebook failed.
     """
-    from companion.reports import batch_plans, batch_runs, batches
-    from companion.reports import execute as reports
-    from companion.reports import page as pages
+    from companion.reports import batch_page, batch_plans, batches, driver
+    from companion.reports.site import write_index
 
     if options.workers is not None and options.workers < 1:
         raise SettingsError(f"--workers must be at least 1, got {options.workers}")
-    store = Store(options.runs_dir.resolve())
-    failures: dict[str, str] = {}
+    store, reports_dir = Store(options.runs_dir.resolve()), options.reports_dir.resolve()
     asked = batches.read(options.file, NOTEBOOKS, data_root=options.data_root)
-    jobs = batch_runs.plan(asked, store, options.reports_dir.resolve())
-    todo = [run for run in asked.runs if not jobs[run.name].is_done()]
+    jobs = asked.jobs(store, reports_dir)
+    todo = [job for job in jobs if not job.is_done()]
     local = (options.workers or engine.local_workers()) if options.scheduler == engine.LOCAL else None
     print(batch_plans.describe(asked, todo, store, local), flush=True)
     if options.dry_run:
         return 0
-    try:
-        stages = [stage for run in todo for stage in run.stages]
-        engine.run(stages, store, scheduler=options.scheduler, workers=options.workers)
-    except engine.RunFailed as error:
-        failures = error.failures
-        print(f"thesis: {error}", file=sys.stderr)
-    for run in todo:
-        jobs[run.name] = dataclasses.replace(jobs[run.name], obstacle=engine.obstacle(run.stages, store, failures))
-    results = {run.name: batch_runs.Result(run, batch_runs.FINISHED) for run in asked.runs}
-    runs = {jobs[run.name]: run for run in todo}
-    for job, seconds, problem in batch_runs.execute(list(runs), options.workers or engine.cores()):
-        state = "failed" if problem else "done"
-        results[runs[job].name] = batch_runs.Result(runs[job], state, seconds, problem)
-        print(f"{state:7} {runs[job].name} ({pages.duration(seconds)})", flush=True)
-        batch_runs.write_page(asked, jobs)
-    page = batch_runs.write_page(asked, jobs)
-    main = options.reports_dir / asked.preset
-    if main.is_dir():
-        reports.write_index(main, NOTEBOOKS)  # lists the batches
-    print(f"\n{batch_runs.table(list(results.values()), jobs)}\n\n{page}")
-    return 1 if failures or any(result.error for result in results.values()) else 0
+    stages = [stage for job in todo for stage in job.stages]
+    failures = driver.compute(stages, store, scheduler=options.scheduler, workers=options.workers)
+    jobs = [driver.with_obstacle(job, store, failures) for job in jobs]
+    outcomes = driver.make(jobs, options.workers, after_each=lambda: batch_page.write(asked, jobs, reports_dir))
+    page = batch_page.write(asked, jobs, reports_dir)
+    if (main := reports_dir / asked.preset).is_dir():
+        write_index(main, NOTEBOOKS)  # lists the batches
+    print(f"\n{driver.summary(outcomes)}\n\n{page}")
+    return 1 if failures or any(outcome.error for outcome in outcomes) else 0

@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from companion import settings
 from companion.cli import batch as cli_batch
@@ -21,6 +21,9 @@ from companion.cli import weights as cli_weights
 from companion.pipeline import engine
 from companion.pipeline.store import StageFailed, Store
 from companion.settings import Machine, Preset, Settings, SettingsError, nearest
+
+if TYPE_CHECKING:
+    from companion.reports.jobs import Job
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = ROOT / "notebooks"
@@ -95,59 +98,69 @@ def reproduce(options: argparse.Namespace) -> int:
 
     A notebook of which a stage could not be computed is not executed: it would compute the stage itself, in this place.
     """
-    from companion.experiments import plans
-    from companion.reports import execute as reports
+    from companion.experiments.catalogue import EXPERIMENTS, notebook_of
+    from companion.reports import driver
+    from companion.reports.execute import find_notebook
 
-    chosen, machine, store = _context(options)
-    chosen_names = [plans.notebook_of(name) for name in options.only or plans.NOTEBOOKS]
-    names = list(dict.fromkeys(reports.find_notebook(name, NOTEBOOKS).stem for name in chosen_names))
-    seeds = range(options.seeds)
-    stages = plans.stages_of(names, chosen, seeds, machine)
-    todo = engine.missing(stages, store)
-    print(f"{len(names)} notebooks, preset {options.preset}, {options.seeds} seeds: {len(todo)} stages to compute")
-    failures: dict[str, str] = {}
-    try:
-        engine.run(stages, store, scheduler=options.scheduler, workers=options.workers)
-    except engine.RunFailed as error:
-        failures = error.failures
-        print(f"thesis: {error}", file=sys.stderr)
-    folder = options.reports_dir / options.preset
-    parameters = _parameters(options)
-    questions = {name: reports.question(NOTEBOOKS / f"{name}.ipynb", parameters, stages) for name in names}
-    stale = [name for name in names if not reports.is_answer(folder / name, questions[name])]
-    print(f"{len(names) - len(stale)} reports are up to date, {len(stale)} to make")
-    needed = {name: plans.stages_of([name], chosen, seeds, machine) for name in stale}
-    obstacles = {name: engine.obstacle(needed[name], store, failures) for name in stale}
-    places = (options.reports_dir, options.preset, NOTEBOOKS)
-    outcomes = reports.run_all(stale, parameters, *places, obstacles=obstacles) if stale else []
-    for outcome in outcomes:
-        if not outcome.error:
-            reports.remember(folder / outcome.name, questions[outcome.name])
-    if not stale:
-        print((folder / "index.html").resolve())
-    return 1 if failures or any(outcome.error for outcome in outcomes) else 0
+    _, _, store = _context(options)
+    chosen = [find_notebook(notebook_of(name), NOTEBOOKS) for name in options.only or EXPERIMENTS]
+    jobs = [_job(options, notebook) for notebook in dict.fromkeys(chosen)]
+    stages = [stage for job in jobs for stage in job.stages]
+    missing = len(engine.missing(stages, store))
+    print(f"{len(jobs)} notebooks, preset {options.preset}, {options.seeds} seeds: {missing} stages to compute")
+    failures = driver.compute(stages, store, scheduler=options.scheduler, workers=options.workers)
+    todo = [driver.with_obstacle(job, store, failures) for job in jobs if not job.is_done()]
+    print(f"{len(jobs) - len(todo)} reports are up to date, {len(todo)} to make", flush=True)
+    made = _made(todo, options.reports_dir / options.preset)
+    return 0 if made and not failures else 1
 
 
 def run(options: argparse.Namespace) -> int:
     """Execute one notebook; it computes what it needs and finds missing in the store."""
+    from companion.experiments import parameters
+    from companion.experiments.catalogue import EXPERIMENTS, asked
     from companion.pipeline.stages import data
-    from companion.reports import execute as reports
+    from companion.reports.execute import checked, find_notebook
+    from companion.reports.jobs import Job
 
     chosen, machine, _ = _context(options)
-    notebook = reports.find_notebook(options.notebook, NOTEBOOKS)
+    notebook = find_notebook(options.notebook, NOTEBOOKS)
     given = {name: _value(text) for name, text in options.parameters}
     if "reports_dir" in given:
         raise SettingsError("give reports_dir as --reports-dir")
     if not given.keys() & {"preset", "data_root"}:
         data.stage(chosen, machine)  # bad data are found before a kernel starts
-    outcomes = reports.run_all(
-        [notebook.stem],
-        _parameters(options) | given,
-        options.reports_dir,
-        given.get("preset", options.preset),
-        NOTEBOOKS,
-    )
-    return 1 if any(outcome.error for outcome in outcomes) else 0
+    values = _parameters(options) | given
+    checked(notebook, values)
+    if kind := EXPERIMENTS.get(notebook.stem):
+        asked(kind, parameters.declared(notebook), values).stages()
+    preset = given.get("preset", options.preset)
+    made = _made([Job(notebook.stem, notebook, values, options.reports_dir, preset)], options.reports_dir / preset)
+    return 0 if made else 1
+
+
+def _made(jobs: "Sequence[Job]", folder: Path) -> bool:
+    """Make the reports and their index, and print the summary; whether none failed."""
+    from companion.reports import driver
+    from companion.reports.site import INDEX
+
+    outcomes = driver.make(jobs, notebooks_dir=NOTEBOOKS)
+    if outcomes:
+        print(f"\n{driver.summary(outcomes)}\n")
+    print((folder / INDEX).resolve())
+    return not any(outcome.error for outcome in outcomes)
+
+
+def _job(options: argparse.Namespace, notebook: Path) -> "Job":
+    """The report of a notebook as `reproduce` makes it."""
+    from companion.experiments.catalogue import experiment
+    from companion.reports.jobs import Job, question
+
+    chosen, machine, _ = _context(options)
+    stages = experiment(notebook.stem, chosen, range(options.seeds), machine).stages()
+    parameters = _parameters(options)
+    asks = question(notebook, parameters, stages)
+    return Job(notebook.stem, notebook, parameters, options.reports_dir, options.preset, stages, asks)
 
 
 def stage(options: argparse.Namespace) -> int:
@@ -173,11 +186,11 @@ def stage(options: argparse.Namespace) -> int:
 
 def status(options: argparse.Namespace) -> int:
     """Print, per notebook, how many of its stages are computed, and every stage that failed or is unfinished."""
-    from companion.experiments import plans
+    from companion.experiments.catalogue import EXPERIMENTS, experiment
 
     chosen, machine, store = _context(options)
-    for name in plans.NOTEBOOKS:
-        stages = engine.in_order(plans.stages_of([name], chosen, range(options.seeds), machine))
+    for name in EXPERIMENTS:
+        stages = engine.in_order(experiment(name, chosen, range(options.seeds), machine).stages())
         done = sum(store.has(stage) for stage in stages)
         report = options.reports_dir / options.preset / f"{name}.html"
         print(f"{name:22} {done:4} of {len(stages):4} stages   report: {report if report.is_file() else 'none'}")

@@ -4,26 +4,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from companion.experiments import parameters as cells
+from companion.experiments import parameters as checks
 from companion.experiments.data import Data
 from companion.experiments.experiment import Compute, Experiment
 from companion.experiments.number_of_subcategories import NumberOfSubcategories
+from companion.experiments.parameters import Parameter
 from companion.experiments.sensitivity import Sensitivity
 from companion.experiments.table_2_1 import Table21
 from companion.experiments.table_3_1 import Table31
-from companion.experiments.tables_2_2_and_2_3 import Tables22And23
-from companion.experiments.tables_3_3_and_3_4 import Tables33And34
-from companion.settings import Machine, Settings
+from companion.settings import Machine, Settings, SettingsError, load
 from companion.settings.project import NOTEBOOKS
 
 KINDS: tuple[type[Experiment], ...] = (
     Data,
     Table21,
     Sensitivity,
-    Tables22And23,
     Table31,
     NumberOfSubcategories,
-    Tables33And34,
 )
 EXPERIMENTS = {kind.notebook: kind for kind in KINDS}
 
@@ -31,6 +28,17 @@ EXPERIMENTS = {kind.notebook: kind for kind in KINDS}
 def notebook_of(result: str) -> str:
     """The notebook that holds a table or figure such as `table-3.2`; other names are returned as they are."""
     return next((name for name, kind in EXPERIMENTS.items() if result.lower() in kind.reproduces), result)
+
+
+def kind_of(notebook: str) -> type[Experiment]:
+    """What a notebook of the project asks.
+
+    Raises:
+        SettingsError: the catalogue does not have it.
+    """
+    if notebook not in EXPERIMENTS:
+        raise SettingsError(f"{notebook} has no experiment: add it to catalogue.EXPERIMENTS")
+    return EXPERIMENTS[notebook]
 
 
 def experiment(
@@ -54,9 +62,47 @@ def experiment(
     Raises:
         SettingsError: a parameter or setting has a value that the notebook would refuse too.
     """
-    kind = EXPERIMENTS[notebook]
+    values = {name: each.value for name, each in checks.declared(NOTEBOOKS / f"{notebook}.ipynb").items()}
+    return _made(kind_of(notebook), settings, seeds, machine, {**values, **(parameters or {})}, compute)
+
+
+def asked(
+    kind: type[Experiment],
+    declared: Mapping[str, Parameter],
+    given: Mapping[str, Any],
+    compute: Compute | None = None,
+) -> Experiment:
+    """The experiment that a notebook asks with its parameters, settings and machine included.
+
+    Args:
+        kind: what the notebook asks.
+        declared: the parameters of its cell.
+        given: other values of them; `preset`, `overrides` and so on among them.
+        compute: computes stages; not needed to plan.
+
+    Raises:
+        SettingsError: an ill-typed parameter, or a value outside its range.
+    """
+    values = {name: each.value for name, each in declared.items()} | dict(given)
+    own = {name: value for name, value in values.items() if name not in checks.COMMON}
+    checks.check_types(own, declared)
+    checks.check_values(own)
+    seeds = checks.check_seeds(values["seeds"])
+    chosen = kind.settings_of(own) | checks.check_overrides(values["overrides"])
+    settings = load(values["preset"], chosen, profile=own.get("profile", "released"))
+    machine = Machine(data_root=str(checks.existing_folder(values["data_root"]) or ""))
+    return _made(kind, settings, seeds, machine, own, compute)
+
+
+def _made(
+    kind: type[Experiment],
+    settings: Settings,
+    seeds: Sequence[int],
+    machine: Machine,
+    parameters: Mapping[str, Any],
+    compute: Compute | None,
+) -> Experiment:
     own = {field.name for field in fields(kind)} - {field.name for field in fields(Experiment)}
-    values = {name: each.value for name, each in cells.declared(NOTEBOOKS / f"{notebook}.ipynb").items()}
-    chosen = {name: value for name, value in {**values, **(parameters or {})}.items() if name in own}
+    chosen = {name: value for name, value in parameters.items() if name in own}
     planned = {} if compute is None else {"compute": compute}
     return kind(settings=settings, seeds=seeds, machine=machine, **planned, **chosen)

@@ -5,8 +5,10 @@ refuses every plain literal in the namespace that it was not given.
 """
 
 import ast
+import io
 import json
 import math
+import tokenize
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +54,10 @@ def declared(notebook: Path) -> dict[str, Parameter]:
 
 
 def read_cell(source: str) -> dict[str, Parameter]:
-    """The parameters that a cell declares, in order, as papermill inspects them.
+    """The parameters that a cell declares, in order.
+
+    papermill's own inspection is for the eye: it loses a line with `=` or `#` in its value, such as
+    `overrides = ["cam.background=0.2"]`, which the cell of injected parameters may well hold.
 
     >>> read_cell("seeds = 3  # how many")["seeds"]
     Parameter(name='seeds', value=3, help='how many')
@@ -60,13 +65,14 @@ def read_cell(source: str) -> dict[str, Parameter]:
     Raises:
         ValueError: the cell holds something else than assignments of plain literals.
     """
-    from papermill.translators import PythonTranslator  # half a second, which commands that compute nothing do without
-
+    comments = dict(_comments(source))
+    found = {}
     for statement in ast.parse(source).body:
-        if _target(statement) is None:
+        if (name := _target(statement)) is None:
             raise ValueError(f"line {statement.lineno} of the parameters cell is not `name = literal`")
-    found = PythonTranslator.inspect({"source": source})
-    return {each.name: Parameter(each.name, ast.literal_eval(each.default), each.help) for each in found}
+        value = ast.literal_eval(statement.value)  # type: ignore[attr-defined]
+        found[name] = Parameter(name, value, comments.get(statement.end_lineno or 0, ""))
+    return found
 
 
 def check_names(namespace: dict[str, Any], declared: Mapping[str, Any]) -> None:
@@ -204,14 +210,21 @@ def _assigned_by_cells(namespace: Mapping[str, Any], declared: Mapping[str, Any]
 
 def _target(statement: ast.stmt) -> str | None:
     """The name to which a statement assigns a plain literal; None where it does something else."""
-    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-        target: ast.expr = statement.targets[0]
-    elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-        target = statement.target
-    else:
-        return None
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            pass
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+            pass
+        case _:
+            return None
     try:
-        ast.literal_eval(statement.value)
+        ast.literal_eval(value)
     except ValueError:
         return None
-    return target.id if isinstance(target, ast.Name) else None
+    return name
+
+
+def _comments(source: str) -> Iterator[tuple[int, str]]:
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string.lstrip("# ").strip()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from companion.analysis.claims import Claim, Row
 from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM, SUPERVISED
 from companion.datasets.voc2012.protocol import supervision_masks
-from companion.experiments.rows import claims_of_table_2_1, quickstart_rows, table_2_1
+from companion.experiments.rows import claims_of_table_2_1, quickstart_rows, segmentation_rows, table_2_1
 from companion.pipeline.stages import affinity, backbone, pseudo_masks, response_maps, segmentation
 from companion.pipeline.stages.rounds import features_stage, labels_stage, trained_stage
 from companion.pipeline.store import Stage
@@ -31,6 +31,7 @@ __all__ = [
     "quickstart_rows",
     "refined_stages",
     "response_map_stages",
+    "segmentation_rows",
     "segmentation_stages",
     "segmenter_stages",
     "table_2_1",
@@ -70,13 +71,13 @@ def _of_each(
     }
 
 
-def upper_bound(machine: Machine) -> dict[str, Row]:
-    """The fully supervised row as `supervised`, where every image of trainaug has a true mask; else nothing."""
+def upper_bound(machine: Machine) -> list[Row]:
+    """The fully supervised row, where every image of trainaug has a true mask; else nothing."""
     if machine.data_root:
         images = VocDataset(machine.data_root, "trainaug")
         if not all(path.is_file() for path in supervision_masks(images)):
-            return {}
-    return {"supervised": SUPERVISED}
+            return []
+    return [SUPERVISED]
 
 
 def refined_stages(

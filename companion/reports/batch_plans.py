@@ -10,37 +10,38 @@ from statistics import fmean
 
 from companion.pipeline import engine
 from companion.pipeline.store import Stage, Store
-from companion.reports.batches import Batch, Run, in_words
+from companion.reports.batches import Batch, in_words
+from companion.reports.jobs import Job
 from companion.reports.page import duration
 
 UNKNOWN = "no past runs of this stage"
 
 
-def describe(batch: Batch, open_runs: Sequence[Run], store: Store, workers: int | None) -> str:
+def describe(batch: Batch, jobs: Sequence[Job], store: Store, workers: int | None) -> str:
     """The runs, what each needs, and how long the stages that are missing take, in words.
 
     Args:
         batch: all runs.
-        open_runs: those that have no report yet.
+        jobs: the reports of those that have none yet.
         store: where finished stages are looked for.
         workers: how many compute at once; None: unknown.
     """
-    missing = {run.name: {stage.key for stage in engine.missing(run.stages, store)} for run in open_runs}
+    missing = {job.name: {stage.key for stage in engine.missing(job.stages, store)} for job in jobs}
     users = Counter(key for keys in missing.values() for key in keys)
     lines = [f"{batch.name}: {len(batch.runs)} run(s) of {batch.notebook.stem}, {batch.preset}, {batch.seeds} seed(s)"]
     for run in batch.runs:
         state = "its report is up to date"
-        if run in open_runs:
+        if run.name in missing:
             new = missing[run.name]
             shared = sum(users[key] > 1 for key in new)
             state = f"{len(new)} stages to compute" + (f", {shared} of them for other runs too" if shared else "")
-        lines += [f"  {in_words(run.differing) or run.name}: {state}", f"      needs {_counted(run)}"]
-    todo = engine.missing([stage for run in open_runs for stage in run.stages], store)
+        lines += [f"  {in_words(run.differing) or run.name}: {state}", f"      needs {_counted(run.stages)}"]
+    todo = engine.missing([stage for job in jobs for stage in job.stages], store)
     return "\n".join([*lines, "", *_estimate(todo, users, store, workers)])
 
 
-def _counted(run: Run) -> str:
-    kinds = Counter(stage.name for stage in engine.in_order(run.stages))
+def _counted(stages: Sequence[Stage]) -> str:
+    kinds = Counter(stage.name for stage in engine.in_order(stages))
     return ", ".join(f"{count} {name}" for name, count in kinds.items()) or "no stages"
 
 

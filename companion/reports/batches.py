@@ -20,20 +20,20 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
-from companion import settings
 from companion.experiments import parameters as checks
-from companion.experiments import plans
+from companion.experiments.catalogue import asked, kind_of
+from companion.experiments.experiment import Experiment
 from companion.experiments.parameters import Parameter
-from companion.pipeline.store import Stage
+from companion.pipeline.store import Stage, Store
 from companion.reports.execute import find_notebook
-from companion.settings import Machine, SettingsError, nearest
+from companion.reports.jobs import Job, question
+from companion.settings import SettingsError, load, nearest
 
+FOLDER = "batches"
 TABLES = {"notebook": str, "preset": str, "seeds": int, "fixed": dict, "grid": dict}
 ELSEWHERE = {
     "preset": "at the top of the file",
@@ -71,6 +71,20 @@ class Batch:
     seeds: int
     runs: Sequence[Run]
 
+    def folder(self, reports_dir: Path) -> Path:
+        """Where its reports are, a folder for each run since all are of one notebook."""
+        return reports_dir / FOLDER / self.name
+
+    def jobs(self, store: Store, reports_dir: Path) -> list[Job]:
+        """The reports to make, in the order of the runs."""
+        folder, found = self.folder(reports_dir), []
+        for run in self.runs:
+            parameters = {**run.parameters, "runs_dir": str(store.root)}
+            asks = question(self.notebook, parameters, run.stages)
+            job = Job(run.name, self.notebook, parameters, folder / run.name, self.preset, run.stages, asks)
+            found.append(replace(job, differing=run.differing))
+        return found
+
 
 def read(path: Path, notebooks_dir: Path, *, data_root: str = "") -> Batch:
     """Read and check a batch file.
@@ -106,37 +120,28 @@ def _check(name: str, content: dict[str, Any], notebooks_dir: Path, given: dict[
         if key not in TABLES:
             raise SettingsError(f"unknown entry {key!r}{nearest(key, list(TABLES))}")
         if type(value) is not TABLES[key]:
-            kind = {str: "a text", int: "a whole number", dict: "a table"}[TABLES[key]]
-            raise SettingsError(f"{key} = {value!r}: expected {kind}")
+            expected = {str: "a text", int: "a whole number", dict: "a table"}[TABLES[key]]
+            raise SettingsError(f"{key} = {value!r}: expected {expected}")
     if "notebook" not in content:
         raise SettingsError('the entry `notebook` is missing, such as notebook = "21_response_maps"')
     notebook = find_notebook(content["notebook"], notebooks_dir)
-    if notebook.stem not in plans.NOTEBOOKS:
-        raise SettingsError(f"{notebook.stem} has no plan: add it to plans.NOTEBOOKS")
-    source = _parameters_cell(notebook)
-    declared = checks.read_cell(source)
+    kind, declared = kind_of(notebook.stem), checks.declared(notebook)
     preset = content.get("preset", declared["preset"].value)
     seeds = content.get("seeds", declared["seeds"].value)
     checks.check_seeds(seeds)
-    settings.load(preset)
+    load(preset)
     fixed, grid = content.get("fixed", {}) | given, content.get("grid", {})
     _check_names(notebook.stem, declared, fixed, grid)
     if "grid" in content:
         _check_grid(grid)
     runs: list[Run] = []
     for values in itertools.product(*grid.values()):
-        run = _run(notebook.stem, source, preset, seeds, fixed, dict(zip(grid, values, strict=True)))
+        differing = dict(zip(grid, values, strict=True))
+        run = _run(kind, declared, {"preset": preset, "seeds": seeds} | fixed | differing, differing)
         if any(run.parameters == other.parameters for other in runs):
             raise SettingsError(f"duplicate run: {in_words(run.differing)} is in the grid twice")
         runs.append(run)
     return Batch(name, notebook, preset, seeds, runs)
-
-
-def _parameters_cell(notebook: Path) -> str:
-    for cell in nbformat.read(notebook, as_version=4).cells:
-        if "parameters" in cell.metadata.get("tags", ()):
-            return cell.source
-    raise SettingsError(f"{notebook}: no cell is tagged `parameters`, so nothing can be passed to this notebook")
 
 
 def _check_names(
@@ -163,33 +168,25 @@ def _check_grid(grid: Mapping[str, Any]) -> None:
 
 
 def _run(
-    notebook: str, source: str, preset: str, seeds: int, fixed: Mapping[str, Any], differing: dict[str, Any]
+    kind: type[Experiment], declared: Mapping[str, Parameter], given: dict[str, Any], differing: Mapping[str, Any]
 ) -> Run:
     """A run whose parameters the notebook would accept; its stages are planned, which builds all settings."""
-    given = {**fixed, **differing}
-    own = {name: value for name, value in given.items() if name not in checks.COMMON}
     try:
-        checks.check_types({"In": [source]}, own)
-        checks.check_values(own)
-        overrides = _overrides(given)
-        machine = Machine(data_root=str(checks.existing_folder(given.get("data_root")) or ""))
-        if machine.data_root:
-            given["data_root"] = machine.data_root
-        changed = plans.own_settings(own) | overrides
-        chosen = settings.load(preset, changed, profile=given.get("profile", "released"))
-        stages = plans.stages_of([notebook], chosen, range(seeds), machine, own)
+        _check_overrides(given.get("overrides", {}))
+        experiment = asked(kind, declared, given)
+        stages = experiment.stages()
     except (ValueError, TypeError) as error:
         raise SettingsError(f"{in_words(differing)}: {error}" if differing else str(error)) from None
-    return Run(_name(notebook, differing), differing, {"preset": preset, "seeds": seeds} | given, stages)
+    if given.get("data_root"):
+        given["data_root"] = experiment.machine.data_root
+    return Run(_name(kind.notebook, differing), differing, given, stages)
 
 
-def _overrides(given: Mapping[str, Any]) -> dict[str, Any]:
-    found = checks.check_overrides(given.get("overrides", {}))
-    for name, value in found.items():
+def _check_overrides(given: Any) -> None:
+    for name, value in checks.check_overrides(given).items():
         if isinstance(value, Mapping):
             inner = next(iter(value), "epochs")
             raise SettingsError(f'overrides: TOML reads {name}.{inner} as a table; write "{name}.{inner}" in quotes')
-    return found
 
 
 def in_words(differing: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from companion.drawing.style import own_settings
-from companion.reports.record import Record
+from companion.reports.record import NumberEntry, VerdictEntry
 
 BADGES = {"holds": ("✓", "#2b7a2b"), "opposite": ("✗", "#c1121f"), "undecided": ("?", "#8a6100")}
 DPI = 192  # twice the pixels of a CSS inch: sharp on dense screens
@@ -54,20 +54,20 @@ def figure(png: bytes, caption: str, alt: str) -> str:
     )
 
 
-def key_number(entry: Record, aside: str) -> str:
+def key_number(entry: NumberEntry, aside: str) -> str:
     """A number of the record, large, with what has to be said beside it."""
     return (
-        f'<div class="key-number"><span class="label">{escape(entry["label"])}</span> '
-        f'<strong class="value" style="font-size:1.6em">{escape(entry["text"])}</strong> '
+        f'<div class="key-number"><span class="label">{escape(entry.label)}</span> '
+        f'<strong class="value" style="font-size:1.6em">{escape(entry.text)}</strong> '
         f'<span class="aside">{escape(aside)}</span></div>'
     )
 
 
-def verdict(entry: Record, aside: str) -> str:
+def verdict(entry: VerdictEntry, aside: str) -> str:
     """A claim of the record and what became of it, as a badge that says so in more than colour."""
-    symbol, colour = BADGES[entry["verdict"]]
+    symbol, colour = BADGES[entry.verdict]
     return (
-        f'<div class="verdict"><span class="badge {entry["verdict"]}" style="background:{colour};color:#fff;'
-        f'padding:.1em .6em;border-radius:1em"><span aria-hidden="true">{symbol}</span> {entry["verdict"]}</span> '
-        f'<span class="claim">{escape(entry["claim"])}</span><div class="aside">{escape(aside)}</div></div>'
+        f'<div class="verdict"><span class="badge {entry.verdict}" style="background:{colour};color:#fff;'
+        f'padding:.1em .6em;border-radius:1em"><span aria-hidden="true">{symbol}</span> {entry.verdict}</span> '
+        f'<span class="claim">{escape(entry.claim)}</span><div class="aside">{escape(aside)}</div></div>'
     )

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from companion.analysis.statistics import Interval, independent_difference, paired_difference
-from companion.reports import record as records
 from companion.reports import typeset
 from companion.reports.page import duration, render
-from companion.reports.record import Record
+from companion.reports.record import FILE, NumberEntry, Record, VerdictEntry, write_text
 
 LETTERS = ("A", "B")
 _PLACES = ("runs_dir", "reports_dir")
@@ -44,13 +43,13 @@ def read_run(path: Path, letter: str) -> Run:
     Raises:
         ValueError: there is no record, or it cannot be read.
     """
-    folder = path.parent if path.name == records.FILE else path.with_suffix("") if path.suffix == ".html" else path
-    if not (folder / records.FILE).is_file():
+    folder = path.parent if path.name == FILE else path.with_suffix("") if path.suffix == ".html" else path
+    if not (folder / FILE).is_file():
         raise ValueError(
-            f"{path}: expected a report, or the folder of its exports with {records.FILE}, such as "
+            f"{path}: expected a report, or the folder of its exports with {FILE}, such as "
             "reports/demo/21_response_maps"
         )
-    return Run(letter, folder, records.read(folder / records.FILE))
+    return Run(letter, folder, Record.read(folder / FILE))
 
 
 def write(a: Path, b: Path, output: Path) -> Path:
@@ -64,25 +63,25 @@ def write(a: Path, b: Path, output: Path) -> Path:
         ValueError: one is no report, they are of different notebooks, or `output` is no such file.
     """
     runs = [read_run(path, letter) for path, letter in zip((a, b), LETTERS, strict=True)]
-    notebooks = [run.record["notebook"] for run in runs]
+    notebooks = [run.record.notebook for run in runs]
     if notebooks[0] != notebooks[1]:
         raise ValueError(f"{a} is of the notebook {notebooks[0]}, {b} of {notebooks[1]}; compare two runs of one")
     if output.suffix != ".html" or not output.absolute().parent.is_dir():
         raise ValueError(f"output {output}: expected an .html file in a folder that exists")
-    records.write_text(output, _page(runs, output))
+    write_text(output, _page(runs, output))
     return output
 
 
 def _page(runs: Sequence[Run], output: Path) -> str:
     pair = [run.record for run in runs]
-    parameters = [{k: v for k, v in record["parameters"].items() if k not in _PLACES} for record in pair]
+    parameters = [{k: v for k, v in record.parameters.items() if k not in _PLACES} for record in pair]
     return render(
         "compare.html.j2",
-        title=pair[0]["title"],
+        title=pair[0].title,
         runs=[_header(run, output) for run in runs],
-        other_data=[text for name, text in _SCALE.items() if pair[0][name] != pair[1][name]],
+        other_data=[text for name, text in _SCALE.items() if getattr(pair[0], name) != getattr(pair[1], name)],
         parameters=_differing(*parameters),
-        settings=_differing(*(_flat(record["settings"]) for record in pair)),
+        settings=_differing(*(_flat(record.settings) for record in pair)),
         circumstances=_differing(*map(_circumstances, pair)),
         numbers=list(_numbers(*pair)),
         paired=_share_seeds(*pair),
@@ -116,9 +115,9 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _circumstances(record: Record) -> dict[str, Any]:
-    named = {"images": record["data"], "network": record["network"], "commit": record["commit"]}
-    named |= {"device": record["device"], "duration": duration(record["duration_s"])}
-    return named | record["versions"] | {f"machine {name}": value for name, value in record["machine"].items()}
+    named = {"images": record.data, "network": record.network, "commit": record.commit}
+    named |= {"device": record.device, "duration": duration(record.duration_s)}
+    return named | record.versions | {f"machine {name}": value for name, value in record.machine.items()}
 
 
 # --- Numbers ----------------------------------------------------------------------------------------------------------
@@ -126,44 +125,47 @@ def _circumstances(record: Record) -> dict[str, Any]:
 
 def _numbers(a: Record, b: Record) -> Iterator[dict[str, Any]]:
     """Every key number of either, with the difference of those that both have."""
-    pair = [{entry["label"]: entry for entry in record["key_numbers"]} for record in (a, b)]
+    pair = [{entry.label: entry for entry in record.key_numbers} for record in (a, b)]
     paired = _share_seeds(a, b)
     for label in dict.fromkeys([*pair[0], *pair[1]]):
         entries = [numbers.get(label) for numbers in pair]
-        cells = [(entry["text"], entry["interval"]) if entry else (typeset.MISSING, "") for entry in entries]
+        cells = [(entry.text, entry.interval) if entry else (typeset.MISSING, "") for entry in entries]
         yield {"label": label, "cells": [*cells, typeset.text_of(_change(*entries, paired=paired), "+.1f")]}
 
 
 def _share_seeds(a: Record, b: Record) -> bool:
     """Whether the runs can be compared seed by seed: the same seeds on the same images, and each seed's value known."""
-    images = [(record["data"], record["settings"].get("data")) for record in (a, b)]
-    means = [entry for record in (a, b) for entry in record["key_numbers"] if entry.get("std") is not None]
-    known = all(entry.get("values") for entry in means)
-    return known and a["seed_values"] == b["seed_values"] and images[0] == images[1]
+    images = [(record.data, record.settings.get("data")) for record in (a, b)]
+    means = [entry for record in (a, b) for entry in record.key_numbers if entry.std is not None]
+    known = all(entry.values for entry in means)
+    return known and a.seed_values == b.seed_values and images[0] == images[1]
 
 
-def _change(a: Record | None, b: Record | None, *, paired: bool) -> Interval | float | None:
-    if not (a and b) or not all(isinstance(entry["value"], int | float) for entry in (a, b)):
+def _change(a: NumberEntry | None, b: NumberEntry | None, *, paired: bool) -> Interval | float | None:
+    if not (a and b) or not all(isinstance(entry.value, int | float) for entry in (a, b)):
         return None
-    if any(entry.get("std") is None or not entry.get("n") for entry in (a, b)):
-        return b["value"] - a["value"]
-    if paired and a["n"] == b["n"]:
-        return paired_difference(b["values"], a["values"])
-    return independent_difference(_interval(b), _interval(a))
+    here, there = _interval(a), _interval(b)
+    if here is None or there is None:
+        return b.value - a.value
+    if paired and a.n == b.n and a.values and b.values:
+        return paired_difference(b.values, a.values)
+    return independent_difference(there, here)
 
 
-def _interval(entry: Record) -> Interval:
-    return Interval(*(entry[name] for name in ("value", "std", "low", "high", "n")))
+def _interval(entry: NumberEntry) -> Interval | None:
+    if entry.std is None or entry.low is None or entry.high is None or not entry.n:
+        return None
+    return Interval(entry.value, entry.std, entry.low, entry.high, entry.n)
 
 
-def _verdicts(a: Record, b: Record) -> dict[str, tuple[Record | None, Record | None]]:
-    pair = [{entry["claim"]: entry for entry in record["verdicts"]} for record in (a, b)]
+def _verdicts(a: Record, b: Record) -> dict[str, tuple[VerdictEntry | None, VerdictEntry | None]]:
+    pair = [{entry.claim: entry for entry in record.verdicts} for record in (a, b)]
     return {claim: (pair[0].get(claim), pair[1].get(claim)) for claim in dict.fromkeys([*pair[0], *pair[1]])}
 
 
 def _tables(a: Run, b: Run) -> Iterator[dict[str, Any]]:
     """Every table of either, with the cells that differ."""
-    pair = [{entry["name"]: entry for entry in run.record["tables"]} for run in (a, b)]
+    pair = [{entry.name: entry for entry in run.record.tables} for run in (a, b)]
     for name in dict.fromkeys([*pair[0], *pair[1]]):
         if not all(name in tables for tables in pair):
             yield {"name": name, "said": f"only in {LETTERS[name not in pair[0]]}", "cells": []}
@@ -176,7 +178,7 @@ def _tables(a: Run, b: Run) -> Iterator[dict[str, Any]]:
             if of_a.get((row, column)) != of_b.get((row, column))
         ]
         said = f"{len(cells)} of {len(places)} cells differ" if cells else f"all {len(places)} cells the same"
-        yield {"name": name, "caption": pair[0][name]["caption"], "said": said, "cells": cells}
+        yield {"name": name, "caption": pair[0][name].caption, "said": said, "cells": cells}
 
 
 def _cells(path: Path) -> Cells:
@@ -225,11 +227,11 @@ def _text(text: str) -> str:
 
 def _figures(a: Run, b: Run) -> Iterator[dict[str, Any]]:
     """Every figure of either, once where both are the same to the pixel."""
-    pair = [{entry["name"]: entry for entry in run.record["figures"]} for run in (a, b)]
+    pair = [{entry.name: entry for entry in run.record.figures} for run in (a, b)]
     for name in dict.fromkeys([*pair[0], *pair[1]]):
         shown = [
-            {"letter": run.letter, "caption": entries[name]["caption"], "alt": entries[name]["alt"]}
-            | {"source": _embedded(run.folder / Path(entries[name]["png"]).name)}
+            {"letter": run.letter, "caption": entries[name].caption, "alt": entries[name].alt}
+            | {"source": _embedded(run.folder / Path(entries[name].png).name)}
             for run, entries in zip((a, b), pair, strict=True)
             if name in entries
         ]

@@ -10,20 +10,29 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from companion import settings
 from companion.analysis import forward
 from companion.analysis.claims import Verdict
 from companion.analysis.statistics import VERDICTS
 from companion.experiments import parameters as checks
-from companion.experiments.catalogue import EXPERIMENTS, experiment
+from companion.experiments.catalogue import asked, kind_of
 from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Note, Table
+from companion.experiments.experiment import Experiment
 from companion.pipeline import engine
 from companion.pipeline.store import Stage, Store
-from companion.reports import cells, table_files, typeset
-from companion.reports import printed_beside as against
-from companion.reports import record as records
-from companion.settings import Machine
-from companion.settings.project import NOTEBOOKS
+from companion.reports import cells, printed_beside, table_files, typeset
+from companion.reports.record import (
+    FILE,
+    Artefact,
+    FigureEntry,
+    NoteEntry,
+    NumberEntry,
+    Record,
+    Shown,
+    TableEntry,
+    VerdictEntry,
+)
+from companion.settings import load
+from companion.settings.project import notebook_file
 from thesislib.models.published import NETWORKS
 
 THUMBNAIL = "thumbnail.png"
@@ -37,6 +46,7 @@ class Notebook:
     Args:
         name: the notebook's file name without `.ipynb`; its parameters cell says which parameters there are.
         namespace: its `globals()`, which hold their values. Any other plain literal in it is refused.
+        kind: what it asks, for a notebook of your own; one of the project is in the catalogue.
 
     Attributes:
         experiment: what the notebook asks; it computes what it needs through this notebook.
@@ -45,38 +55,42 @@ class Notebook:
         SettingsError: an undeclared or ill-typed parameter, or a value outside its range.
     """
 
-    def __init__(self, name: str, namespace: dict[str, Any]) -> None:
-        declared = checks.declared(NOTEBOOKS / f"{name}.ipynb")
+    def __init__(self, name: str, namespace: dict[str, Any], kind: type[Experiment] | None = None) -> None:
+        declared = checks.declared(notebook_file(name))
         checks.check_names(namespace, declared)
         self.parameters = {each: namespace[each] for each in declared}
-        own = {each: value for each, value in self.parameters.items() if each not in checks.COMMON}
-        checks.check_types(own, declared)
-        checks.check_values(own)
-        given = self.parameters
-        self.seeds = checks.check_seeds(given["seeds"])
-        kind = EXPERIMENTS[name]
-        chosen = kind.settings_of(own) | checks.check_overrides(given["overrides"])
-        self.settings = settings.load(given["preset"], chosen, profile=own.get("profile", "released"))
-        self.data_root = checks.existing_folder(given["data_root"])
-        self.machine = Machine(data_root=str(self.data_root or ""))
-        self.runs_dir = checks.folder("runs_dir", given["runs_dir"])
-        self.folder = checks.folder("reports_dir", given["reports_dir"]) / given["preset"] / name
-        self.experiment: Any = experiment(name, self.settings, self.seeds, self.machine, own, self.run)
-        self._record = records.new(name, given["preset"], self.parameters)
-        self._record |= {
-            "machine": self.machine.model_dump(mode="json", exclude={"data_root"}),
-            "seeds": given["seeds"],
-            "seed_values": self.seeds,
-            "settings": self.settings.model_dump(mode="json"),
-            "generated": self.experiment.generated,
-            "data": self._default_data_note(),
-            "network": forward.describe(self.settings).replace("\n", ", "),
-        }
-        self._record |= self._differences(given["preset"])
+        self.runs_dir = checks.folder("runs_dir", self.parameters["runs_dir"])
+        reports_dir = checks.folder("reports_dir", self.parameters["reports_dir"])
+        self.experiment: Any = asked(kind or kind_of(name), declared, self.parameters, self.run)
+        self.settings, self.seeds = self.experiment.settings, self.experiment.seeds
+        self.folder = reports_dir / self.settings.preset / name
+        self._record = self._new_record(name)
         self._described = False
         self._save()
         if self.settings.backbone.network != "resnet38":
             self.show(Note(VARIANT.format(NETWORKS[self.settings.backbone.network])))
+
+    def _new_record(self, name: str) -> Record:
+        """With what the notebook runs, and where its settings differ: from the preset, and the preset from others."""
+        settings, machine = self.settings, self.experiment.machine
+        preset, profile = settings.preset, settings.profile
+        here, scale = load(preset, profile=profile), load("voc2012", profile=profile)
+        released, text = load("voc2012"), load("voc2012", profile="text")
+        return Record.start(name, preset, self.parameters).model_copy(
+            update={
+                "machine": machine.model_dump(mode="json", exclude={"data_root"}),
+                "seeds": len(self.seeds),
+                "seed_values": list(self.seeds),
+                "settings": settings.model_dump(mode="json"),
+                "generated": self.generated,
+                "data": self._default_data_note(),
+                "network": forward.describe(settings).replace("\n", ", "),
+                "profile": profile,
+                "changed_settings": checks.differences(settings, here),
+                "recipe": checks.differences(here, scale),
+                "profiles": checks.differences(released, text),
+            }
+        )
 
     @property
     def generated(self) -> bool:
@@ -101,20 +115,8 @@ class Notebook:
                     self.show(*exhibit)
         if exhibits and not self._described:
             self._described = True
-            self._record["data"] = self.experiment.data_note or self._record["data"]
+            self._record.data = self.experiment.data_note or self._record.data
             self._save()
-
-    def _differences(self, preset: str) -> records.Record:
-        """Where settings differ: from the preset, the preset from paper scale, and the two profiles there."""
-        profile = self.settings.profile
-        here, scale = settings.load(preset, profile=profile), settings.load("voc2012", profile=profile)
-        released, text = settings.load("voc2012"), settings.load("voc2012", profile="text")
-        return {
-            "profile": profile,
-            "changed_settings": checks.differences(self.settings, here),
-            "recipe": checks.differences(here, scale),
-            "profiles": checks.differences(released, text),
-        }
 
     def run(self, stages: Mapping[Any, Stage]) -> dict[Any, Path]:
         """Compute what the store lacks of `stages`; returns the folder of each by the same name."""
@@ -123,9 +125,10 @@ class Notebook:
         for stage in engine.in_order(stages.values()):
             if store.has(stage):
                 origin = store.provenance(stage)
-                entry = {"label": stage.label, "commit": origin["commit"], "precision": origin.get("precision")}
-                self._record["artefacts"][f"{stage.name}/{stage.key}"] = entry
-        if mixed := records.mixed_precision(self._record):
+                self._record.artefacts[f"{stage.name}/{stage.key}"] = Artefact(
+                    label=stage.label, commit=origin["commit"], precision=origin.get("precision")
+                )
+        if mixed := self._record.mixed_precision():
             self._note(mixed)
         self._save()
         return {name: folders[stage.key] for name, stage in stages.items()}
@@ -147,9 +150,9 @@ class Notebook:
         }
         for kind, content in files.items():
             (self.folder / f"{table.name}.{kind}").write_text(content, encoding="utf-8")
-        entry: records.Record = {"name": table.name, "caption": table.caption, "note": table.note}
-        entry |= {kind: f"{table.name}.{kind}" for kind in files}
-        self._add("tables", "name", entry | {"beside": against.of_table(table.frame, layout, table.beside)})
+        beside = printed_beside.of_table(table.frame, layout, table.beside)
+        named = {kind: f"{table.name}.{kind}" for kind in files}
+        self._add(TableEntry(name=table.name, caption=table.caption, note=table.note, beside=beside, **named))
         _show(typeset.to_html(layout, table.caption, table.note), typeset.to_text(layout, table.caption))
 
     def _figure(self, figure: Figure) -> None:
@@ -163,11 +166,10 @@ class Notebook:
         if not alt.strip() or not caption.strip():
             raise ValueError(f"figure {name!r} needs a caption and an alt text that says what is to be seen")
         png = cells.save_figure(figure.drawing, self.folder, name)
-        if not self._record["figures"] or self._record["figures"][0]["name"] == name:
+        if not self._record.figures or self._record.figures[0].name == name:
             cells.save_thumbnail(png, self.folder / THUMBNAIL)
-            self._record["thumbnail"] = THUMBNAIL
-        entry = {"name": name, "caption": caption, "alt": alt, "png": f"{name}.png", "pdf": f"{name}.pdf"}
-        self._add("figures", "name", entry)
+            self._record.thumbnail = THUMBNAIL
+        self._add(FigureEntry(name=name, caption=caption, alt=alt, png=f"{name}.png", pdf=f"{name}.pdf"))
         _show(cells.figure(png, caption, alt), f"Figure: {caption}\n{alt}")
 
     def _key_number(self, number: KeyNumber) -> None:
@@ -175,14 +177,21 @@ class Notebook:
         unit = number.unit.replace(" ", "\N{NO-BREAK SPACE}")
         text, interval = typeset.text_of(number.value, number.format)
         printed = "" if number.thesis is None else typeset.text_of(number.thesis, number.format)[0] + unit
-        entry: records.Record = {"label": number.label, "text": text + unit, "thesis_text": printed}
-        entry |= {"interval": interval, "note": number.note, "thesis": number.thesis} | against.numbers(number.value)
-        entry["place"] = against.of_key_number(number.label, number.place) if number.place else None
-        self._add("key_numbers", "label", entry)
+        entry = NumberEntry(
+            label=number.label,
+            text=text + unit,
+            thesis_text=printed,
+            interval=interval,
+            note=number.note,
+            thesis=number.thesis,
+            place=printed_beside.named(number.place, number.label),
+            **printed_beside.numbers(number.value),
+        )
+        self._add(entry)
         aside = [f"95 % interval {interval}{_over(number.value)}"] if interval else []
         aside += [f"thesis, printed: {printed}"] if printed else []
         said = " · ".join([*aside, number.note] if number.note else aside)
-        _show(cells.key_number(entry, said), f"{number.label}: {entry['text']} {said}".strip())
+        _show(cells.key_number(entry, said), f"{number.label}: {entry.text} {said}".strip())
 
     def _verdict(self, judged: Verdict) -> None:
         """Show what became of a claim, with the interval it rests on."""
@@ -192,30 +201,38 @@ class Notebook:
         difference, ends = ("", "") if judged.difference is None else typeset.text_of(judged.difference, judged.format)
         grounds = f"{difference} {ends}{_over(judged.difference)}".strip() + (" (95 % t interval)" if ends else "")
         remarks = " ".join(text for text in (judged.note, DIRECTION_ONLY if self.generated else "") if text)
-        entry: records.Record = {"claim": claim, "verdict": found, "difference": difference, "interval": ends}
-        entry |= {"note": judged.note, "thesis": judged.thesis}
-        entry["place"] = against.of_key_number(claim, judged.place) if judged.place else None
-        self._add("verdicts", "claim", entry | against.numbers(judged.difference))
+        entry = VerdictEntry(
+            claim=claim,
+            verdict=found,
+            difference=difference,
+            interval=ends,
+            note=judged.note,
+            thesis=judged.thesis,
+            place=printed_beside.named(judged.place, claim),
+            **printed_beside.numbers(judged.difference),
+        )
+        self._add(entry)
         said = " · ".join(text for text in (grounds, remarks) if text)
         _show(cells.verdict(entry, said), f"{found.upper()}: {claim} {grounds} {remarks}".strip())
 
     def _note(self, text: str) -> None:
         """Show a remark."""
-        self._add("notes", "text", {"text": text})
+        self._add(NoteEntry(text=text))
         _show(f'<p class="note">{escape(text)}</p>', text)
 
-    def _add(self, kind: str, key: str, entry: records.Record) -> None:
-        records.replace(self._record[kind], key, entry)
+    def _add(self, entry: Shown) -> None:
+        self._record.add(entry)
         self._save()
 
     def _save(self) -> None:
-        records.write(self.folder / records.FILE, self._record)
+        self._record.write(self.folder / FILE)
 
     def _default_data_note(self) -> str:
         if self.generated:
             data = self.settings.data
             return f"generated images ({data.trainaug} for training, {data.train} train, {data.val} val)"
-        return f"images in {self.data_root}" if self.data_root else ""
+        root = self.experiment.machine.data_root
+        return f"images in {root}" if root else ""
 
 
 def _check_name(name: str) -> None:

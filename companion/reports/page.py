@@ -27,7 +27,7 @@ from traitlets.config import Config
 from companion.analysis.statistics import ASSUMPTION
 from companion.experiments import parameters
 from companion.reports import formulas
-from companion.reports import record as records
+from companion.reports.record import FILE, Record, write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 STATE_WORDS = {"done": "done", "failed": "failed", "unfinished": "not finished", "absent": "not executed yet"}
@@ -78,8 +78,8 @@ def to_html(ipynb: Path) -> Path:
         The HTML file.
     """
     notebook = nbformat.read(ipynb, as_version=4)
-    found = ipynb.parent / ipynb.stem / records.FILE
-    record = records.read(found) if found.is_file() else records.empty(ipynb.stem)
+    found = ipynb.parent / ipynb.stem / FILE
+    record = Record.read(found) if found.is_file() else Record(notebook=ipynb.stem, title=ipynb.stem)
     declared = _take_parameters(notebook)
     title, introduction = _take_introduction(notebook)
     _clean(notebook)
@@ -89,7 +89,7 @@ def to_html(ipynb: Path) -> Path:
     page = render(
         "report.html.j2",
         record=record,
-        title=title or record["title"],
+        title=title or record.title,
         introduction=Markup(_markdown_to_html(introduction)),
         declared=declared,
         contents=_contents(body),
@@ -97,7 +97,7 @@ def to_html(ipynb: Path) -> Path:
         command=_command(record, declared),
     )
     html = ipynb.with_suffix(".html")
-    records.write_text(html, page)
+    write_text(html, page)
     return html
 
 
@@ -177,9 +177,9 @@ def _contents(body: str) -> list[tuple[str, str]]:
     ]
 
 
-def _command(record: dict[str, Any], declared: list[dict[str, Any]]) -> str:
+def _command(record: Record, declared: list[dict[str, Any]]) -> str:
     """The command line that executes the notebook again with the same parameters."""
-    words = ["thesis", "run", record["notebook"]]
+    words = ["thesis", "run", record.notebook]
     for parameter in declared:
         name, value = parameter["name"], parameter["value"]
         if value is None or (value == parameter["default"] and name != "preset") or name == "reports_dir":

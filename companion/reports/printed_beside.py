@@ -5,35 +5,36 @@ A notebook says of a table's column, a key number or a verdict which printed num
 2012, so an interval of a difference to them holds the spread of our seeds alone.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from companion.analysis.claims import Place
 from companion.reports import typeset
-from companion.reports.record import Record
+from companion.reports.record import BesideEntry, Measured, Record
 
 Beside = Mapping[str, tuple[str, Place]]
 """By column of measured values: the column of printed ones, and where these stand."""
 
 
-def numbers(value: Any) -> Record:
-    """A value, or the mean and the ends of its interval with the value of each seed, as numbers for `results.json`."""
+def numbers(value: Any) -> dict[str, Any]:
+    """A value, or the mean and the ends of its interval with the value of each seed, as the fields of `Measured`."""
     if typeset.is_interval(value):
         found = {"value": value.mean, "low": value.low, "high": value.high}
         return found | {name: getattr(value, name, None) for name in ("std", "n", "values")}
     return {"value": value}
 
 
-def of_key_number(label: str, place: Place) -> Record:
-    """The place of a key number; its row is the label where none is given."""
-    return asdict(place) | {"row": place.row or label}
+def named(place: Place | None, label: str) -> Place | None:
+    """The place of a key number or verdict; its row is the label where none is given."""
+    return place and replace(place, row=place.row or label)
 
 
-def of_table(frame: pd.DataFrame, layout: typeset.Layout, beside: Beside) -> list[Record]:
+def of_table(frame: pd.DataFrame, layout: typeset.Layout, beside: Beside) -> list[BesideEntry]:
     """The printed numbers of a table with the measured ones of the same row; rows that lack either are left out.
 
     Raises:
@@ -45,8 +46,8 @@ def of_table(frame: pd.DataFrame, layout: typeset.Layout, beside: Beside) -> lis
             typeset.require_column(column, frame)
         for (headings, _), value, thesis in zip(layout.rows, frame[measured], frame[printed], strict=True):
             if _is_number(thesis) and (_is_number(value) or typeset.is_interval(value)):
-                row = place.row or " ".join(headings)
-                found.append(asdict(place) | {"row": row, "thesis": thesis} | numbers(value))
+                where = asdict(place) | {"row": place.row or " ".join(headings)}
+                found.append(BesideEntry(**where, thesis=thesis, **numbers(value)))
     return found
 
 
@@ -65,52 +66,63 @@ class Distance(NamedTuple):
     high: float
 
 
-def distance(entry: Record) -> Distance | None:
-    """Measured minus printed, None where nothing was measured.
+@dataclass(frozen=True)
+class Answer:
+    """A printed number, what a notebook measured beside it, and its verdict where it is a claimed difference."""
 
-    >>> distance({"thesis": 48.0, "value": 49.5, "low": 44.0, "high": 55.0})
-    Distance(mean=1.5, low=-4.0, high=7.0)
-    """
-    if entry.get("value") is None:
-        return None
-    ends = [entry.get(end) for end in ("low", "high")]
-    low, high = (float("nan") if end is None else end - entry["thesis"] for end in ends)
-    return Distance(entry["value"] - entry["thesis"], low, high)
+    place: Place
+    thesis: float
+    measured: Measured
+    notebook: str
+    verdict: str = ""
+
+    @property
+    def interval(self) -> Distance | None:
+        """What was measured, with its ends (NaN without an interval); None where nothing was."""
+        here = self.measured
+        if here.value is None:
+            return None
+        return Distance(here.value, *(math.nan if end is None else end for end in (here.low, here.high)))
+
+    @property
+    def distance(self) -> Distance | None:
+        """Measured minus printed, None where nothing was measured.
+
+        >>> place, here = Place("Table 2.1", "train", "response maps"), Measured(value=49.5, low=44.0, high=55.0)
+        >>> Answer(place, 48.0, here, "21_response_maps").distance
+        Distance(mean=1.5, low=-4.0, high=7.0)
+        """
+        return self.interval and Distance(*(value - self.thesis for value in self.interval))
 
 
-def levels(records: Iterable[Record]) -> dict[str, list[Record]]:
+def levels(records: Iterable[Record]) -> dict[str, list[Answer]]:
     """Scores with their printed counterpart by table or figure, in the order of the thesis; each number once."""
-    found: dict[tuple[str, ...], Record] = {}
+    found: dict[tuple[Place, str], Answer] = {}
     for record in records:
-        entries = [entry for table in record["tables"] for entry in table.get("beside", ())]
-        for number in record["key_numbers"]:
-            if number.get("place") and number["thesis"] is not None:
-                entries.append(number["place"] | {name: number.get(name) for name in _NUMBERS})
-        for entry in entries:
-            key = (*(entry[name] for name in ("source", "row", "split", "stage", "measure")), record["notebook"])
-            found.setdefault(key, entry | {"notebook": record["notebook"]})
+        for entry in (entry for table in record.tables for entry in table.beside):
+            place = Place(entry.source, entry.split, entry.stage, entry.measure, entry.row)
+            found.setdefault((place, record.notebook), Answer(place, entry.thesis, entry, record.notebook))
+        for number in record.key_numbers:
+            if number.place and number.thesis is not None:
+                answer = Answer(number.place, number.thesis, number, record.notebook)
+                found.setdefault((number.place, record.notebook), answer)
     return _by_source(found.values())
 
 
-def differences(records: Iterable[Record]) -> dict[str, list[Record]]:
+def differences(records: Iterable[Record]) -> dict[str, list[Answer]]:
     """Claimed differences with the printed one beside ours and its verdict, by table or figure."""
     return _by_source(
-        entry["place"]
-        | {name: entry.get(name) for name in (*_NUMBERS, "verdict")}
-        | {"row": entry["claim"], "notebook": record["notebook"]}
+        Answer(replace(entry.place, row=entry.claim), entry.thesis, entry, record.notebook, entry.verdict)
         for record in records
-        for entry in record["verdicts"]
-        if entry.get("place") and entry.get("thesis") is not None
+        for entry in record.verdicts
+        if entry.place and entry.thesis is not None
     )
 
 
-_NUMBERS = ("thesis", "value", "low", "high", "n")
-
-
-def _by_source(entries: Iterable[Record]) -> dict[str, list[Record]]:
-    by_source: dict[str, list[Record]] = {}
-    for entry in sorted(entries, key=lambda entry: _order(entry["source"])):
-        by_source.setdefault(entry["source"], []).append(entry)
+def _by_source(answers: Iterable[Answer]) -> dict[str, list[Answer]]:
+    by_source: dict[str, list[Answer]] = {}
+    for answer in sorted(answers, key=lambda answer: _order(answer.place.source)):
+        by_source.setdefault(answer.place.source, []).append(answer)
     return by_source
 
 

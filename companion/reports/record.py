@@ -13,72 +13,249 @@ import platform
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
+
+from companion.analysis.claims import Place
 from companion.pipeline.store import provenance
 
 FILE = "results.json"
-STATES = ("unfinished", "done", "failed")
 WITHOUT_NETWORK = ("data", "backbone")
 """Stages that are the same in every precision: no network computes in them."""
-Record = dict[str, Any]
+State = Literal["unfinished", "done", "failed"]
 
 
-def empty(name: str) -> Record:
-    """Every field of a record, with nothing found: `name` is the notebook's."""
-    return {
-        "notebook": name,
-        "title": name,
-        "state": STATES[0],
-        "error": None,
-        "preset": "",
-        "parameters": {},
-        "generated": None,
-        "data": "",
-        "commit": "",
-        "versions": {},
-        "hardware": {},
-        "machine": {},
-        "device": "",
-        "started": "",
-        "duration_s": None,
-        "network": "",
-        "profile": "",
-        "seeds": None,
-        "seed_values": [],
-        "settings": {},
-        "changed_settings": {},
-        "recipe": {},
-        "profiles": {},
-        "artefacts": {},
-        "key_numbers": [],
-        "verdicts": [],
-        "tables": [],
-        "figures": [],
-        "notes": [],
-        "thumbnail": None,
-    }
+class Entry(BaseModel):
+    """Part of a record; a field that was not given is not written, one of another version is kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_serializer(mode="wrap")
+    def _given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if name in self.model_fields_set}
 
 
-def new(name: str, preset: str, parameters: Mapping[str, Any]) -> Record:
-    """The record of an execution that starts now: state `unfinished`, nothing found yet."""
-    origin = provenance()
-    gpu, cores = origin["hardware"]["gpu"], origin["hardware"]["cores"]
-    return empty(name) | {
-        "preset": preset,
-        "parameters": dict(parameters),
-        "commit": origin["commit"],
-        "versions": {"thesislib": importlib.metadata.version("thesislib")} | origin["versions"],
-        "hardware": origin["hardware"],
-        "device": gpu or f"{cores} CPU cores, {platform.machine()}",
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
+class Measured(Entry):
+    """A value, or a mean over `n` seeds with its 95 % interval, standard deviation and the value of each seed."""
+
+    value: Any = None
+    low: float | None = None
+    high: float | None = None
+    std: float | None = None
+    n: int | None = None
+    values: list[float] | None = None
 
 
-def write(path: Path, record: Record) -> None:
-    """Replace the file in one step, so that it is never seen half-written."""
+class NumberEntry(Measured):
+    """A key number, as shown and as measured, with the printed one of the thesis and where it stands."""
+
+    label: str
+    text: str
+    thesis_text: str = ""
+    interval: str = ""
+    note: str = ""
+    thesis: float | int | None = None
+    place: Place | None = None
+
+
+class VerdictEntry(Measured):
+    """What became of a claim: the verdict, the difference as shown and as measured, and the printed one."""
+
+    claim: str
+    verdict: str
+    difference: str = ""
+    interval: str = ""
+    note: str = ""
+    thesis: float | int | None = None
+    place: Place | None = None
+
+
+class BesideEntry(Measured):
+    """A printed number of the thesis with the measured one of the same row of a table, and where it stands."""
+
+    source: str
+    row: str
+    split: str
+    stage: str
+    measure: str
+    thesis: float | int
+
+
+class TableEntry(Entry):
+    """A table: names of its files, and its printed numbers."""
+
+    name: str
+    caption: str = ""
+    note: str = ""
+    csv: str = ""
+    tex: str = ""
+    md: str = ""
+    beside: list[BesideEntry] = []
+
+
+class FigureEntry(Entry):
+    """A figure and its files."""
+
+    name: str
+    caption: str = ""
+    alt: str = ""
+    png: str = ""
+    pdf: str = ""
+
+
+class NoteEntry(Entry):
+    """A remark."""
+
+    text: str
+
+
+Shown = NumberEntry | VerdictEntry | TableEntry | FigureEntry | NoteEntry
+
+
+class Artefact(Entry):
+    """With what an artefact of the store was computed."""
+
+    label: str = ""
+    commit: str = ""
+    precision: str | None = None
+
+
+class Failure(Entry):
+    """Name and text of the error that stopped a notebook."""
+
+    name: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.text}"
+
+
+class Record(BaseModel):
+    """What one execution of a notebook found; fields that nothing is known of have their empty value.
+
+    Fields of a file that are of another version are kept. Differences of settings are pairs by dotted name, artefacts
+    are by stage and key.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    notebook: str
+    title: str = ""
+    state: State = "unfinished"
+    error: Failure | None = None
+    preset: str = ""
+    parameters: dict[str, Any] = {}
+    generated: bool | None = None
+    data: str = ""
+    commit: str = ""
+    versions: dict[str, Any] = {}
+    hardware: dict[str, Any] = {}
+    machine: dict[str, Any] = {}
+    device: str = ""
+    started: str = ""
+    duration_s: float | None = None
+    network: str = ""
+    profile: str = ""
+    seeds: int | None = None
+    seed_values: list[int] = []
+    settings: dict[str, Any] = {}
+    changed_settings: dict[str, tuple[Any, Any]] = {}
+    recipe: dict[str, tuple[Any, Any]] = {}
+    profiles: dict[str, tuple[Any, Any]] = {}
+    artefacts: dict[str, Artefact] = {}
+    key_numbers: list[NumberEntry] = []
+    verdicts: list[VerdictEntry] = []
+    tables: list[TableEntry] = []
+    figures: list[FigureEntry] = []
+    notes: list[NoteEntry] = []
+    thumbnail: str | None = None
+    question: str = ""
+
+    @classmethod
+    def start(cls, name: str, preset: str, parameters: Mapping[str, Any]) -> Self:
+        """The record of an execution that starts now, with nothing found yet."""
+        origin = provenance()
+        gpu, cores = origin["hardware"]["gpu"], origin["hardware"]["cores"]
+        return cls(
+            notebook=name,
+            title=name,
+            preset=preset,
+            parameters=dict(parameters),
+            commit=origin["commit"],
+            versions={"thesislib": importlib.metadata.version("thesislib")} | origin["versions"],
+            hardware=origin["hardware"],
+            device=gpu or f"{cores} CPU cores, {platform.machine()}",
+            started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The record of a file; fields that it lacks have their empty value.
+
+        Raises:
+            ValueError: the file is not a record.
+        """
+        name = path.parent.name
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(found, dict):
+                raise ValueError(f"{path}: expected the record of a notebook, found {type(found).__name__}")
+            return cls.model_validate({"notebook": name, "title": name} | found)
+        except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
+            raise ValueError(f"{path}: not a record of a notebook ({error}); execute the notebook again") from None
+
+    def write(self, path: Path) -> None:
+        """Replace the file in one step, so that it is never seen half-written."""
+        write_json(path, self.model_dump())
+
+    def add(self, entry: Shown) -> None:
+        """Add what is shown, in the place of the entry with the same name where a cell is run again."""
+        match entry:
+            case NumberEntry():
+                _put(self.key_numbers, "label", entry)
+            case VerdictEntry():
+                _put(self.verdicts, "claim", entry)
+            case TableEntry():
+                _put(self.tables, "name", entry)
+            case FigureEntry():
+                _put(self.figures, "name", entry)
+            case NoteEntry():
+                _put(self.notes, "text", entry)
+
+    def mixed_precision(self) -> str:
+        """A remark where artefacts were computed in different precision, which is in no key; else empty.
+
+        >>> of = {"classifier/1": {"precision": "fp32"}, "classifier/2": {"precision": "bf16"}, "data/3": {}}
+        >>> Record(notebook="21_response_maps", artefacts=of).mixed_precision()
+        'Different precision in one report: 1 artefact in bf16 (classifier), 1 in fp32 (classifier).'
+        """
+        stages: dict[str, list[str]] = {}
+        for name, artefact in self.artefacts.items():
+            stage = name.split("/")[0]
+            if stage not in WITHOUT_NETWORK:
+                stages.setdefault(artefact.precision or "unrecorded precision", []).append(stage)
+        if len(stages) < 2:
+            return ""
+        said: list[str] = []
+        for precision, names in sorted(stages.items()):
+            noun = "" if said else f" artefact{'s' if len(names) > 1 else ''}"
+            said.append(f"{len(names)}{noun} in {precision} ({', '.join(sorted(set(names)))})")
+        return f"Different precision in one report: {', '.join(said)}."
+
+
+def _put(entries: list[Any], key: str, entry: Entry) -> None:
+    for position, old in enumerate(entries):
+        if getattr(old, key) == getattr(entry, key):
+            entries[position] = entry
+            return
+    entries.append(entry)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Replace a JSON file in one step: NumPy scalars are numbers, what is not finite is null, anything else text."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(_plain(record), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -94,53 +271,7 @@ def write_text(path: Path, text: str) -> None:
         raise
 
 
-def read(path: Path) -> Record:
-    """A record; fields that the file lacks have their empty value.
-
-    Raises:
-        ValueError: the file is not a record.
-    """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not a record of a notebook ({error}); execute the notebook again") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"{path}: expected the record of a notebook, found {type(found).__name__}")
-    return empty(path.parent.name) | found
-
-
-def replace(entries: list[Record], key: str, entry: Record) -> None:
-    """Add an entry, in the place of the one with the same name where a cell is run again."""
-    for position, old in enumerate(entries):
-        if old[key] == entry[key]:
-            entries[position] = entry
-            return
-    entries.append(entry)
-
-
-def mixed_precision(record: Record) -> str:
-    """A remark where the artefacts of a report were computed in different precision, which is in no key; else empty.
-
-    >>> of = {"classifier/1": {"precision": "fp32"}, "classifier/2": {"precision": "bf16"}, "data/3": {}}
-    >>> mixed_precision({"artefacts": of})
-    'Different precision in one report: 1 artefact in bf16 (classifier), 1 in fp32 (classifier).'
-    """
-    stages: dict[str, list[str]] = {}
-    for name, artefact in record["artefacts"].items():
-        stage = name.split("/")[0]
-        if stage not in WITHOUT_NETWORK:
-            stages.setdefault(artefact.get("precision") or "unrecorded precision", []).append(stage)
-    if len(stages) < 2:
-        return ""
-    said: list[str] = []
-    for precision, names in sorted(stages.items()):
-        noun = "" if said else f" artefact{'s' if len(names) > 1 else ''}"
-        said.append(f"{len(names)}{noun} in {precision} ({', '.join(sorted(set(names)))})")
-    return f"Different precision in one report: {', '.join(said)}."
-
-
 def _plain(value: Any) -> Any:
-    """JSON values: NumPy scalars as numbers, what is not finite as null, anything else as text."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | range):

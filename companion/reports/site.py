@@ -6,16 +6,18 @@ never says what no record says. A notebook that failed is listed with its error,
 
 import base64
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from companion.analysis.statistics import VERDICTS
-from companion.reports import printed_beside as against
-from companion.reports import record as records
-from companion.reports import typeset
+from companion.reports import printed_beside, typeset
 from companion.reports.page import render, title_of
-from companion.reports.record import Record
+from companion.reports.printed_beside import Answer, Distance
+from companion.reports.record import FILE, Failure, Record, write_text
 
 CHAPTERS = {
     "0": "First steps",
@@ -28,6 +30,40 @@ INDEX, THESIS = "index.html", "thesis.html"
 _HIDDEN_PARAMETERS = ("runs_dir", "reports_dir", "data_root", "preset")
 
 
+@dataclass(frozen=True)
+class Card:
+    """What the index shows of one notebook.
+
+    Args:
+        record: what it found; without anything where it was not executed.
+        state: that of the record, or `absent`.
+        html, ipynb: names of its files where they are there.
+        image: its thumbnail for an `img` element.
+    """
+
+    record: Record
+    state: str
+    html: str = ""
+    ipynb: str = ""
+    image: str = ""
+
+    @property
+    def notebook(self) -> str:
+        """Its name."""
+        return self.record.notebook
+
+    @property
+    def alt(self) -> str:
+        """What is to be seen on the thumbnail."""
+        return self.record.figures[0].alt if self.record.figures else ""
+
+    @property
+    def shown_parameters(self) -> dict[str, Any]:
+        """Parameters that have a value, but for those that are said elsewhere."""
+        given = self.record.parameters.items()
+        return {k: v for k, v in given if k not in _HIDDEN_PARAMETERS and v not in ("", [], {}, None)}
+
+
 def write_index(folder: Path, notebooks_dir: Path | None = None) -> Path:
     """Write `index.html` and `thesis.html` of the notebooks that were executed into `folder`, in whatever state.
 
@@ -38,101 +74,94 @@ def write_index(folder: Path, notebooks_dir: Path | None = None) -> Path:
     Returns:
         The index.
     """
-    cards = [_card(path) for path in folder.glob(f"*/{records.FILE}")]
-    executed = {card["notebook"] for card in cards}
-    others = sorted(notebooks_dir.glob("*.ipynb")) if notebooks_dir else []
-    absent = [_absent(path) for path in others if path.stem not in executed]
-    chapters: dict[str, list[dict[str, Any]]] = {}
-    for card in sorted([*cards, *absent], key=lambda card: card["notebook"]):
-        chapters.setdefault(CHAPTERS.get(card["notebook"][:1], "More"), []).append(card)
+    with FileLock(folder / ".index.lock"):  # several commands may work on one folder, and the last must know all
+        cards = [_card(path) for path in folder.glob(f"*/{FILE}")]
+        executed = {card.notebook for card in cards}
+        others = sorted(notebooks_dir.glob("*.ipynb")) if notebooks_dir else []
+        absent = [_absent(path) for path in others if path.stem not in executed]
+        write_text(folder / INDEX, _index_page(folder, [*cards, *absent]))
+        write_text(folder / THESIS, _thesis_page(folder.name, cards, absent))
+    return folder / INDEX
+
+
+def _card(path: Path) -> Card:
+    """A notebook that was executed; a record that cannot be read is shown as a failure."""
+    name = path.parent.name
+    try:
+        record = Record.read(path)
+    except ValueError as error:
+        failure = Failure(name="unreadable record", text=str(error))
+        record = Record(notebook=name, title=name, state="failed", error=failure)
+    thumbnail = path.parent / (record.thumbnail or "")
+    image = base64.b64encode(thumbnail.read_bytes()).decode() if thumbnail.is_file() else ""
+    files = [path.parent.with_name(f"{name}.{kind}") for kind in ("html", "ipynb")]
+    html, ipynb = (file.name if file.is_file() else "" for file in files)
+    return Card(record, record.state, html, ipynb, f"data:image/png;base64,{image}" if image else "")
+
+
+def _absent(notebook: Path) -> Card:
+    """A notebook that was not executed."""
+    return Card(Record(notebook=notebook.stem, title=title_of(notebook)), "absent")
+
+
+def _index_page(folder: Path, cards: Sequence[Card]) -> str:
+    chapters: dict[str, list[Card]] = {}
+    for card in sorted(cards, key=lambda card: card.notebook):
+        chapters.setdefault(CHAPTERS.get(card.notebook[:1], "More"), []).append(card)
     pages = sorted(folder.parent.glob("batches/*/index.html"))
-    page = render(
+    return render(
         "index.html.j2",
         here=INDEX,
         preset=folder.name,
         chapters=chapters,
-        cards=[*cards, *absent],
+        cards=cards,
         batches={path.parent.name: f"../batches/{path.parent.name}/index.html" for path in pages},
     )
-    records.write_text(folder / INDEX, page)
-    records.write_text(folder / THESIS, _thesis_page(folder.name, cards, absent))
-    return folder / INDEX
-
-
-def _card(path: Path) -> dict[str, Any]:
-    """What the index shows of one execution; a record that cannot be read is shown as a failure."""
-    name = path.parent.name
-    try:
-        card = records.read(path)
-    except ValueError as error:
-        failure = {"name": "unreadable record", "text": str(error)}
-        card = records.empty(name) | {"state": "failed", "error": failure}
-    thumbnail = path.parent / (card["thumbnail"] or "")
-    image = base64.b64encode(thumbnail.read_bytes()).decode() if thumbnail.is_file() else ""
-    card["image"] = f"data:image/png;base64,{image}" if image else ""
-    card["alt"] = card["figures"][0]["alt"] if card["figures"] else ""
-    given = card["parameters"].items()
-    card["shown_parameters"] = {k: v for k, v in given if k not in _HIDDEN_PARAMETERS and v not in ("", [], {}, None)}
-    for kind in ("html", "ipynb"):
-        file = path.parent.with_name(f"{name}.{kind}")
-        card[kind] = file.name if file.is_file() else ""
-    return card
-
-
-def _absent(notebook: Path) -> dict[str, Any]:
-    """What the index shows of a notebook that was not executed."""
-    card = records.empty(notebook.stem) | {"title": title_of(notebook), "state": "absent"}
-    return card | {"image": "", "alt": "", "shown_parameters": {}, "html": "", "ipynb": ""}
 
 
 # --- The thesis against here ------------------------------------------------------------------------------------------
 
 
-def _thesis_page(preset: str, cards: Sequence[Record], absent: Sequence[Record]) -> str:
-    of = {card["notebook"]: card for card in cards}
-    levels = {source: [_level(entry, of) for entry in found] for source, found in against.levels(cards).items()}
-    differences = {
-        source: [_difference(entry, of) for entry in found] for source, found in against.differences(cards).items()
-    }
-    counts = Counter(entry["verdict"] for found in differences.values() for entry in found)
+def _thesis_page(preset: str, cards: Sequence[Card], absent: Sequence[Card]) -> str:
+    of, records = {card.notebook: card for card in cards}, [card.record for card in cards]
+    levels = {source: [_level(each, of) for each in found] for source, found in printed_beside.levels(records).items()}
+    claimed = printed_beside.differences(records)
+    counts = Counter(each.verdict for found in claimed.values() for each in found)
     return render(
         "thesis.html.j2",
         here=THESIS,
         preset=preset,
-        generated=any(card["generated"] for card in cards),
+        generated=any(record.generated for record in records),
         levels=levels,
-        differences=differences,
+        differences={source: [_difference(each, of) for each in found] for source, found in claimed.items()},
         counts={verdict: counts[verdict] for verdict in VERDICTS},
-        absent=sorted(absent, key=lambda card: card["notebook"]),
+        absent=sorted(absent, key=lambda card: card.notebook),
     )
 
 
-def _level(entry: Record, of: dict[str, Record]) -> Record:
+def _level(answer: Answer, of: Mapping[str, Card]) -> dict[str, Any]:
     """A score as shown: printed, measured, and how far apart."""
-    apart, apart_ends = _texts(against.distance(entry), "+.1f")
-    return _shown(entry, of, ".1f") | {"apart": apart, "apart_ends": apart_ends}
+    apart, apart_ends = _texts(answer.distance, "+.1f")
+    return _shown(answer, of, ".1f") | {"apart": apart, "apart_ends": apart_ends}
 
 
-def _difference(entry: Record, of: dict[str, Record]) -> Record:
+def _difference(answer: Answer, of: Mapping[str, Card]) -> dict[str, Any]:
     """A claimed difference as shown."""
-    return _shown(entry, of, "+.1f") | {"verdict": entry["verdict"]}
+    return _shown(answer, of, "+.1f") | {"verdict": answer.verdict}
 
 
-def _shown(entry: Record, of: dict[str, Record], format: str) -> Record:
-    value = entry.get("value")
-    ends = [float("nan") if entry.get(end) is None else entry[end] for end in ("low", "high")]
-    measured, interval = _texts(None if value is None else against.Distance(value, *ends), format)
-    card = of[entry["notebook"]]
-    places = {name: entry[name] for name in ("row", "split", "stage", "measure")}
-    return places | {
-        "thesis": typeset.text_of(entry["thesis"], format)[0],
+def _shown(answer: Answer, of: Mapping[str, Card], format: str) -> dict[str, Any]:
+    measured, interval = _texts(answer.interval, format)
+    card = of[answer.notebook]
+    return asdict(answer.place) | {
+        "thesis": typeset.text_of(answer.thesis, format)[0],
         "here": measured,
         "interval": interval,
-        "seeds": entry.get("n") or card["seeds"],
-        "notebook": entry["notebook"],
-        "html": card["html"],
+        "seeds": answer.measured.n or card.record.seeds,
+        "notebook": answer.notebook,
+        "html": card.html,
     }
 
 
-def _texts(value: against.Distance | None, format: str) -> tuple[str, str]:
+def _texts(value: Distance | None, format: str) -> tuple[str, str]:
     return typeset.text_of(value, format) if value is not None else (typeset.MISSING, "")

@@ -15,7 +15,7 @@ from pathlib import Path
 import bs4
 from PIL import Image
 
-from companion.reports import record as records
+from companion.reports.record import FILE, Record, write_text
 from companion.reports.site import INDEX
 
 MOST_BYTES = 10_000_000
@@ -70,7 +70,7 @@ def write(folder: Path, output: Path, most_bytes: int = MOST_BYTES) -> tuple[int
                 shutil.rmtree(output)
             output.mkdir(parents=True)
             for name, text in copies.items():
-                records.write_text(output / name, text)
+                write_text(output / name, text)
             return size, reduction
     raise ValueError(f"the copy of {folder} would have {size / 1e6:.1f} MB, {most_bytes / 1e6:.1f} are allowed")
 
@@ -97,8 +97,8 @@ def _pages(folder: Path) -> dict[str, Path]:
     pages = {path.name: path for path in sorted(folder.glob("*.html"))}
     if INDEX not in pages:
         raise ValueError(f"{folder} has no reports with an index; `thesis reproduce` makes them")
-    for file in folder.glob(f"*/{records.FILE}"):
-        if (state := records.read(file)["state"]) != "done":
+    for file in folder.glob(f"*/{FILE}"):
+        if (state := Record.read(file).state) != "done":
             raise ValueError(f"{file.parent.name} is {state}: a snapshot shows finished reports alone")
     return pages
 

@@ -15,3 +15,16 @@ def project_root() -> Path:
         if (parent / "pyproject.toml").is_file() and (parent / "notebooks").is_dir():
             return parent
     return here
+
+
+def notebook_file(name: str) -> Path:
+    """The file of the notebook that runs: in the working directory, in the project, or beside the package.
+
+    Raises:
+        FileNotFoundError: it is in none of them.
+    """
+    folders = (Path.cwd(), project_root() / "notebooks", NOTEBOOKS)
+    for folder in folders:
+        if (folder / f"{name}.ipynb").is_file():
+            return folder / f"{name}.ipynb"
+    raise FileNotFoundError(f"there is no {name}.ipynb in {', '.join(map(str, folders))}: its parameters are not known")

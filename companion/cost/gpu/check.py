@@ -25,9 +25,9 @@ from companion.cost.gpu import results as gpu_results
 from companion.cost.gpu.measurements import Measurement, plan
 from companion.cost.gpu.steps import GIB, Scale, clean_memory, full_scale, tiny_scale
 from companion.pipeline.store import provenance
-from companion.reports import record as records
+from companion.reports.record import write_json
 from companion.settings import load
-from companion.settings.project import project_root
+from companion.settings.project import NOTEBOOKS, project_root
 
 NOTEBOOK = "51_performance"
 MINUTES = 8.0
@@ -71,16 +71,17 @@ def report(results: Path, reports_dir: Path) -> bool:
     try:
         import ipykernel  # noqa: F401  # its process executes the notebook
 
-        from companion.reports import execute as reports
+        from companion.reports import driver, jobs
     except ImportError as error:
         print(
             f"report skipped, for {error.name} is not installed: copy the results to a machine with the project "
             f"(`pip install '.[reports]'`), then `thesis run {NOTEBOOK} -p results {results}`"
         )
         return True
-    notebooks = Path(__file__).parents[3] / "notebooks"
-    (outcome,) = reports.run_all([NOTEBOOK], {"results": str(results)}, reports_dir.resolve(), "demo", notebooks)
-    return not outcome.error
+    job = jobs.Job(NOTEBOOK, NOTEBOOKS / f"{NOTEBOOK}.ipynb", {"results": str(results)}, reports_dir.resolve(), "demo")
+    outcomes = driver.make([job], notebooks_dir=NOTEBOOKS)
+    print(f"\n{driver.summary(outcomes)}")
+    return not outcomes[0].error
 
 
 def check(scale: Scale, minutes: float, folder: Path, output: Path) -> dict[str, Any]:
@@ -94,11 +95,11 @@ def check(scale: Scale, minutes: float, folder: Path, output: Path) -> dict[str,
         if entry.get("tflop_per_s") and (highest := gpu_results.peak(record)):
             entry["share_of_peak"] = entry["tflop_per_s"] / highest
         record["measurements"].append(entry)
-        records.write(output, record)
+        write_json(output, record)
         print(f"{entry['state']:8} {measurement.name}{_aside(entry)}", flush=True)
     projected = gpu_results.projection(record, load("voc2012")) if scale.gpu else None
     record |= {"finished": _now(), "projection": projected}
-    records.write(output, record)
+    write_json(output, record)
     return record
 
 

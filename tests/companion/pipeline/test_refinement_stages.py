@@ -17,7 +17,6 @@ from sklearn.metrics import confusion_matrix
 from companion.analysis.methods import SUPERVISED
 from companion.experiments import plans
 from companion.experiments import row_stages as experiments
-from companion.experiments.catalogue import experiment
 from companion.pipeline import artefacts, engine
 from companion.pipeline.artefacts import RefinedMaps, ResponseMaps
 from companion.pipeline.stages import affinity, pseudo_masks, segmentation
@@ -249,8 +248,7 @@ def coco_file(folder: Path, seed: int = 0) -> Path:
 
 
 def test_initial_weights_are_where_the_training_starts(tmp_path: Path) -> None:
-    given = {"coco_weights": str(coco_file(tmp_path))}
-    row = experiment("23_segmentation", load("smoke"), range(1), HERE, given).rows["from_coco"]
+    (row,) = (row for row in experiments.segmentation_rows(load("smoke"), coco_weights=str(coco_file(tmp_path)))[3:])
     still = {"segmentation.supervision": "truth", "segmentation.learning_rate": 1e-12}
     stage, store = segmentation.segmenter_stage(load("smoke", row.overrides | still), HERE), Store(tmp_path / "runs")
     engine.run([stage], store)
@@ -304,7 +302,7 @@ def test_initial_weights_that_cannot_be_had_stop_before_anything_runs(
     monkeypatch.setattr(experiments, "crf_available", lambda: True)
     settings = load("smoke", {f"segmentation.{name}": value for name, value in overrides.items()})
     with pytest.raises(SettingsError, match=message):
-        experiment("23_segmentation", settings, range(1), HERE).stages()
+        plans.stages_of(["23_segmentation"], settings, range(1), HERE)
 
 
 @needs_crf
@@ -347,7 +345,7 @@ def test_stages_that_need_the_library_are_left_out_without_it(no_crf: None) -> N
 
 def test_with_the_library_every_step_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiments, "crf_available", lambda: True)
-    planned = engine.in_order(experiment("23_segmentation", load("smoke"), range(1), HERE).stages())
+    planned = engine.in_order(plans.stages_of(["23_segmentation"], load("smoke"), range(1), HERE))
     assert {"affinity", "refined_maps", "pseudo_masks", "segmenter", "segmentation"} <= {
         stage.name for stage in planned
     }

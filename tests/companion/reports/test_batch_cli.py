@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 import stage_functions as functions
-from notebook_files import write_notebook
+from notebook_files import Small, write_notebook
+from places import NOTEBOOKS, TESTS
 
 from companion.cli import batch as cli_batch
 from companion.cli import main as cli
-from companion.experiments import plans
+from companion.experiments import catalogue
 from companion.pipeline import engine
-from companion.pipeline.store import Store
-from companion.reports import record as records
+from companion.pipeline.stages import data
+from companion.pipeline.store import Stage, Store
+from companion.reports.record import Record
 from companion.settings import Machine, load
 
 COUNTED = """\
@@ -34,17 +36,31 @@ if alpha == 0.4:
     raise ValueError("not today")
 if alpha == 0.6:
     os.kill(os.getpid(), signal.SIGKILL)
-nb.key_number("twice alpha", 2 * alpha)
+from companion.experiments.exhibits import KeyNumber
+nb.show(KeyNumber("twice alpha", 2 * alpha))
 """
 BATCH = 'notebook = "01_data"\npreset = "smoke"\nseeds = 1\n[grid]\nalpha = [{values}]\n'
-PROGRAM = """\
+PROGRAM = f"""\
 import sys
 from pathlib import Path
+sys.path.append({str(TESTS)!r})
+from notebook_files import Small
 from companion.cli import main as cli, batch as cli_batch
+from companion.experiments import catalogue
 if __name__ == "__main__":
+    catalogue.EXPERIMENTS["01_data"] = Small
     cli_batch.NOTEBOOKS = Path(sys.argv[1])
     sys.exit(cli.main(sys.argv[2:]))
 """
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working directory is a project of its own, with a notebook of the name and the parameters of `Small`."""
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli_batch, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setitem(catalogue.EXPERIMENTS, "01_data", Small)
 
 
 def _project(folder: Path, values: str, *cells: str) -> list[str]:
@@ -59,8 +75,8 @@ def _executed(folder: Path) -> list[str]:
     return sorted((folder / "executed").read_text().split())
 
 
-def _record(folder: Path, run: str) -> records.Record:
-    return records.read(folder / "reports" / "batches" / "some" / run / "smoke" / "01_data" / "results.json")
+def _record(folder: Path, run: str) -> Record:
+    return Record.read(folder / "reports" / "batches" / "some" / run / "smoke" / "01_data" / "results.json")
 
 
 @pytest.mark.parametrize(
@@ -80,9 +96,7 @@ def test_bad_batch_ends_with_status_2_before_anything_starts(
     message: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cli_batch, "NOTEBOOKS", tmp_path / "notebooks")
     arguments = _project(tmp_path, "0.2, 0.4")
     (tmp_path / "some.toml").write_text((tmp_path / "some.toml").read_text().replace(*change))
     before = sorted(tmp_path.rglob("*"))
@@ -93,8 +107,9 @@ def test_bad_batch_ends_with_status_2_before_anything_starts(
 
 
 def test_dry_run_shows_runs_stages_and_times_and_computes_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(cli_batch, "NOTEBOOKS", NOTEBOOKS)
     store = Store(tmp_path / "runs")
     for number, seconds in enumerate((20, 40, 600)):
         artefact = store.root / "classifier" / str(number)
@@ -127,10 +142,10 @@ def test_dry_run_shows_runs_stages_and_times_and_computes_nothing(
 
 @pytest.mark.slow
 def test_killed_batch_goes_on_and_neither_failures_nor_dead_kernels_stop_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = _project(tmp_path, "0.2, 0.4, 0.6", FRAGILE)
-    engine.run(plans.data(load("smoke"), range(1), Machine()), Store(tmp_path / "runs"))
+    engine.run([data.stage(load("smoke"), Machine())], Store(tmp_path / "runs"))
     (tmp_path / "program.py").write_text(PROGRAM)
     command = [sys.executable, str(tmp_path / "program.py"), str(tmp_path / "notebooks"), *arguments]
     batch = subprocess.Popen([*command, "--workers", "1"], stdout=subprocess.DEVNULL, start_new_session=True)
@@ -140,11 +155,10 @@ def test_killed_batch_goes_on_and_neither_failures_nor_dead_kernels_stop_it(
         time.sleep(0.05)
     os.killpg(batch.pid, signal.SIGKILL)
     batch.wait()
-    assert _record(tmp_path, "alpha-0p2")["state"] == "done"
-    assert _record(tmp_path, "alpha-0p4")["state"] == "unfinished"
+    assert _record(tmp_path, "alpha-0p2").state == "done"
+    assert _record(tmp_path, "alpha-0p4").state == "unfinished"
 
     (tmp_path / "go on").touch()
-    monkeypatch.setattr(cli_batch, "NOTEBOOKS", tmp_path / "notebooks")
     assert cli.main(arguments) == 1
     again = capsys.readouterr().out
     assert _executed(tmp_path) == ["0.2", "0.4", "0.4", "0.6"]
@@ -170,27 +184,29 @@ def test_notebook_whose_stage_failed_is_not_executed_and_the_others_are(
     """On a cluster it would compute the stage anew, on the machine where the command runs."""
     tries = tmp_path / "tries"
 
-    def plan(settings, seeds, machine, *, alpha=0.2):  # type: ignore[no-untyped-def]
-        return [functions.make(functions.fail, error="value", log=str(tries))] if alpha == 0.2 else []
+    class Failing(Small):
+        def stages(self) -> list[Stage]:
+            return [functions.make(functions.fail, error="value", log=str(tries))] if self.alpha == 0.2 else []
 
-    def other(settings, seeds, machine):  # type: ignore[no-untyped-def]
-        return []
+    class Other(Small):
+        def stages(self) -> list[Stage]:
+            return []
 
-    monkeypatch.setattr(plans, "NOTEBOOKS", {"01_data": plan, "21_other": other})
-    monkeypatch.setattr(cli_batch, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr(catalogue, "EXPERIMENTS", {"01_data": Failing, "21_other": Other})
+    monkeypatch.setattr(catalogue, "NOTEBOOKS", tmp_path / "notebooks")
     monkeypatch.setattr(cli, "NOTEBOOKS", tmp_path / "notebooks")
     arguments = _project(tmp_path, "0.2, 0.4")
     folder, failed = tmp_path / "reports" / "batches" / "some" / "alpha-0p2" / "smoke", "alpha-0p2: "
     if command == "reproduce":
         write_notebook(tmp_path / "notebooks" / "21_other.ipynb", COUNTED.format(folder=str(tmp_path)))
         arguments = ["reproduce", "--preset", "smoke", "--seeds", "1", *arguments[2:]]
-        folder, failed = tmp_path / "reports" / "smoke", "01_data "
+        folder, failed = tmp_path / "reports" / "smoke", "01_data: "
     assert cli.main([*arguments, "--workers", "1"]) == 1
     assert tries.read_text() == "tried\n"
     assert _executed(tmp_path) == ["0.4" if command == "batch" else "0.2"]
     shown = capsys.readouterr()
     (line,) = [line for line in shown.out.splitlines() if line.startswith(failed) and "as planned" in line]
     assert "StageFailed: not executed, since fail" in line
-    record = records.read(folder / "01_data" / "results.json")
-    assert record["state"] == "failed" and "as planned" in record["error"]["text"]
+    record = Record.read(folder / "01_data" / "results.json")
+    assert record.state == "failed" and record.error and "as planned" in record.error.text
     assert "as planned" in (folder / "01_data.html").read_text()

@@ -10,18 +10,21 @@ import numpy as np
 import pandas as pd
 import papermill
 import pytest
-from notebook_files import PARAMETERS, write_notebook
+from notebook_files import PARAMETERS, Small, write_notebook
 from papermill.exceptions import PapermillExecutionError
 from PIL import Image
 
-from companion.analysis.claims import Place
+from companion.analysis.claims import Place, Verdict
 from companion.analysis.statistics import VERDICTS, Interval, mean_interval
 from companion.experiments import parameters
+from companion.experiments.exhibits import Figure, KeyNumber, Note, Table
+from companion.experiments.experiment import Experiment
 from companion.pipeline.stages import data
 from companion.pipeline.store import Job, Stage
 from companion.reports import cells, notebook, table_files, typeset
-from companion.reports.notebook import Notebook, project_root
+from companion.reports.notebook import Notebook
 from companion.settings import Machine, SettingsError
+from companion.settings.project import project_root
 
 HOSTILE = "<script>alert('x')</script>"
 
@@ -31,12 +34,24 @@ class Shown(NamedTuple):
     text: str
 
 
-def make(folder: Path, namespace: dict[str, Any] | None = None, **changes: Any) -> Notebook:
-    common = {
-        "preset": "smoke", "seeds": 3, "overrides": {}, "data_root": "", "runs_dir": str(folder / "runs"),
-        "reports_dir": str(folder / "reports"),
-    }  # fmt: skip
-    return Notebook("21_small", {} if namespace is None else namespace, **(common | changes))
+def make(
+    folder: Path, namespace: dict[str, Any] | None = None, kind: type[Experiment] = Small, **changes: Any
+) -> Notebook:
+    """A notebook of the project in `folder`, whose parameters cell and later cells have left `namespace`."""
+    if not (folder / "notebooks" / "21_small.ipynb").exists():
+        write_notebook(folder / "notebooks" / "21_small.ipynb")
+    places = {"runs_dir": str(folder / "runs"), "reports_dir": str(folder / "reports")}
+    declared = {name: parameter.value for name, parameter in parameters.read_cell(PARAMETERS).items()}
+    namespace = {} if namespace is None else namespace
+    namespace |= declared | places | changes
+    return Notebook("21_small", namespace, kind)
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working directory is a project of its own."""
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -55,34 +70,33 @@ def results(nb: Notebook) -> dict[str, Any]:
 
 def test_undeclared_literal_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"unknown parameter 'sedes'; did you mean 'seeds'\?"):
-        make(tmp_path, {"preset": "smoke", "seeds": 3, "sedes": 5})
+        make(tmp_path, {"sedes": 5})
 
 
 def test_private_names_modules_and_ipython_names_are_free(tmp_path: Path) -> None:
-    make(tmp_path, {"_i": "text", "__name__": "__main__", "np": np, "In": ["", "x"], "Out": {}, "seeds": 3})
+    make(tmp_path, {"_i": "text", "__name__": "__main__", "np": np, "In": ["", "x"], "Out": {}})
 
 
 def test_second_run_accepts_what_later_cells_left_but_not_what_a_parameters_cell_adds(tmp_path: Path) -> None:
-    namespace: dict[str, Any] = {"In": ["", PARAMETERS], "preset": "smoke", "seeds": 3}
-    make(tmp_path, namespace, alpha=0.2)
+    namespace: dict[str, Any] = {"In": ["", PARAMETERS]}
+    make(tmp_path, namespace)
     namespace |= {"rows": 7, "title": "made by a later cell"}
     namespace["In"].append("rows = 7\ntitle = make_title()")
-    make(tmp_path, namespace, alpha=0.2)
+    make(tmp_path, namespace)
     namespace["In"].append(PARAMETERS + "alhpa = 0.4\n")
     namespace["alhpa"] = 0.4
     with pytest.raises(SettingsError, match="'alhpa'; did you mean 'alpha'"):
-        make(tmp_path, namespace, alpha=0.2)
+        make(tmp_path, namespace)
 
 
 @pytest.mark.parametrize("value", ["0.4", [0.4], True, {"a": 1}])
 def test_own_parameter_of_another_type_than_its_default_is_refused(tmp_path: Path, value: Any) -> None:
-    namespace = {"In": ["", PARAMETERS, f"# Parameters\nalpha = {value!r}"]}
     with pytest.raises(SettingsError, match=r"alpha = .* expected float like the default 0\.2"):
-        make(tmp_path, namespace, alpha=value)
+        make(tmp_path, alpha=value)
 
 
 def test_whole_number_passes_for_a_fraction(tmp_path: Path) -> None:
-    assert make(tmp_path, {"In": ["", PARAMETERS]}, alpha=1).parameters["alpha"] == 1
+    assert make(tmp_path, alpha=1).parameters["alpha"] == 1
 
 
 @pytest.mark.parametrize(
@@ -104,16 +118,15 @@ def test_bad_common_parameter_is_named(tmp_path: Path, name: str, value: Any, me
 
 
 def test_overrides_reach_the_settings_and_win_over_own_ones(tmp_path: Path) -> None:
-    own = {"classifier.mixup_alpha": 0.2, "data.data_seed": 4}
-    nb = make(tmp_path, overrides=["classifier.mixup_alpha=0.4"], own_settings=own)
+    nb = make(tmp_path, overrides=["classifier.mixup_alpha=0.4"], alpha=0.2, data_seed=4)
     assert (nb.settings.classifier.mixup_alpha, nb.settings.data.data_seed) == (0.4, 4)
     assert results(nb)["changed_settings"] == {"classifier.mixup_alpha": [0.4, 0], "data.data_seed": [4, 0]}
     assert results(nb)["recipe"]["backbone.width"] == [1 / 32, 1.0]
 
 
 def test_profile_decides_the_settings_at_paper_scale_and_its_differences_are_recorded(tmp_path: Path) -> None:
-    own = {"profile": "text", "preset": "voc2012", "overrides": {"classifier.epochs": 3}}
-    nb = make(tmp_path, {"profile": "text"}, **own)
+    own = {"profile": "text", "preset": "voc2012", "overrides": {"classifier.epochs": 3}, "alpha": 0.0}
+    nb = make(tmp_path, **own)
     assert nb.settings.classifier.feature_channels == 512
     record = results(nb)
     assert (record["profile"], record["parameters"]["profile"]) == ("text", "text")
@@ -142,13 +155,26 @@ def test_network_is_recorded_and_a_variant_is_announced(tmp_path: Path, shown: l
 def test_paths_count_from_the_project_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "notebooks" / "deep").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "notebooks")
+    (tmp_path / "pyproject.toml").unlink()
     assert project_root() == tmp_path / "notebooks"
     (tmp_path / "pyproject.toml").touch()
     assert project_root() == tmp_path
     nb = make(tmp_path, reports_dir="reports", data_root="notebooks")
     assert nb.folder == tmp_path / "reports" / "smoke" / "21_small"
-    assert nb.data_root == tmp_path / "notebooks"
+    assert nb.experiment.machine.data_root == str(tmp_path / "notebooks")
     assert not nb.generated
+
+
+def test_parameters_are_those_of_the_copy_that_runs(tmp_path: Path) -> None:
+    make(tmp_path)
+    changed = (tmp_path / "notebooks" / "21_small.ipynb").read_text().replace("data_seed = 0", "data_seed = 0.5")
+    (tmp_path / "21_small.ipynb").write_text(changed)
+    assert make(tmp_path, data_seed=1).settings.data.data_seed == 1
+    (tmp_path / "21_small.ipynb").write_text(changed.replace("data_seed = 0.5", "dataseed = 0"))
+    with pytest.raises(SettingsError, match="unknown parameter 'data_seed'; did you mean 'dataseed'"):
+        make(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"no 99_none\.ipynb in .*parameters are not known"):
+        Notebook("99_none", {}, Small)
 
 
 def test_parameters_cell_is_read_with_help_and_refused_with_code_in_it() -> None:
@@ -162,8 +188,7 @@ def test_parameters_cell_is_read_with_help_and_refused_with_code_in_it() -> None
             parameters.read_cell(code)
 
 
-def test_papermill_stops_at_a_mistyped_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_papermill_stops_at_a_mistyped_name(tmp_path: Path) -> None:
     source = write_notebook(tmp_path / "21_small.ipynb")
     with pytest.raises(PapermillExecutionError, match="did you mean 'seeds'"):
         papermill.execute_notebook(source, tmp_path / "out.ipynb", {"sedes": 5}, progress_bar=False)
@@ -171,9 +196,9 @@ def test_papermill_stops_at_a_mistyped_name(tmp_path: Path, monkeypatch: pytest.
 
 def test_stages_are_computed_once_under_the_names_given(tmp_path: Path) -> None:
     nb = make(tmp_path, runs_dir=str(tmp_path / "runs"))
-    folders = nb.run({("data", 0): data.stage(nb.settings, nb.machine)})
+    folders = nb.run({("data", 0): data.stage(nb.settings, nb.experiment.machine)})
     assert folders["data", 0].is_relative_to(tmp_path / "runs")
-    assert len(nb.images("val")) == nb.settings.data.val
+    assert len(nb.experiment.images("val")) == nb.settings.data.val
     (provenance,) = (tmp_path / "runs" / "data").glob("*/provenance.json")
     origin = json.loads(provenance.read_text())
     used = {"label": "", "commit": origin["commit"], "precision": "fp32"}
@@ -239,7 +264,7 @@ def test_places_are_marked_by_colour_and_by_more_than_colour() -> None:
 
 def test_table_is_accessible_and_escaped(tmp_path: Path, shown: list[Shown]) -> None:
     frame = pd.DataFrame({HOSTILE: [HOSTILE, None], "mIoU": [mean_interval([1.0, 2.0, 3.0]), None]})
-    make(tmp_path).table(frame, "t", HOSTILE, note=HOSTILE)
+    make(tmp_path).show(Table(frame, "t", HOSTILE, note=HOSTILE))
     html = shown[0].html
     assert "<script" not in html
     assert html.count('scope="col"') == 2
@@ -256,7 +281,7 @@ def test_csv_gives_back_the_values_and_latex_what_is_shown(tmp_path: Path, shown
     frame = pd.DataFrame(
         {"method": ["plain & simple", "50% _x_", "c"], "mIoU": [48.0, interval, np.nan], "images": [10, 20, 30]}
     )
-    nb.table(frame, "scores", "100 % of {x}", best=["mIoU"])
+    nb.show(Table(frame, "scores", "100 % of {x}", best=["mIoU"]))
     rows = list(csv.DictReader(io.StringIO((nb.folder / "scores.csv").read_text())))
     assert [row["method"] for row in rows] == ["plain & simple", "50% _x_", "c"]
     assert float(rows[1]["mIoU"]) == interval.mean
@@ -278,7 +303,7 @@ def test_csv_gives_back_the_values_and_latex_what_is_shown(tmp_path: Path, shown
 def test_markdown_shows_what_is_shown_and_nothing_in_it_is_markup(tmp_path: Path, shown: list[Shown]) -> None:
     frame = pd.DataFrame({"method": ["a|b", "*x* [y](z)"], "mIoU": [mean_interval([50.1, 50.4, 49.8]), 48.0]})
     nb = make(tmp_path)
-    nb.table(frame, "scores", "mIoU of <img>\n_maps_", best=["mIoU"], note="a note")
+    nb.show(Table(frame, "scores", "mIoU of <img>\n_maps_", best=["mIoU"], note="a note"))
     text = (nb.folder / "scores.md").read_text()
     assert text.splitlines() == [
         r"mIoU of \<img\> \_maps\_",
@@ -306,17 +331,17 @@ def test_printed_values_are_recorded_with_their_place(tmp_path: Path, shown: lis
     )
     place = Place("Table 2.1", "train", "response maps")
     nb = make(tmp_path)
-    nb.table(frame, "table_2_1", "caption", beside={"ours": ("thesis", place)})
+    nb.show(Table(frame, "table_2_1", "caption", beside={"ours": ("thesis", place)}))
     (entry,) = results(nb)["tables"][0]["beside"]
     named = {"source": "Table 2.1", "row": "CAM", "split": "train", "stage": "response maps", "measure": "mIoU"}
     assert entry.items() >= (named | {"thesis": 48.0, "value": 48.0, "n": 3, "std": 1.0}).items()
-    nb.key_number("mIoU", interval, 48.0, place=place)
-    nb.verdict("CAM works", interval, "holds", thesis=1.2, place=place)
+    nb.show(KeyNumber("mIoU", interval, 48.0, place=place))
+    nb.show(Verdict("CAM works", interval, "holds", thesis=1.2, place=place))
     assert results(nb)["key_numbers"][0]["place"] == named | {"row": "mIoU"}
     assert results(nb)["verdicts"][0]["place"] == named | {"row": "CAM works"}
     assert results(nb)["verdicts"][0]["thesis"] == 1.2
     with pytest.raises(ValueError, match="no column 'thsis'; did you mean 'thesis'"):
-        nb.table(frame, "again", "caption", beside={"ours": ("thsis", place)})
+        nb.show(Table(frame, "again", "caption", beside={"ours": ("thsis", place)}))
 
 
 def test_unknown_column_is_named(tmp_path: Path) -> None:
@@ -352,7 +377,7 @@ def test_figure_is_embedded_once_written_twice_and_closed(tmp_path: Path, shown:
     for name in ("first", "second"):
         figure, axes = plt.subplots(figsize=(4, 3))
         axes.plot([0, 1])
-        nb.figure(figure, name, f"caption {HOSTILE}", 'a "line"')
+        nb.show(Figure(figure, name, f"caption {HOSTILE}", 'a "line"'))
     html = shown[0].html
     assert html.count("data:image/png;base64,") == 1
     assert "<script" not in html
@@ -370,23 +395,23 @@ def test_figure_is_embedded_once_written_twice_and_closed(tmp_path: Path, shown:
 @pytest.mark.parametrize(("caption", "alt"), [("caption", " "), ("", "alt")])
 def test_figure_needs_caption_and_alt_text(tmp_path: Path, caption: str, alt: str) -> None:
     with pytest.raises(ValueError, match="needs a caption and an alt text"):
-        make(tmp_path).figure(plt.figure(), "name", caption, alt)
+        make(tmp_path).show(Figure(plt.figure(), "name", caption, alt))
     plt.close("all")
 
 
 def test_names_of_files_stay_in_the_folder(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="letters, digits"):
-        make(tmp_path).table(pd.DataFrame({"a": [1], "b": [2]}), "../escape", "caption")
+        make(tmp_path).show(Table(pd.DataFrame({"a": [1], "b": [2]}), "../escape", "caption"))
 
 
 def test_key_numbers_and_verdicts_are_shown_and_recorded(tmp_path: Path, shown: list[Shown]) -> None:
     nb = make(tmp_path)
     interval = mean_interval([2.0, 2.2, 2.4])
-    nb.key_number("gain", interval, 2.1, HOSTILE, unit=" points")
-    nb.key_number("alone", float("nan"))
-    nb.verdict(f"claim {HOSTILE}", interval, "holds")
-    nb.verdict("claim without interval", None, "undecided", "too few seeds")
-    nb.note(HOSTILE)
+    nb.show(KeyNumber("gain", interval, 2.1, HOSTILE, unit=" points"))
+    nb.show(KeyNumber("alone", float("nan")))
+    nb.show(Verdict(f"claim {HOSTILE}", interval, "holds"))
+    nb.show(Verdict("claim without interval", None, "undecided", "too few seeds"))
+    nb.show(Note(HOSTILE))
     assert not any("<script" in output.html for output in shown)
     assert "95 % interval [1.7, 2.7] over 3 seeds" in shown[0].text
     assert "thesis, printed: 2.1" in shown[0].text
@@ -396,14 +421,14 @@ def test_key_numbers_and_verdicts_are_shown_and_recorded(tmp_path: Path, shown: 
     assert record["key_numbers"][1]["value"] is None
     assert [entry["verdict"] for entry in record["verdicts"]] == ["holds", "undecided"]
     with pytest.raises(ValueError, match="expected one of"):
-        nb.verdict("claim", interval, "hold")
+        nb.show(Verdict("claim", interval, "hold"))
 
 
 def test_a_cell_run_again_replaces_its_record(tmp_path: Path, shown: list[Shown]) -> None:
     nb = make(tmp_path)
     for value in (1.0, 2.0):
-        nb.key_number("first", value)
-        nb.key_number("second", value)
+        nb.show(KeyNumber("first", value))
+        nb.show(KeyNumber("second", value))
     assert [(entry["label"], entry["value"]) for entry in results(nb)["key_numbers"]] == [("first", 2), ("second", 2)]
 
 
@@ -418,9 +443,26 @@ def test_record_says_with_what_it_was_made(tmp_path: Path) -> None:
     assert record["seed_values"] == [0, 1, 2]
     assert record["settings"]["backbone"]["width"] == nb.settings.backbone.width
     assert f"{nb.settings.data.trainaug} for training" in record["data"]
-    nb.data_note = "24 photographs"
-    assert results(nb)["data"] == "24 photographs"
     assert not [path for path in nb.folder.iterdir() if path.name.startswith(".")]
+
+
+class OfPhotographs(Small):
+    data_note = "24 photographs"
+
+
+def test_what_the_data_are_is_asked_of_the_experiment_when_it_has_shown_something(
+    tmp_path: Path, shown: list[Shown]
+) -> None:
+    nb = make(tmp_path, kind=OfPhotographs)
+    assert "for training" in results(nb)["data"]
+    nb.show(Note("seen"))
+    assert results(nb)["data"] == "24 photographs"
+
+
+def test_exhibits_are_shown_in_the_order_in_which_they_come(tmp_path: Path, shown: list[Shown]) -> None:
+    frame = pd.DataFrame({"a": [1], "b": [2]})
+    make(tmp_path).show(Note("first"), (Note(text) for text in ("second", "third")), Table(frame, "t", "fourth"))
+    assert [output.text.splitlines()[0] for output in shown] == ["first", "second", "third", "fourth"]
 
 
 def test_every_verdict_has_a_badge() -> None:

@@ -12,11 +12,12 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from notebook_files import SETTINGS, write_notebook
 from places import NOTEBOOKS
 
-from companion.reports import execute as reports
-from companion.reports import formulas
+from companion.reports import driver, formulas, jobs
 from companion.reports import page as pages
-from companion.reports import record as records
 from companion.reports import site as site_pages
+from companion.reports.execute import execute, find_notebook
+from companion.reports.jobs import Job
+from companion.reports.record import FILE
 from companion.settings import SettingsError
 
 PAGES = ("21_good", "31_bad", "index", "thesis")
@@ -30,8 +31,9 @@ $$L_{con}=\sum_{c\in P} q_c(u,v)\,\lVert(u,v)-\mu_c\rVert^2 \tag{2.4}$$
 and one that nobody knows: $\nosuchcommand{x}$."""
 SCORES = f"""\
 import sys, warnings
-from companion.analysis.claims import Place
+from companion.analysis.claims import Place, Verdict
 from companion.analysis.statistics import mean_interval
+from companion.experiments.exhibits import Figure, KeyNumber, Table
 import matplotlib.pyplot as plt
 import pandas as pd
 from tqdm import tqdm
@@ -41,14 +43,16 @@ for _ in tqdm(range(3)):
 warnings.warn("a matter to look into")
 print("\\r 10%|#  |\\rscored on 12 images {HOSTILE}")
 frame = pd.DataFrame({{"method": ["plain", "mixup"], "mIoU": [30.5, 31.5]}})
-nb.table(frame, "table_2_1", "Table 2.1 {HOSTILE}", best=["mIoU"])
+nb.show(Table(frame, "table_2_1", "Table 2.1 {HOSTILE}", best=["mIoU"]))
 figure, axes = plt.subplots(figsize=(3, 2))
-nb.figure(figure, "curve", "A curve {HOSTILE}", "empty axes {HOSTILE}")
+nb.show(Figure(figure, "curve", "A curve {HOSTILE}", "empty axes {HOSTILE}"))
 place = Place("Table 2.1 {HOSTILE}", "train", "response maps")
-nb.key_number("mIoU {HOSTILE}", 31.5, 50.1, place=place)
-nb.verdict("mixup helps {HOSTILE}", mean_interval([1.0, 2.0, 0.5]), "undecided", thesis=2.1, place=place)
+nb.show(KeyNumber("mIoU {HOSTILE}", 31.5, 50.1, unit="", place=place))
+seen = mean_interval([1.0, 2.0, 0.5])
+nb.show(Verdict("mixup helps {HOSTILE}", seen, "undecided", thesis=2.1, place=place))
 """
 THIS_KERNEL = 'import os\nassert os.environ["OMP_NUM_THREADS"] == "1"\nimport sys\nprint(sys.executable)'
+SO_FAR = 'from companion.experiments.exhibits import KeyNumber\nnb.show(KeyNumber("so far", 1.0))'
 FAILURE = f'raise ValueError("not finite at step 12 {HOSTILE}")'
 
 
@@ -95,14 +99,16 @@ def _execute_project(root: Path) -> None:
     (root / "pyproject.toml").touch()
     again = SETTINGS.format(name="21_good")
     write_notebook(root / "notebooks" / "21_good.ipynb", PROSE, "label = 'of a later cell'", again, SCORES, THIS_KERNEL)
-    write_notebook(root / "notebooks" / "31_bad.ipynb", 'nb.key_number("so far", 1.0)', FAILURE, "print('never')")
+    write_notebook(root / "notebooks" / "31_bad.ipynb", SO_FAR, FAILURE, "print('never')")
     parameters = {"seeds": 4, "alpha": 0.3, "overrides": {"classifier.epochs": 3}, "runs_dir": str(root / "runs")}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.setenv("JUPYTER_PATH", str(root / "jupyter"))
         names = ["21_good", "31_bad"]
-        outcomes = reports.run_all(names, parameters, Path("reports"), "smoke", root / "notebooks", jobs=2)
-    assert [(outcome.name, outcome.state) for outcome in outcomes] == [("21_good", "done"), ("31_bad", "failed")]
+        files = [root / "notebooks" / f"{name}.ipynb" for name in names]
+        jobs = [Job(file.stem, file, parameters, Path("reports"), "smoke") for file in files]
+        outcomes = driver.make(jobs, 2, notebooks_dir=root / "notebooks")
+    assert [(outcome.job.name, outcome.state) for outcome in outcomes] == [("21_good", "done"), ("31_bad", "failed")]
     assert outcomes[1].error.startswith("ValueError: not finite at step 12")
 
 
@@ -189,15 +195,18 @@ def test_index_lists_done_and_failed_notebooks_with_their_numbers(project: Path)
 def test_index_survives_an_unreadable_record_and_an_empty_folder(tmp_path: Path) -> None:
     assert "No notebook has been executed" in site_pages.write_index(tmp_path).read_text()
     (tmp_path / "21_broken").mkdir()
-    (tmp_path / "21_broken" / records.FILE).write_text("{")
+    (tmp_path / "21_broken" / FILE).write_text("{")
     assert "not a record of a notebook" in site_pages.write_index(tmp_path).read_text()
 
 
 def test_unknown_parameter_or_notebook_stops_before_a_kernel_starts(project: Path) -> None:
+    good = project / "notebooks" / "21_good.ipynb"
     with pytest.raises(SettingsError, match=r"21_good has no parameter 'alhpa'; did you mean 'alpha'\?"):
-        reports.execute(project / "notebooks" / "21_good.ipynb", {"alhpa": 1}, project / "other", "smoke")
+        execute(good, {"alhpa": 1}, project / "other", "smoke")
+    with pytest.raises(SettingsError, match=r"21_good has no parameter 'alhpa'; did you mean 'alpha'\?"):
+        driver.make([Job("21_good", good, {"alhpa": 1}, project / "other", "smoke")])
     with pytest.raises(SettingsError, match="did you mean '21_good'"):
-        reports.run_all(["21_god"], {}, project / "other", "smoke", project / "notebooks")
+        find_notebook("21_god", project / "notebooks")
     assert not (project / "other").exists()
 
 
@@ -246,13 +255,13 @@ def test_formula_that_cannot_be_converted_is_shown_as_written(tex: str) -> None:
 def test_new_measurements_are_a_new_question_to_the_notebook_that_shows_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reports, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(jobs, "project_root", lambda: tmp_path)
     results = tmp_path / "benchmarks" / "gpu" / "some-gpu.json"
     results.parent.mkdir(parents=True)
 
     def questions() -> list[str]:
         names = ("51_performance", "21_response_maps")
-        return [reports.question(NOTEBOOKS / f"{name}.ipynb", {}, []) for name in names]
+        return [jobs.question(NOTEBOOKS / f"{name}.ipynb", {}, []) for name in names]
 
     before = questions()
     results.write_text("{}")

@@ -16,17 +16,16 @@ from scipy import stats
 
 from companion.cli import main as cli
 from companion.reports import compare as comparison
-from companion.reports import printed_beside as against
-from companion.reports import record as records
+from companion.reports import printed_beside, snapshot
 from companion.reports import site as site_pages
-from companion.reports import snapshot
 from companion.reports.page import TEMPLATES
+from companion.reports.record import FILE, Record
 
 HOSTILE = "<script>alert('x')</script>"
 A, B = [48.0, 49.0, 50.0], [50.0, 52.0, 55.0]
 
 
-def number(label: str, values: list[float], **more: Any) -> records.Record:
+def number(label: str, values: list[float], **more: Any) -> dict[str, Any]:
     """A key number as a notebook records it, by the textbook formula of the interval."""
     mean, std, n = float(np.mean(values)), float(np.std(values, ddof=1)), len(values)
     low, high = stats.t.interval(0.95, n - 1, mean, std / n**0.5)
@@ -38,7 +37,7 @@ def number(label: str, values: list[float], **more: Any) -> records.Record:
     )
 
 
-def place(row: str, source: str = "Table 2.1") -> records.Record:
+def place(row: str, source: str = "Table 2.1") -> dict[str, Any]:
     return {"source": source, "row": row, "split": "train", "stage": "response maps", "measure": "mIoU"}
 
 
@@ -61,7 +60,8 @@ def write_report(folder: Path, name: str = "21_maps", values: list[float] = A, *
     claim = {"claim": f"A > B {HOSTILE}", "thesis": 2.1, "value": 1.0, "low": -1.0, "high": 3.0, "n": 3}
     beside = [number("", values) | place(row) | {"thesis": thesis} for row, thesis in (("CAM", 48.0), ("mixup", 49.3))]
     text = {"caption": f"Caption {HOSTILE}", "alt": f"alt {HOSTILE}"}
-    found = records.empty(name) | {
+    found = {
+        "notebook": name,
         "state": "done",
         "title": f"Maps {HOSTILE}",
         "preset": "demo",
@@ -78,7 +78,7 @@ def write_report(folder: Path, name: str = "21_maps", values: list[float] = A, *
         ],
         "figures": [text | {"name": each, "png": f"{each}.png"} for each in ("curve", "drawing")],
     }
-    records.write(exports / records.FILE, found | changes)
+    Record(**(found | changes)).write(exports / FILE)
     embedded = base64.b64encode(png(int(values[0]), (300, 200))).decode()
     (folder / f"{name}.html").write_text(
         f'<!DOCTYPE html><html lang="en"><body><nav><a href="index.html">all</a></nav><p><a href="#x">x</a> '
@@ -140,10 +140,9 @@ def test_thesis_page_has_each_printed_number_once_with_interval_and_difference(t
 
 def test_sources_come_in_the_order_of_the_thesis() -> None:
     names = ["Fig. 3.4", "Table 3.2", "Table 2.1", "Fig. 2.5 b", "Table 2.2", "Fig. 2.5 a"]
-    record = records.empty("x") | {
-        "tables": [{"beside": [number("", A) | place("CAM", name) | {"thesis": 1} for name in names]}]
-    }
-    assert list(against.levels([record])) == [
+    beside = [number("", A) | place("CAM", name) | {"thesis": 1} for name in names]
+    record = Record(notebook="x", tables=[{"name": "scores", "beside": beside}])
+    assert list(printed_beside.levels([record])) == [
         "Table 2.1",
         "Table 2.2",
         "Fig. 2.5 a",
@@ -160,7 +159,7 @@ def test_comparison_shows_what_differs(tmp_path: Path) -> None:
     a = write_report(tmp_path / "demo")
     b = write_report(tmp_path / "other", values=B, settings={"classifier": {"epochs": 20, "lambda_ent": 0.02}})
     output = tmp_path / "both.html"
-    assert cli.main(["compare", str(a), str(b / records.FILE), "--output", str(output)]) == 0
+    assert cli.main(["compare", str(a), str(b / FILE), "--output", str(output)]) == 0
     page = Page(output)
     assert "alpha 0.48 0.5" in page.text and "classifier.epochs 14 20" in page.text
     assert "lambda_ent" not in page.text and "runs_dir" not in page.text
@@ -300,6 +299,6 @@ def test_text_has_enough_contrast_in_both_themes() -> None:
 def test_records_of_older_reports_can_be_read(tmp_path: Path) -> None:
     """Fields that were added since have their empty value."""
     (tmp_path / "21_maps").mkdir()
-    (tmp_path / "21_maps" / records.FILE).write_text(json.dumps({"notebook": "21_maps", "state": "done"}))
-    found = records.read(tmp_path / "21_maps" / records.FILE)
-    assert (found["state"], found["artefacts"], found["tables"]) == ("done", {}, [])
+    (tmp_path / "21_maps" / FILE).write_text(json.dumps({"notebook": "21_maps", "state": "done"}))
+    found = Record.read(tmp_path / "21_maps" / FILE)
+    assert (found.state, found.artefacts, found.tables) == ("done", {}, [])
