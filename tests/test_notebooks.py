@@ -1,7 +1,5 @@
 """Each notebook is clean as committed, and run by papermill on what was planned it prints what is committed."""
 
-import ast
-import json
 import os
 import subprocess
 import sys
@@ -16,11 +14,12 @@ from linked_store import linked_store
 from places import NOTEBOOKS
 
 from companion import settings
-from companion.experiments import parameters, plans
-from companion.experiments import row_stages as experiments
-from companion.experiments.catalogue import EXPERIMENTS
+from companion.experiments import parameters
+from companion.experiments.catalogue import EXPERIMENTS, experiment
 from companion.experiments.experiment import Experiment
-from companion.reports import printed_beside as against
+from companion.reports import printed_beside
+from companion.reports.record import FILE, Record
+from companion.settings.project import project_root
 from thesislib.refinement.crf import crf_available
 
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
@@ -70,18 +69,18 @@ def environment_of_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("name", NAMES)
 def test_runs_on_what_was_planned_and_agrees_with_its_committed_cells(name, tmp_path, shared_store):
     seeds = SEEDS.get(name, 1)
-    planned = plans.stages_of([name], settings.load("smoke"), range(seeds), settings.Machine(device="cpu"))
-    linked_store(planned, shared_store, tmp_path / "runs")
+    asked = experiment(name, settings.load("smoke"), range(seeds), settings.Machine(device="cpu"))
+    linked_store(asked.stages(), shared_store, tmp_path / "runs")
     before = sorted(tmp_path.glob("runs/*/*"))
 
     executed = execute(name, tmp_path, seeds=seeds)
     assert sorted(tmp_path.glob("runs/*/*")) == before
     results = tmp_path / "reports" / "smoke" / name
-    assert (results / "results.json").is_file() and list(results.glob("*.png")) and list(results.glob("*.csv"))
+    assert (results / FILE).is_file() and list(results.glob("*.png")) and list(results.glob("*.csv"))
     assert printed(executed) == printed(read(name)) != {}
     if crf_available():
-        by_source = against.levels([json.loads((results / "results.json").read_text())])
-        placed = {(source, entry["thesis"]) for source, entries in by_source.items() for entry in entries}
+        by_source = printed_beside.levels([Record.read(results / FILE)])
+        placed = {(source, answer.thesis) for source, answers in by_source.items() for answer in answers}
         assert printed_numbers.to_place(name) <= placed
 
 
@@ -105,8 +104,8 @@ def test_without_the_crf_library_the_rest_runs_and_says_so(name, tmp_path, monke
     paths = [tmp_path / "hidden", NOTEBOOKS.parent]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, paths)))
     machine = settings.Machine(device="cpu", crf=False)
-    planned = plans.stages_of([name], settings.load("smoke"), range(1), machine)
-    linked_store(planned, shared_store, tmp_path / "runs")
+    asked = experiment(name, settings.load("smoke"), range(1), machine)
+    linked_store(asked.stages(), shared_store, tmp_path / "runs")
     before = sorted(tmp_path.glob("runs/*/*"))
     execute(name, tmp_path, seeds=1)
     assert sorted(tmp_path.glob("runs/*/*")) == before
@@ -119,8 +118,8 @@ def test_without_the_crf_library_the_rest_runs_and_says_so(name, tmp_path, monke
         "subcategories",
     }
     results = tmp_path / "reports" / "smoke" / name
-    notes = json.loads((results / "results.json").read_text())["notes"]
-    assert any("not run" in note["text"] and "pip install pydensecrf2" in note["text"] for note in notes)
+    notes = Record.read(results / FILE).notes
+    assert any("not run" in note.text and "pip install pydensecrf2" in note.text for note in notes)
     assert any("not run" in table.read_text() for table in results.glob("*.csv"))
 
 
@@ -170,7 +169,7 @@ def test_is_committed_clean(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_parameters_are_literals_with_help_and_all_reach_the_settings_cell(name):
+def test_parameters_are_literals_with_help_and_the_settings_cell_is_of_this_notebook(name):
     first, second, *_ = code(read(name))
     assert first.metadata.tags == ["parameters"]
     declared = parameters.read_cell(first.source)
@@ -178,16 +177,7 @@ def test_parameters_are_literals_with_help_and_all_reach_the_settings_cell(name)
     assert declared["preset"].value == "demo" and declared["seeds"].value == 3
     for parameter in declared.values():
         assert parameter.help and "=" not in parameter.help, parameter.name
-    (call,) = [
-        node
-        for node in ast.walk(ast.parse(second.source))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Notebook"
-    ]
-    assert call.args[0].value == name
-    if name in EXPERIMENTS:
-        assert ast.unparse(call.args[1]) == "globals()" and not call.keywords
-    else:
-        assert set(declared) <= {keyword.arg for keyword in call.keywords}
+    assert f'nb = Notebook("{name}", globals())' in second.source.splitlines()
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -207,12 +197,16 @@ def test_data_seed_of_the_parameters_cell_is_that_of_the_preset(name):
         assert declared["data_seed"].value == settings.load("demo").data.data_seed
 
 
-def test_every_notebook_has_a_plan_and_every_plan_a_notebook():
-    assert sorted(plans.NOTEBOOKS) == NAMES
+def test_every_notebook_has_an_experiment_and_every_experiment_a_notebook():
+    assert sorted(EXPERIMENTS) == NAMES
 
 
-def test_rows_of_the_parameters_cell_are_those_of_the_plan():
-    declared = parameters.read_cell(code(read("21_response_maps"))[0].source)
-    chosen = settings.load("smoke")
-    own = {name: declared[name].value for name in ("alpha", "lambda_ent", "lambda_con")}
-    assert experiments.table_2_1(chosen, declared["extra_rows"].value, **own) == experiments.table_2_1(chosen)
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_settings_that_follow_from_parameters(name):
+    kind, declared = EXPERIMENTS[name], parameters.declared(NOTEBOOKS / f"{name}.ipynb")
+    values = {each: parameter.value for each, parameter in declared.items()}
+    chosen = kind.settings_of(values | {key: 7 for key in ("data_seed",) if key in declared})
+    assert chosen.get("data.data_seed", 7) == 7 and ("data.data_seed" in chosen) == ("data_seed" in declared)
+    if "weights" in declared:
+        named = kind.settings_of(values | {"weights": "some.pth"})["classifier.weights"]
+        assert named == str(project_root() / "some.pth") and kind.settings_of(values)["classifier.weights"] == ""

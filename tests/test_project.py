@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from companion.experiments import plans
+from companion.experiments.catalogue import EXPERIMENTS
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -52,10 +52,10 @@ def test_readme_has_no_gaps_and_its_files_exist() -> None:
 
 def test_readme_lists_every_table_and_figure_with_its_notebook_and_report() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
-    for name in plans.NOTEBOOKS:
+    for name, kind in EXPERIMENTS.items():
         (line,) = [line for line in lines if f"(notebooks/{name}.ipynb)" in line]
         assert f"(reports/published/demo/{name}.html)" in line
-        assert _results(line.split("|")[1]) == set(plans.RESULTS.get(name, ())), name
+        assert _results(line.split("|")[1]) == set(kind.reproduces), name
 
 
 def _results(text: str) -> set[str]:

@@ -13,8 +13,9 @@ from places import ROOT
 from torchvision.models import resnet
 
 from companion.cli import main as cli
-from companion.experiments import plans
+from companion.experiments.catalogue import experiment
 from companion.pipeline import engine
+from companion.pipeline.stages import data
 from companion.pipeline.store import Store
 from companion.settings import Machine, load
 
@@ -57,7 +58,7 @@ def test_bad_input_ends_with_one_clear_line_before_any_work(
 
 def test_status_and_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = Store(tmp_path / "runs")
-    engine.run(plans.data(load("smoke"), range(1), Machine(device="cpu")), store)
+    engine.run([data.stage(load("smoke"), Machine(device="cpu"))], store)
     unfinished = tmp_path / "runs" / "classifier" / "0123456789abcdef.part"
     unfinished.mkdir(parents=True)
     (unfinished / "config.json").write_text("{}")
@@ -100,8 +101,8 @@ def test_doctor_loads_the_initial_weights_of_deeplab(tmp_path: Path, capsys: pyt
 
 @pytest.mark.slow
 def test_readmes_example_of_a_new_regulariser_gets_its_row(tmp_path: Path, shared_store: Store) -> None:
-    usual = plans.stages_of(["21_response_maps"], load("smoke"), range(1), Machine(device="cpu"))
-    linked_store(usual, shared_store, tmp_path / "runs")
+    usual = experiment("21_response_maps", load("smoke"), range(1), Machine(device="cpu"))
+    linked_store(usual.stages(), shared_store, tmp_path / "runs")
     code = next(block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "smoothness_loss" in block)
     command = next(line for line in README.splitlines() if line.startswith("PYTHONPATH=. thesis run"))
     (tmp_path / "smoothness.py").write_text(code)

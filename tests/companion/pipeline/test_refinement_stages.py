@@ -15,8 +15,8 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix
 
 from companion.analysis.methods import SUPERVISED
-from companion.experiments import plans
 from companion.experiments import row_stages as experiments
+from companion.experiments.catalogue import EXPERIMENTS, experiment
 from companion.pipeline import artefacts, engine
 from companion.pipeline.artefacts import RefinedMaps, ResponseMaps
 from companion.pipeline.stages import affinity, pseudo_masks, segmentation
@@ -302,7 +302,7 @@ def test_initial_weights_that_cannot_be_had_stop_before_anything_runs(
     monkeypatch.setattr(experiments, "crf_available", lambda: True)
     settings = load("smoke", {f"segmentation.{name}": value for name, value in overrides.items()})
     with pytest.raises(SettingsError, match=message):
-        plans.stages_of(["23_segmentation"], settings, range(1), HERE)
+        experiment("23_segmentation", settings, range(1), HERE).stages()
 
 
 @needs_crf
@@ -336,8 +336,9 @@ def test_missing_library_is_reported_with_what_to_do(no_crf: None) -> None:
 
 
 def test_stages_that_need_the_library_are_left_out_without_it(no_crf: None) -> None:
-    names = list(plans.NOTEBOOKS)
-    planned = engine.in_order(plans.stages_of(names, load("smoke"), range(1), HERE))
+    planned = engine.in_order(
+        stage for name in EXPERIMENTS for stage in experiment(name, load("smoke"), range(1), HERE).stages()
+    )
     assert {stage.name for stage in planned} == {
         *("data", "backbone", "classifier", "response_maps", "features", "subcategories")
     }
@@ -345,7 +346,7 @@ def test_stages_that_need_the_library_are_left_out_without_it(no_crf: None) -> N
 
 def test_with_the_library_every_step_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiments, "crf_available", lambda: True)
-    planned = engine.in_order(plans.stages_of(["23_segmentation"], load("smoke"), range(1), HERE))
+    planned = engine.in_order(experiment("23_segmentation", load("smoke"), range(1), HERE).stages())
     assert {"affinity", "refined_maps", "pseudo_masks", "segmenter", "segmentation"} <= {
         stage.name for stage in planned
     }

@@ -1,9 +1,6 @@
-"""Batch files are checked before anything runs, and plans are in step with their notebooks."""
+"""Batch files are checked before anything runs, and notebooks compute nothing that was not planned."""
 
-import ast
-import inspect
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +11,12 @@ from linked_store import linked_store
 from places import ROOT
 
 from companion import settings
-from companion.experiments import parameters, plans
+from companion.experiments import parameters
+from companion.experiments.catalogue import EXPERIMENTS, asked, experiment
 from companion.pipeline.store import Store
 from companion.reports import batches
 from companion.reports.notebook import Notebook
 from companion.settings import Machine, SettingsError
-from companion.settings.project import project_root
 
 NOTEBOOKS = ROOT / "notebooks"
 FILES = sorted((ROOT / "batches").glob("*.toml"))
@@ -124,8 +121,8 @@ def test_each_run_is_planned_with_its_own_parameters(tmp_path: Path) -> None:
     path.write_text(GOOD + "[grid]\nalpha = [0.2, 0.4]\n")
     first, second = ({stage.key for stage in run.stages} for run in batches.read(path, NOTEBOOKS).runs)
     chosen = settings.load("smoke")
-    default = plans.stages_of(["21_response_maps"], chosen, range(1), Machine(data_root=""))
-    assert first == {stage.key for stage in default}
+    default = experiment("21_response_maps", chosen, range(1), Machine(data_root=""))
+    assert first == {stage.key for stage in default.stages()}
     assert first & second and first - second and second - first
 
 
@@ -133,7 +130,7 @@ def test_each_run_is_planned_with_its_own_parameters(tmp_path: Path) -> None:
 def test_committed_file_is_right_and_named_after_what_its_notebook_holds(path: Path) -> None:
     batch = batches.read(path, NOTEBOOKS)
     assert batch.preset == "demo" and batch.seeds >= 3
-    assert _results(path.stem) <= set(plans.RESULTS[batch.notebook.stem])
+    assert _results(path.stem) <= set(EXPERIMENTS[batch.notebook.stem].reproduces)
 
 
 def test_every_table_and_curve_has_a_batch() -> None:
@@ -146,40 +143,7 @@ def _results(stem: str) -> set[str]:
     return {f"{kind}-{chapter}.{number}" for chapter, number in re.findall(r"(\d)_(\d+)", numbers)}
 
 
-# --- Plans and notebooks ----------------------------------------------------------------------------------------------
-
-
-def _cells(name: str) -> list[str]:
-    cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
-    return [cell.source for cell in cells if cell.cell_type == "code"]
-
-
-@pytest.mark.parametrize("name", plans.NOTEBOOKS)
-def test_plan_has_the_defaults_of_its_notebook(name: str) -> None:
-    declared = parameters.read_cell(_cells(name)[0])
-    for parameter in inspect.signature(plans.NOTEBOOKS[name]).parameters.values():
-        if parameter.kind is parameter.KEYWORD_ONLY:
-            default = declared[parameter.name].value
-            planned = parameter.default or type(default)()  # None stands for an empty dict
-            assert (list(planned) if isinstance(planned, tuple) else planned) == default, parameter.name
-
-
-@pytest.mark.parametrize("name", plans.NOTEBOOKS)
-def test_settings_that_follow_from_parameters_are_those_of_the_settings_cell(name: str) -> None:
-    first, second, *_ = _cells(name)
-    declared = {key: parameter.value for key, parameter in parameters.read_cell(first).items()}
-    others = {key: value for key, value in {"data_seed": 7, "weights": "some.pth"}.items() if key in declared}
-    (call,) = [
-        node
-        for node in ast.walk(ast.parse(second))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Notebook"
-    ]
-    (given,) = [keyword.value for keyword in call.keywords if keyword.arg == "own_settings"] or [ast.Dict([], [])]
-    for values in (declared, declared | others):
-        stated = eval(ast.unparse(given), {"project_root": project_root} | values)
-        assert {key: value for key, value in plans.own_settings(values).items() if value != ""} == {
-            key: value for key, value in stated.items() if value != ""
-        }
+# --- Experiments and notebooks ----------------------------------------------------------------------------------------
 
 
 OTHERS: dict[str, dict[str, Any]] = {
@@ -195,15 +159,19 @@ OTHERS: dict[str, dict[str, Any]] = {
     "34_clusters": {"rounds": 2, "classes_shown": ["heron"], "images_per_cluster": 2},
     "35_segmentation": {"rounds": 1, "extra_rows": {"K = 3": {"subcategories.round": 1, "subcategories.k": 3}}},
 }
-"""For each notebook whose plan takes parameters, other values of them."""
+"""For each notebook whose parameters decide what is computed, other values of them."""
 CHECKED_ALONE = {"coco_weights", "image", "image_labels", "results"}
 """Those that name a file, and what is in it."""
 
 
-def test_all_parameters_of_plans_have_other_values() -> None:
-    for name, plan in plans.NOTEBOOKS.items():
-        keywords = {key for key, kind in inspect.signature(plan).parameters.items() if kind.kind == kind.KEYWORD_ONLY}
-        assert keywords - CHECKED_ALONE <= OTHERS.get(name, {}).keys(), name
+SHOWN = {"images_shown", "failures_shown", "margin", "band"}
+"""Those that decide what is shown alone."""
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_all_parameters_that_decide_what_is_computed_have_other_values(name: str) -> None:
+    own = set(parameters.declared(NOTEBOOKS / f"{name}.ipynb")) - {*parameters.COMMON, "profile", "data_seed"}
+    assert own - CHECKED_ALONE - SHOWN <= OTHERS.get(name, {}).keys()
 
 
 @pytest.mark.slow
@@ -211,22 +179,21 @@ def test_all_parameters_of_plans_have_other_values() -> None:
 def test_notebook_with_other_parameters_asks_for_nothing_that_was_not_planned(
     name: str, shared_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its cells run in this process, up to the last that computes stages."""
+    """Its cells run in this process, and draw nothing to files."""
     common = {"preset": "smoke", "seeds": 1, "runs_dir": str(tmp_path / "runs"), "reports_dir": str(tmp_path)}
-    chosen = settings.load("smoke", plans.own_settings(OTHERS[name]))
-    planned = plans.stages_of([name], chosen, range(1), Machine(), OTHERS[name])
+    declared = parameters.declared(NOTEBOOKS / f"{name}.ipynb")
+    planned = asked(EXPERIMENTS[name], declared, common | OTHERS[name]).stages()
     store = linked_store(planned, shared_store, tmp_path / "runs")
     before = sorted(store.root.glob("*/*"))
-    monkeypatch.setattr(Notebook, "figure", lambda notebook, figure, *words: plt.close(figure))
-    _execute(name, common | OTHERS[name])
+    monkeypatch.setattr(Notebook, "_figure", lambda notebook, figure: plt.close(figure.drawing))
+    namespace: dict[str, Any] = {}
+    first, *cells = (cell.source for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", 4).cells if is_code(cell))
+    exec(first, namespace)
+    namespace.update(common | OTHERS[name])
+    for cell in cells:
+        exec(cell, namespace)
     assert sorted(store.root.glob("*/*")) == before
 
 
-def _execute(name: str, values: Mapping[str, Any]) -> None:
-    first, *cells = _cells(name)
-    last = max(i for i, cell in enumerate(cells) if "nb.run(" in cell)
-    namespace: dict[str, Any] = {}
-    exec(first, namespace)
-    namespace.update(values)
-    for cell in cells[: last + 1]:
-        exec(cell, namespace)
+def is_code(cell: nbformat.NotebookNode) -> bool:
+    return cell.cell_type == "code"

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from notebook_files import write_notebook
 from PIL import Image
+from places import TESTS
 from scipy import stats
 
 from companion.cli import main as cli
@@ -19,7 +20,7 @@ from companion.reports import compare as comparison
 from companion.reports import printed_beside, snapshot
 from companion.reports import site as site_pages
 from companion.reports.page import TEMPLATES
-from companion.reports.record import FILE, Record
+from companion.reports.record import FILE, NumberEntry, Record
 
 HOSTILE = "<script>alert('x')</script>"
 A, B = [48.0, 49.0, 50.0], [50.0, 52.0, 55.0]
@@ -302,3 +303,35 @@ def test_records_of_older_reports_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "21_maps" / FILE).write_text(json.dumps({"notebook": "21_maps", "state": "done"}))
     found = Record.read(tmp_path / "21_maps" / FILE)
     assert (found.state, found.artefacts, found.tables) == ("done", {}, [])
+
+
+def test_a_record_of_the_package_before_it_was_two_keeps_every_value() -> None:
+    """Written by commit 53510fe for the demo; here with one entry of each kind."""
+    path = TESTS / "companion" / "reports" / "old_record" / FILE
+    found = Record.read(path)
+    assert found.model_dump(mode="json") == json.loads(path.read_text())
+    number, verdict, (*_, table) = found.key_numbers[0], found.verdicts[0], found.tables
+    assert (number.label, number.thesis, number.n, number.place.row) == ("CAM, mIoU train", 48.0, 3, "CAM")
+    assert number.value == pytest.approx(np.mean(number.values)) and number.low < number.value < number.high
+    assert verdict.verdict == "undecided" and verdict.place.source == table.beside[0].source == "Table 2.1"
+    assert {artefact.precision for artefact in found.artefacts.values()} == {"fp32"}
+    assert found.profiles["classifier.learning_rate"] == (0.01, 0.001)
+
+
+def test_what_was_not_given_is_not_written_and_numbers_are_plain(tmp_path: Path) -> None:
+    record = Record(notebook="x", seeds=3, data="here")
+    record.add(NumberEntry(label="a", text="1", value=np.float32(1.5)))
+    record.add(NumberEntry(label="b", text="–", value=float("nan"), low=np.float64(1), n=np.int64(3)))
+    record.add(NumberEntry(label="a", text="2", value=2))
+    record.write(tmp_path / FILE)
+    written = json.loads((tmp_path / FILE).read_text())
+    first = {"label": "a", "text": "2", "value": 2}
+    assert written["key_numbers"] == [first, {"label": "b", "text": "–", "value": None, "low": 1.0, "n": 3}]
+    assert (written["seeds"], written["error"], written["tables"]) == (3, None, [])
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"state": "half done"}', '{"key_numbers": [{"value": 1}]}'])
+def test_what_is_no_record_is_said_with_its_file(tmp_path: Path, content: str) -> None:
+    (tmp_path / FILE).write_text(content)
+    with pytest.raises(ValueError, match=r"results\.json: .*(not a record of a notebook|expected the record)"):
+        Record.read(tmp_path / FILE)
