@@ -1,17 +1,22 @@
 """`thesis data`: PASCAL VOC 2012 made ready, and any data folder checked."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
+from companion.datasets.checks import Share
 from companion.datasets.verification import check_folder
 from companion.datasets.voc2012.protocol import VOC2012
 from companion.pipeline.engine import cores
+from companion.pipeline.workers import share
 from thesislib.data.voc import DataError
 
 BENCHMARKS = {"voc2012": VOC2012}
 OWN = "own"  # any folder in VOC layout: nothing is made, everything is verified
 MOST_WORKERS = 16
 LISTED = 20
+FEW = 500  # images that are looked at before other processes have started
+CHUNK = 32  # images that a process gets at a time
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
@@ -42,7 +47,7 @@ def prepare_data(options: argparse.Namespace) -> int:
             benchmark,
             download=options.download,
             sbd_masks=options.sbd_masks,
-            workers=options.workers,
+            share=_processes(options.workers),
             progress=True,
         )
     except OSError as error:
@@ -56,7 +61,7 @@ def prepare_data(options: argparse.Namespace) -> int:
 def check_data(options: argparse.Namespace) -> int:
     """Print everything that is wrong with a folder; 1 if anything is."""
     try:
-        report = check_folder(options.root, workers=options.workers, listed=options.listed, progress=True)
+        report = check_folder(options.root, share=_processes(options.workers), listed=options.listed, progress=True)
     except OSError as error:
         raise DataError(f"{error}: see that {options.root} can be read") from error
     for note in report.notes:
@@ -66,6 +71,10 @@ def check_data(options: argparse.Namespace) -> int:
         return 1
     print(f"{options.root}: {', '.join(f'{split} {n}' for split, n in report.images.items())} images, all sound")
     return 0
+
+
+def _processes(workers: int) -> Share:
+    return partial(share, workers=workers, few=FEW, chunk=CHUNK)
 
 
 def _add(kinds: argparse._SubParsersAction, name: str, command: object, text: str) -> argparse.ArgumentParser:

@@ -20,6 +20,7 @@ from companion.cli import reports as cli_reports
 from companion.cli import weights as cli_weights
 from companion.pipeline import engine
 from companion.pipeline.store import StageFailed, Store
+from companion.pipeline.workers import ProcessKilled
 from companion.settings import Machine, Preset, Settings, SettingsError, nearest
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (SettingsError, ValueError, FileNotFoundError) as error:
             print(f"thesis: {error}", file=sys.stderr)
             return 2
-        except (engine.RunFailed, engine.SchedulerLost, StageFailed) as error:
+        except (engine.RunFailed, engine.SchedulerLost, ProcessKilled, StageFailed) as error:
             print(f"thesis: {error}", file=sys.stderr)
             return 1
     print("thesis: interrupted; what was finished is kept, start again to go on", file=sys.stderr)

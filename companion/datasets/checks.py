@@ -5,14 +5,9 @@ in the middle of a run.
 """
 
 import hashlib
-import signal
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from functools import lru_cache
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +19,9 @@ from companion.datasets.voc2012.protocol import AUGMENTED_MASKS
 from thesislib.data.voc import IGNORE, DataError, VocDataset, read_mask, read_names
 
 _LISTED = 5
-_CHUNK = 32  # images that a process gets at a time
-_FEW = 500  # images that are done before other processes have started
 Problem = tuple[str, str]  # its kind, with what to do; and the case at hand
 Share = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
+"""`share(task, items)`: `task(item)` of every item in their order, as `map` does it."""
 
 
 def check(
@@ -52,7 +46,7 @@ def check(
         masks: each image needs a mask (scores); trainaug and test have images without one.
         full: decode images and masks.
         progress: show a progress bar.
-        share: how the images are gone through, for example by the `map` of `processes`.
+        share: how the images are gone through, for example by several processes.
         listed: how many problems of each kind to name.
 
     Raises:
@@ -61,48 +55,12 @@ def check(
     problems: dict[str, list[str]] = defaultdict(list)
     for image_id in sorted(name for name, times in Counter(dataset.ids).items() if times > 1):
         problems["listed more than once in the split: remove the repetition"].append(image_id)
-    found = share(_Look(dataset, labels, masks, full), range(len(dataset)))
+    found = share(partial(_problems, dataset, labels, masks, full), range(len(dataset)))
     for of_image in tqdm(found, f"checking {dataset.split}", len(dataset), unit="image", disable=not progress):
         for kind, case in of_image:
             problems[kind].append(case)
     if problems:
         raise DataError(_report(dataset, problems, listed))
-
-
-@contextmanager
-def processes(workers: int) -> Iterator[Share]:
-    """A `map` that shares long work among processes, in the order of the items; fewer than two do it in this one."""
-    if workers < 2:
-        yield map
-        return
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-
-        def share(task: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
-            if len(items) < _FEW:
-                return map(task, items)
-            with _uninterrupted():
-                return pool.map(task, items, chunksize=_CHUNK)
-
-        try:
-            yield share
-        except BrokenProcessPool as error:
-            raise DataError("a process that read the data was killed, perhaps for want of memory: use fewer") from error
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Processes that are started meanwhile never get Ctrl-C: it is for their parent, which then stops them."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def fingerprint(root: Path | str, splits: Sequence[str]) -> str:
@@ -126,29 +84,12 @@ def fingerprint(root: Path | str, splits: Sequence[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-class _Look:
-    """Finds the problems of image `i`; to another process it goes as a few words, and the data are opened there once.
-
-    The pipe to processes that died must not fill up: waiting for it would never end.
-    """
-
-    def __init__(self, dataset: VocDataset, labels: bool, masks: bool, full: bool) -> None:
-        self.dataset, self.labels, self.masks, self.full = dataset, labels, masks, full
-
-    def __call__(self, i: int) -> list[Problem]:
-        return [
-            *_missing_files(self.dataset, i, self.masks),
-            *(_annotation_problems(self.dataset, i) if self.labels else []),
-            *(_pixel_problems(self.dataset, i) if self.full else []),
-        ]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _look, (self.dataset.root, self.dataset.split, self.labels, self.masks, self.full)
-
-
-@lru_cache(maxsize=1)
-def _look(root: Path, split: str, labels: bool, masks: bool, full: bool) -> _Look:
-    return _Look(VocDataset(root, split), labels, masks, full)
+def _problems(dataset: VocDataset, labels: bool, masks: bool, full: bool, i: int) -> list[Problem]:
+    return [
+        *_missing_files(dataset, i, masks),
+        *(_annotation_problems(dataset, i) if labels else []),
+        *(_pixel_problems(dataset, i) if full else []),
+    ]
 
 
 def _missing_files(dataset: VocDataset, i: int, masks: bool) -> Iterator[Problem]:

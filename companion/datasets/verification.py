@@ -8,7 +8,7 @@ counterpart.
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from companion.datasets.checks import check, processes
+from companion.datasets.checks import Share, check
 from companion.datasets.voc2012.protocol import (
     AUGMENTED_MASKS,
     SPLITS,
@@ -34,14 +34,14 @@ class FolderReport(NamedTuple):
 
 
 def check_folder(
-    root: Path | str, benchmark: Benchmark = VOC2012, *, workers: int = 0, listed: int = 5, progress: bool = False
+    root: Path | str, benchmark: Benchmark = VOC2012, *, share: Share = map, listed: int = 5, progress: bool = False
 ) -> FolderReport:
     """Decode everything that a folder's splits name, and hold a folder that is the benchmark to its facts.
 
     Data of one's own need the lists `trainaug`, `train` and `val`; those masks are checked that are there.
 
     Args:
-        workers: processes to share the work; 0 does it in this one.
+        share: how the images are gone through, for example by several processes.
         listed: how many problems of each kind to name.
 
     Raises:
@@ -51,12 +51,11 @@ def check_folder(
     read_classes(folder)
     official = is_benchmark(folder, benchmark)
     problems = []
-    with processes(workers) as share:
-        for split in SPLITS:
-            if split != "test" or has_list(folder, split):
-                facts = benchmark.splits[split] if official else None
-                options = {"full": True, "share": share, "listed": listed, "progress": progress}
-                problems += split_problems(folder, split, facts, **options)
+    options = {"full": True, "share": share, "listed": listed, "progress": progress}
+    for split in SPLITS:
+        if split != "test" or has_list(folder, split):
+            facts = benchmark.splits[split] if official else None
+            problems += split_problems(folder, split, facts, **options)
     images = {split: len(ids) for split, ids in readable_lists(folder).items()}
     return FolderReport(problems, folder_notes(folder, benchmark), images)
 

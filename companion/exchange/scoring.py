@@ -6,15 +6,11 @@ and `step/eval_cam.py` of jiwoon-ahn/irn, which know their own layout alone.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Int64
 from PIL import Image
 from tqdm.auto import tqdm
@@ -24,6 +20,7 @@ from companion.datasets.checks import check
 from companion.exchange.files import read_maps
 from companion.exchange.result_files import mask_problems, refuse, results_folder
 from companion.pipeline.engine import cores
+from companion.pipeline.workers import share
 from thesislib import cam, metrics
 from thesislib.data.voc import DataError, VocDataset, read_mask
 
@@ -31,7 +28,6 @@ SUFFIXES = {".png": "masks", ".npz": "response maps", ".npy": "response maps"}
 PARALLEL_FROM = 400
 """Images: below, starting processes takes longer than they save (VOC: 50 ms an image; a start takes 4 s)."""
 CHUNK = 8
-Mapper = Callable[[Callable[[list[int]], Any], list[list[int]]], Iterable[Any]]
 
 
 class Counts(NamedTuple):
@@ -82,15 +78,11 @@ def score_folder(
     suffix = _suffix(folder, images)
     if workers is None:
         workers = cores() if len(images) >= PARALLEL_FROM else 0
-    indices = list(range(len(images)))
-    chunks = [indices[at : at + CHUNK] for at in range(0, len(indices), CHUNK)]
-    with _mapper(workers) as mapper:
-        checks = mapper(partial(_problems, folder, suffix, images), chunks)
-        found = [problems for chunk in _shown(checks, chunks, "checking", progress) for problems in chunk]
-        names = [f"{name}{suffix}" for name in images.ids]
-        refuse(f"{folder} cannot be scored on split {images.split!r}:", dict(zip(names, found, strict=True)))
-        counted = mapper(partial(_count, folder, suffix, images, background), chunks)
-        counts = _sum(_shown(counted, chunks, "scoring", progress))
+    shared = partial(_shown, images=images, workers=workers, progress=progress)
+    found = shared(partial(_problems, folder, suffix, images), text="checking")
+    names = [f"{name}{suffix}" for name in images.ids]
+    refuse(f"{folder} cannot be scored on split {images.split!r}:", dict(zip(names, found, strict=True)))
+    counts = _sum(shared(partial(_count, folder, suffix, images, background), text="scoring"))
     kind: Any = SUFFIXES[suffix]
     return FolderScores(folder, images, kind, None if suffix == ".png" else background, counts)
 
@@ -106,28 +98,13 @@ def _suffix(folder: Path, images: VocDataset) -> str:
     raise DataError(f"{folder} has no result of split {images.split!r}: expected {expected}, such as {images.ids[0]}")
 
 
-@contextmanager
-def _mapper(workers: int) -> Iterator[Mapper]:
-    if workers == 0:
-        yield map
-        return
-    with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        yield pool.map
-        pool.shutdown(cancel_futures=True)
+def _shown(task: Callable[[int], Any], text: str, images: VocDataset, workers: int, progress: bool) -> Iterator[Any]:
+    results = share(task, range(len(images)), workers, chunk=CHUNK)
+    yield from tqdm(results, text, len(images), unit="image", disable=not progress)
 
 
-def _shown(results: Iterable[Any], chunks: list[list[int]], text: str, progress: bool) -> Iterator[Any]:
-    with tqdm(total=sum(map(len, chunks)), desc=text, unit="image", disable=not progress) as bar:
-        for chunk, result in zip(chunks, results, strict=True):
-            bar.update(len(chunk))
-            yield result
-
-
-def _problems(folder: Path, suffix: str, images: VocDataset, chunk: list[int]) -> list[list[str]]:
-    return [_problems_of(folder / f"{images.ids[i]}{suffix}", images, i) for i in chunk]
-
-
-def _problems_of(path: Path, images: VocDataset, i: int) -> list[str]:
+def _problems(folder: Path, suffix: str, images: VocDataset, i: int) -> list[str]:
+    path = folder / f"{images.ids[i]}{suffix}"
     if not path.is_file():
         return ["is missing"]
     try:
@@ -141,11 +118,8 @@ def _problems_of(path: Path, images: VocDataset, i: int) -> list[str]:
     return []
 
 
-def _count(folder: Path, suffix: str, images: VocDataset, background: float, chunk: list[int]) -> Counts:
-    return _sum(_count_image(folder / f"{images.ids[i]}{suffix}", images, background, i) for i in chunk)
-
-
-def _count_image(path: Path, images: VocDataset, background: float, i: int) -> Counts:
+def _count(folder: Path, suffix: str, images: VocDataset, background: float, i: int) -> Counts:
+    path = folder / f"{images.ids[i]}{suffix}"
     truth, matrix = images.mask(i), metrics.ConfusionMatrix(len(images.classes) + 1)
     if path.suffix == ".png":
         matrix.update(truth, read_mask(path))
@@ -156,8 +130,11 @@ def _count_image(path: Path, images: VocDataset, background: float, i: int) -> C
 
 
 def _sum(parts: Iterable[Counts]) -> Counts:
-    fixed, curves = zip(*parts, strict=True)
-    return Counts(np.sum(fixed, axis=0), None if curves[0] is None else np.sum(curves, axis=0))
+    fixed, curve = np.zeros((), np.int64), None
+    for part in parts:
+        fixed = fixed + part.fixed
+        curve = part.curve if curve is None else curve + part.curve
+    return Counts(fixed, curve)
 
 
 # --- The numbers, in per cent -----------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from companion.datasets.checks import Share
 from companion.datasets.verification import folder_notes, split_problems
 from companion.datasets.voc2012 import sbd
 from companion.datasets.voc2012.downloads import Archive, extract, fetch, gigabytes, verify
@@ -44,7 +45,7 @@ def prepare(
     *,
     download: bool = False,
     sbd_masks: bool = False,
-    workers: int = 0,
+    share: Share = map,
     progress: bool = False,
 ) -> Prepared:
     """Bring the data in `root` to the state above, and verify their lists, files and image labels.
@@ -55,7 +56,7 @@ def prepare(
         root: the folder that holds or will hold `VOCdevkit`, and the archives if they were downloaded by hand.
         download: fetch archives that are needed and not there.
         sbd_masks: write `SegmentationClassAug` too.
-        workers: processes that write masks; 0 is this one.
+        share: how masks are gone through, for example by several processes.
 
     Raises:
         DataError: the data are somebody's own; or pieces are missing, with where to get them; or a download or an
@@ -74,7 +75,7 @@ def prepare(
         done.append(_write_trainaug(folder, root, benchmark))
     look(["trainaug", "test"] if has_list(folder, "test") else ["trainaug"])
     if sbd_masks and (missing := missing_masks(folder, read_ids(folder, "trainaug"))):
-        sbd.write_masks(folder, sbd.find_sbd(root) or root, missing, workers=workers, progress=progress)
+        sbd.write_masks(folder, sbd.find_sbd(root) or root, missing, share=share, progress=progress)
         done.append(f"{AUGMENTED_MASKS}: wrote {len(missing)} masks, VOC's where it has them, else SBD's")
     return Prepared(folder, done, folder_notes(folder, benchmark))
 

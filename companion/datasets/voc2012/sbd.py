@@ -19,7 +19,7 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 from tqdm import tqdm
 
-from companion.datasets.checks import processes
+from companion.datasets.checks import Share
 from companion.datasets.voc2012.protocol import AUGMENTED_MASKS
 from thesislib.data.voc import VOC_CLASSES, DataError, read_ids, write_mask
 
@@ -81,7 +81,7 @@ def read_sbd_mask(path: Path) -> UInt8[np.ndarray, "h w"]:
     return mask
 
 
-def write_masks(root: Path, sbd: Path, ids: Sequence[str], *, workers: int = 0, progress: bool = False) -> None:
+def write_masks(root: Path, sbd: Path, ids: Sequence[str], *, share: Share = map, progress: bool = False) -> None:
     """Fill `SegmentationClassAug` with the masks that it lacks: copies of VOC's, else SBD's as paletted PNGs.
 
     Raises:
@@ -89,10 +89,9 @@ def write_masks(root: Path, sbd: Path, ids: Sequence[str], *, workers: int = 0, 
             few are named; the others are written.
     """
     (root / AUGMENTED_MASKS).mkdir(exist_ok=True)
-    with processes(workers) as share:
-        outcomes = share(partial(_write_mask, root, sbd), ids)
-        shown = tqdm(outcomes, AUGMENTED_MASKS, len(ids), unit="mask", disable=not progress)
-        problems = [outcome for outcome in shown if outcome]
+    outcomes = share(partial(_write_mask, root, sbd), ids)
+    shown = tqdm(outcomes, AUGMENTED_MASKS, len(ids), unit="mask", disable=not progress)
+    problems = [outcome for outcome in shown if outcome]
     if problems:
         raise DataError(
             f"{len(problems)} of {len(ids)} masks cannot be made: {'; '.join(problems[:5])}. "

@@ -6,10 +6,7 @@ classifier started from, not from the classifier (fact of the published code, ps
 """
 
 import functools
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from companion.pipeline import artefacts
+from companion.pipeline import artefacts, workers
 from companion.pipeline.artefacts import AffinityScores, ResponseMaps
 from companion.pipeline.stages import backbone as backbone_stage
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.stages import response_maps
-from companion.pipeline.store import Job, Progress, Stage, absolute_path, without_file
+from companion.pipeline.store import Job, Stage, absolute_path, without_file
 from companion.pipeline.training import train_stage
 from companion.settings import AffinitySettings, BackboneSettings, CrfSettings, Machine, Settings, SettingsError
 from thesislib import cam, randomness
@@ -82,7 +79,7 @@ def compute_labels(job: Job, split: str, alphas: list[float], crf: CrfSettings) 
     """CRF scores of every image under the large and the small background score, in half precision."""
     images = data_stage.open_split(job, split)
     task = partial(_write_scores, images, job.inputs["response_maps"], job.folder, alphas, crf)
-    for_each_image(task, images, job.machine.data_workers, job.progress)
+    workers.for_each_image(task, images, job.machine.data_workers, job.progress)
 
 
 def _write_scores(images: VocDataset, maps: Path, folder: Path, alphas: list[float], crf: CrfSettings, i: int) -> None:
@@ -153,18 +150,6 @@ def present_maps(folder: Path, name: str) -> tuple[np.ndarray, Tensor]:
 def crf_params(base: CrfParams, crf: CrfSettings) -> CrfParams:
     """A named parameter set for images that are `scale_factor` times smaller than those it is for."""
     return CrfParams(**{**base.__dict__, "scale_factor": crf.scale_factor})
-
-
-def for_each_image(task: Callable[[int], None], images: VocDataset, workers: int, progress: Progress) -> None:
-    """`task(i)` for every image, in parallel over processes where there are workers."""
-    if workers == 0:
-        for i in range(len(images)):
-            task(i)
-            progress(i + 1, len(images), images.split)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for done, _ in enumerate(pool.map(task, range(len(images)), chunksize=4), start=1):
-            progress(done, len(images), images.split)
 
 
 class _LabelledCrops(Dataset):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from companion.pipeline import artefacts
+from companion.pipeline import artefacts, workers
 from companion.pipeline.artefacts import RefinedMaps
 from companion.pipeline.stages import affinity as affinity_stage
 from companion.pipeline.stages import data as data_stage
@@ -121,7 +121,7 @@ def compute_masks(job: Job, split: str, pseudo_mask: str, crf: CrfSettings) -> N
     """A mask of every image; and confusion counts on every split of the data that has truth for these images."""
     images = data_stage.open_split(job, split)
     task = partial(_write_mask, images, job.inputs["refined_maps"], job.folder, pseudo_mask, crf)
-    affinity_stage.for_each_image(task, images, job.machine.data_workers, job.progress)
+    workers.for_each_image(task, images, job.machine.data_workers, job.progress)
     scored = data_stage.open_split(job, "train") if split == "trainaug" else images
 
     def predict(i: int) -> np.ndarray:

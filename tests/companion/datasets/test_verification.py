@@ -1,6 +1,7 @@
 """`thesis data check` says everything that is wrong with a folder at once, and the commands end as they should."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,10 @@ from small_voc import SIZE, TRAINAUG, benchmark_of, error_of, voc, write_sources
 from voc_folder import make_voc, write_annotation, write_indices, write_split
 
 from companion.cli import data as cli_data
-from companion.datasets import checks
 from companion.datasets.verification import check_folder
 from companion.datasets.voc2012.prepare import prepare
 from companion.datasets.voc2012.protocol import Benchmark
+from companion.pipeline.workers import share
 from thesislib.data.voc import read_ids
 
 
@@ -87,10 +88,9 @@ def test_everything_that_is_wrong_is_said_at_once(own):
     assert "(9 in all)" in text
 
 
-def test_processes_find_the_same(own, capsys, monkeypatch):
-    monkeypatch.setattr(checks, "_FEW", 2)
+def test_processes_find_the_same(own, capsys):
     damage(own)
-    assert check_folder(own, workers=2, progress=True) == check_folder(own)
+    assert check_folder(own, share=partial(share, workers=2, chunk=3), progress=True) == check_folder(own)
     assert "checking trainaug: 100%" in capsys.readouterr().err
 
 

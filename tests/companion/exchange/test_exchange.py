@@ -200,7 +200,7 @@ def test_everything_wrong_is_listed_before_anything_is_scored(images, run, monke
     np.savez(third, classes=[3], maps=maps)
     np.savez(fourth, classes=[0], maps=maps * np.nan)
     np.savez(fifth, classes=[0], scores=maps)
-    monkeypatch.setattr(folder_scores, "_count_image", None)
+    monkeypatch.setattr(folder_scores, "_count", None)
     with pytest.raises(DataError) as caught:
         folder_scores.score_folder(run, images, progress=False)
     for text in (
