@@ -28,7 +28,10 @@ class Frozen(BaseModel):
 
 
 class DataSettings(Frozen):
-    """Which images. Counts and size describe the generated demo data; a folder brings its own."""
+    """Which images. Counts and size describe the generated demo data; a folder brings its own.
+
+    `train`, the scored split, is the first images of `trainaug`, the split that is trained on.
+    """
 
     source: Literal["generated", "folder"] = "folder"
     image_size: int = Field(64, ge=32, le=512, description="side of a generated image in pixels")
@@ -42,6 +45,13 @@ class DataSettings(Frozen):
     def _train_is_part_of_trainaug(self) -> Self:
         if self.train > self.trainaug:
             raise ValueError(f"train ({self.train}) must not exceed trainaug ({self.trainaug})")
+        return self
+
+    @model_validator(mode="after")
+    def _there_is_something_to_generate(self) -> Self:
+        for name in ("trainaug", "train", "val") if self.source == "generated" else ():
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1 image, got {getattr(self, name)}")
         return self
 
 

@@ -29,7 +29,6 @@ Comparisons of methods use other data seeds than these.
 """
 
 import csv
-from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -40,6 +39,7 @@ from tqdm.auto import tqdm
 
 from companion.datasets.demo.drawing import HUES, SHAPES, TEXTURES
 from companion.datasets.demo.scenes import CLASSES, Scene, draw_pretext, draw_scene
+from companion.settings import DataSettings
 from thesislib.data.voc import IGNORE, write_mask
 
 FOLDERS = ("JPEGImages", "Annotations", "SegmentationClass", "Parts", "ImageSets/Segmentation")
@@ -47,37 +47,9 @@ SPLITS = ("trainaug", "val", "test")  # the position of a name is part of the se
 PRETEXT_STREAM = len(SPLITS)
 JPEG_QUALITY = 95
 DIFFICULT_BELOW = 0.5  # visible share of an object that VOC's annotators would call difficult
-SMALLEST_IMAGE = 16  # pixels
 
 
-@dataclass(frozen=True)
-class DemoData:
-    """What to generate: `image_size` in pixels, numbers of images, and the seed of the data.
-
-    `train`, the scored split, is the first `train` images of `trainaug`, the split that is trained on.
-    """
-
-    image_size: int = 64
-    trainaug: int = 320
-    train: int = 104
-    val: int = 104
-    test: int = 16
-    data_seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.image_size < SMALLEST_IMAGE:
-            raise ValueError(f"image_size must be at least {SMALLEST_IMAGE} pixels, got {self.image_size}")
-        for name in ("trainaug", "train", "val"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1 image, got {getattr(self, name)}")
-        if self.train > self.trainaug:
-            raise ValueError(f"train is part of trainaug: expected at most {self.trainaug} images, got {self.train}")
-        for name in ("test", "data_seed"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-
-
-def write_demo(root: Path | str, data: DemoData, progress: bool = True) -> None:
+def write_demo(root: Path | str, data: DataSettings, progress: bool = True) -> None:
     """Write the splits of `data` to a new or empty folder in VOC layout (see `thesislib.data.voc`).
 
     Beside VOC's folders: `Parts/<id>.png` (0 none, 1 head, 2 body, 3 thin part), `subtypes.csv` (a row per
@@ -107,7 +79,7 @@ def write_demo(root: Path | str, data: DemoData, progress: bool = True) -> None:
             table.writerows((name, CLASSES[thing.kind], thing.form) for thing in scene.things)
 
 
-def demo_scene(split: str, i: int, data: DemoData) -> Scene:
+def demo_scene(split: str, i: int, data: DataSettings) -> Scene:
     """Image `i` of a split (`trainaug`, `val` or `test`): the same whatever the number of images is."""
     rng = np.random.default_rng((data.data_seed, SPLITS.index(split), i))
     return draw_scene(i % len(CLASSES), data.image_size, rng)

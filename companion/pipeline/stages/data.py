@@ -18,7 +18,7 @@ import torch
 
 from companion.datasets import memory
 from companion.datasets.checks import check, fingerprint
-from companion.datasets.demo.generator import DemoData, write_demo
+from companion.datasets.demo.generator import write_demo
 from companion.pipeline import artefacts
 from companion.pipeline.store import Job, Progress, Stage
 from companion.settings import DataSettings, Machine, Settings, SettingsError
@@ -51,8 +51,7 @@ def compute_generated(job: Job, data: DataSettings) -> None:
     """Write the generated images in VOC layout, anew if an earlier attempt was cut short."""
     folder = job.folder / artefacts.DATASET
     shutil.rmtree(folder, ignore_errors=True)
-    counts = {"trainaug": data.trainaug, "train": data.train, "val": data.val, "test": data.test}
-    write_demo(folder, DemoData(image_size=data.image_size, data_seed=data.data_seed, **counts), progress=False)
+    write_demo(folder, data, progress=False)
     job.progress(1, 1)
 
 

@@ -5,7 +5,8 @@ import pytest
 from voc_folder import make_voc, write_annotation
 
 from companion.analysis import data_summary as summary
-from companion.datasets.demo.generator import DemoData, write_demo
+from companion.datasets.demo.generator import write_demo
+from companion.settings import DataSettings
 from thesislib.data.voc import VocDataset
 from thesislib.metrics import PARTS
 
@@ -24,7 +25,9 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory):
     root = tmp_path_factory.mktemp("demo")
-    write_demo(root, DemoData(image_size=32, trainaug=40, train=12, val=4, test=1), progress=False)
+    write_demo(
+        root, DataSettings(source="generated", image_size=32, trainaug=40, train=12, val=4, test=1), progress=False
+    )
     return VocDataset(root, "trainaug")
 
 

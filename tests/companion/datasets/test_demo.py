@@ -8,11 +8,12 @@ import pytest
 from PIL import Image
 
 from companion.datasets.checks import check
-from companion.datasets.demo.generator import DemoData, demo_scene, pretext_images, truth, write_demo
+from companion.datasets.demo.generator import demo_scene, pretext_images, truth, write_demo
 from companion.datasets.demo.scenes import BODY, CLASSES, CONTEXTS, FAMILIES, FORMS, HEAD, KINDS, THIN, VOCABULARY
+from companion.settings import DataSettings, SettingsError, load
 from thesislib.data.voc import IGNORE, VocDataset, palette
 
-DATA = DemoData(image_size=64, trainaug=48, train=16, val=16, test=4, data_seed=5)
+DATA = DataSettings(source="generated", image_size=64, trainaug=48, train=16, val=16, test=4, data_seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,9 @@ def test_same_settings_same_bytes(demo, tmp_path):
 
 
 def test_an_image_does_not_depend_on_the_counts(demo, tmp_path):
-    write_demo(tmp_path, DemoData(trainaug=9, train=2, val=3, test=0, data_seed=5), progress=False)
+    write_demo(
+        tmp_path, DataSettings(source="generated", trainaug=9, train=2, val=3, test=0, data_seed=5), progress=False
+    )
     few, many = digests(tmp_path), digests(demo)
     pictures = [name for name in few if name.endswith((".jpg", ".png", ".xml"))]
     assert len(pictures) == 12 * 4
@@ -48,7 +51,7 @@ def test_an_image_does_not_depend_on_the_counts(demo, tmp_path):
 
 
 def test_seed_split_and_number_each_make_another_image():
-    other = DemoData(data_seed=6)
+    other = DATA.model_copy(update={"data_seed": 6})
     images = [demo_scene("trainaug", 0, DATA), demo_scene("val", 0, DATA), demo_scene("trainaug", 8, DATA)]
     images.append(demo_scene("trainaug", 0, other))
     assert len({scene.image.tobytes() for scene in images}) == 4
@@ -172,15 +175,16 @@ def test_pretext_images_are_balanced_and_reproducible():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"image_size": 8}, "at least 16 pixels, got 8"),
-        ({"train": 400}, "at most 320 images, got 400"),
+        ({"image_size": 8}, r"data\.image_size = 8: .*greater than or equal to 32"),
+        ({"train": 400}, r"train \(400\) must not exceed trainaug \(320\)"),
         ({"val": 0}, "val must be at least 1 image, got 0"),
-        ({"data_seed": -1}, "data_seed must not be negative, got -1"),
+        ({"trainaug": 0, "train": 0}, "trainaug must be at least 1 image, got 0"),
+        ({"data_seed": -1}, r"data\.data_seed = -1: .*greater than or equal to 0"),
     ],
 )
 def test_impossible_settings(wrong, message):
-    with pytest.raises(ValueError, match=message):
-        DemoData(**wrong)
+    with pytest.raises(SettingsError, match=message):
+        load("demo", {f"data.{name}": value for name, value in wrong.items()})
 
 
 def test_nothing_is_overwritten(tmp_path):
