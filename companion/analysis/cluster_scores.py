@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Float64, Int64, Integer, Shaped
 
+from companion.analysis.claims import signed
 from companion.analysis.cluster_quality import ari, chance_level, mean_over_classes, nmi, purity, silhouettes
 from companion.analysis.cluster_tables import Rounds
 from companion.analysis.maps import over_seeds
@@ -146,8 +147,7 @@ def in_words(quality: Quality, name: str, earlier: int, later: int) -> str:
     said = []
     for other in _ALSO.get(name, ()):
         if found := change(quality, other, earlier, later):
-            by = f"{round(found.mean, 2) + 0:+.2f}".replace("-", "−")
-            said.append(f"{other} {by} {verdict(found)}")
+            said.append(f"{other} {signed(found.mean, 2)} {verdict(found)}")
     return "; ".join(said) + "." if said else ""
 
 

@@ -1,7 +1,9 @@
 """The eye can tell the methods apart; no setting of a user and no sign in a name changes a figure."""
 
+import ast
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+import companion
 from companion.analysis.errors import KINDS
 from companion.analysis.statistics import mean_interval
 from companion.drawing import cluster_charts, cluster_pictures, curves, diagrams, image_grids, style
@@ -108,6 +111,15 @@ def test_names_are_drawn_as_they_are(name):
         if text.get_parse_math() and ODD in text.get_text()
     ]
     assert not formulas
+
+
+def test_every_function_that_makes_a_figure_has_the_settings():
+    root = Path(companion.__file__).parent
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            public = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+            if public and "Figure(figsize=" in ast.unparse(node):
+                assert "own_settings()" in map(ast.unparse, node.decorator_list), f"{path}: {node.name}"
 
 
 def test_formulas_of_the_diagrams_are_formulas():
