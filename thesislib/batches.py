@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -29,7 +30,7 @@ class Share:
     def check(self, model: nn.Module, parts: int) -> None:
         """Refuse a network or a number of parts that cannot be shared."""
 
-    def add_up(self, model: nn.Module, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    def add_up(self, model: nn.Module, terms: dict[str, Float[Tensor, ""]]) -> dict[str, Float[Tensor, ""]]:
         """Gradients (in place) and loss terms, summed over the processes."""
         return terms
 

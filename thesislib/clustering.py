@@ -70,7 +70,7 @@ def cluster(features: Float[np.ndarray, "rows d"], labels: Real[np.ndarray, "...
 def subcategory_labels(
     features: Float[np.ndarray, "rows d"], labels: Real[np.ndarray, "n c"], k: int, seed: int
 ) -> UInt8[np.ndarray, "n c*{k}"]:
-    """Labels of the second classifier: `cluster`, then `to_labels`.
+    """Labels of the second classifier: those of the clusters (3.2) of these features.
 
     Returns:
         `(N, C*K)` in the order of the images: 1 in column `c*K + cluster` for each class c of an image, 0 elsewhere.
@@ -78,7 +78,18 @@ def subcategory_labels(
     Raises:
         ValueError: see `cluster`.
     """
-    sub_labels = to_labels(cluster(features, labels, k, seed).assignments, k)
+    return labels_of_clusters(cluster(features, labels, k, seed).assignments, labels, k)
+
+
+def labels_of_clusters(
+    assignments: Integer[np.ndarray, "n c"], labels: Real[np.ndarray, "n c"], k: int
+) -> UInt8[np.ndarray, "n c*{k}"]:
+    """`subcategory_labels` where the clusters of each class are known already; -1 where it is absent.
+
+    Raises:
+        ValueError: a cluster that is not -1 to K - 1, or classes that are not those of the image labels.
+    """
+    sub_labels = to_labels(assignments, k)
     check_labels(sub_labels, labels, k)
     return sub_labels
 

@@ -10,6 +10,7 @@ the output as it is.
 from typing import TypeVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -38,7 +39,7 @@ def autocast(device: str | torch.device, precision: str) -> torch.autocast:
     return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16")
 
 
-def at_least_float32(tensor: Tensor) -> Tensor:
+def at_least_float32(tensor: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """The tensor in float32 where it has fewer bits, else itself.
 
     >>> [at_least_float32(torch.ones(1, dtype=t)).dtype for t in (torch.bfloat16, torch.float32, torch.float64)]

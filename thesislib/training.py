@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from thesislib import checkpoints
@@ -29,7 +30,8 @@ from thesislib.randomness import DROPOUT, MIXING, generator, torch_seed
 
 READ_TOGETHER = 20  # steps whose losses are read at once: reading makes the processor wait for the GPU
 
-Objective = Callable[[nn.Module, Any, np.random.Generator], dict[str, Tensor]]
+Terms = dict[str, Float[Tensor, ""]]
+Objective = Callable[[nn.Module, Any, np.random.Generator], Terms]
 Progress = Callable[[int, int, str], None]
 
 
@@ -95,7 +97,7 @@ def train(
         device=device,
         precision=precision,
     )
-    unread: list[dict[str, Tensor]] = []
+    unread: list[Terms] = []
     saved, shown = time.monotonic(), ""
     for batch in batches.starting_at(step):
         optimisation.set_rates(optimiser, step, batches.total)
@@ -128,7 +130,7 @@ def train_step(
     share: Share = ALONE,
     device: str = "cpu",
     precision: str = "fp32",
-) -> dict[str, Tensor]:
+) -> Terms:
     """One update of the weights; returns the loss terms of the whole batch, still on the device.
 
     Args:
@@ -162,14 +164,14 @@ def _split(batch: Sequence[Tensor], parts: int, device: str) -> Iterator[list[Te
 
 def _backward(
     model: nn.Module, batch: list[Tensor], objective: Objective, rng: np.random.Generator, parts: int
-) -> dict[str, Tensor]:
+) -> Terms:
     """Add the gradient of one part of the batch; returns its share of each loss term, still on the device."""
     terms = {name: term / parts for name, term in objective(model, batch, rng).items()}
     torch.stack(list(terms.values())).sum().backward()
     return {name: term.detach().double() for name, term in terms.items()}
 
 
-def _read(unread: Sequence[dict[str, Tensor]], history: History, step: int, total: int, checkpoint: Path | None) -> str:
+def _read(unread: Sequence[Terms], history: History, step: int, total: int, checkpoint: Path | None) -> str:
     """Append the loss terms of the steps before `step` to the history; returns the last loss in words.
 
     Raises:

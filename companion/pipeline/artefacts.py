@@ -16,7 +16,6 @@ import torch
 from jaxtyping import Float, Float16, Float64, Int16, UInt8
 from torch import Tensor
 
-from thesislib.clustering import to_labels
 from thesislib.data import voc
 from thesislib.files import write_whole
 
@@ -84,11 +83,6 @@ class Subcategories:
     assignments: Int16[np.ndarray, "n c"]
     k: int
     distances: Float64[np.ndarray, "n c"] | None = None
-
-    @property
-    def labels(self) -> UInt8[np.ndarray, "n ck"]:
-        """Labels of the second head: column `c*K + k` is cluster k of class c."""
-        return to_labels(self.assignments, self.k)
 
     @classmethod
     def read(cls, folder: Path) -> Self:

@@ -54,7 +54,7 @@ class Bottleneck(nn.Module):
         self.increase = ConvNorm(mid_channels, out_channels, 1)
         self.shortcut = ConvNorm(in_channels, out_channels, 1, strides[0] * strides[1]) if projects else None
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "b c_in height width"]) -> Float[Tensor, "b c h w"]:
         """Map `(B, C, H, W)` to the block's output."""
         shortcut = x if self.shortcut is None else self.shortcut(x)
         out = self.conv3x3(self.reduce(x).relu()).relu()

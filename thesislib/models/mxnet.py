@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Shaped
 
 _LIST_MAGIC = 0x112
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
@@ -64,7 +65,7 @@ class _ParamsFile:
     def error(self, problem: str) -> ValueError:
         return ValueError(f"{self.path}: {problem}. Expected an MXNet .params file; download or copy it again.")
 
-    def numbers(self, dtype: str, count: int) -> np.ndarray:
+    def numbers(self, dtype: str, count: int) -> Shaped[np.ndarray, " n"]:
         size = count * np.dtype(dtype).itemsize
         if count < 0 or size > self.left:
             raise self.error(f"{size} bytes are announced at byte {self.offset}, {self.left} are there")
@@ -90,7 +91,7 @@ class _ParamsFile:
             raise self.error(f"the array before byte {self.offset} has the shape {shape}")
         return shape
 
-    def array(self) -> np.ndarray | None:
+    def array(self) -> Shaped[np.ndarray, "..."] | None:
         """The next array of the file; None for one without data."""
         magic = self.number("<u4")
         if magic in (_V2, _V3) and (storage := self.number("<i4")) not in (_DENSE, _UNDEFINED):

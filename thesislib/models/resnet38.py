@@ -65,11 +65,11 @@ class BasicBlock(nn.Module):
             _conv(in_channels, out_channels, 1, stride) if in_channels != out_channels or stride != 1 else None
         )
 
-    def activate(self, x: Tensor) -> Tensor:
+    def activate(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """BN and ReLU in front of the block; also a side output of the network."""
         return self.bn_branch2a(x).relu()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "b c_in height width"]) -> Float[Tensor, "b c h w"]:
         """Map `(B, C, H, W)` to the block's output."""
         activated = self.activate(x)
         shortcut = x if self.conv_branch1 is None else self.conv_branch1(activated)
@@ -94,11 +94,11 @@ class BottleneckBlock(nn.Module):
         self.conv_branch2b2 = _conv(mid_channels[1], out_channels, 1)
         self.conv_branch1 = _conv(in_channels, out_channels, 1)
 
-    def activate(self, x: Tensor) -> Tensor:
+    def activate(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """BN and ReLU in front of the block; also a side output of the network."""
         return self.bn_branch2a(x).relu()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "b c_in height width"]) -> Float[Tensor, "b c h w"]:
         """Map `(B, C, H, W)` to the block's output."""
         activated = self.activate(x)
         out = self.conv_branch2a(activated)

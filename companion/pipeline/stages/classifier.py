@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -25,6 +26,7 @@ from companion.pipeline.store import Job, Stage, absolute_path, without_file
 from companion.pipeline.training import train_stage
 from companion.settings import BackboneSettings, ClassifierSettings, Machine, Settings, SettingsError
 from thesislib import randomness
+from thesislib.clustering import labels_of_clusters
 from thesislib.data.transforms import augment
 from thesislib.data.voc import VocDataset
 from thesislib.models.classifier import CamClassifier
@@ -96,7 +98,7 @@ def compute(
     """Train on `trainaug` and keep the weights and the loss terms of every step; `weight` is lambda of (3.3)."""
     images = data_stage.open_split(job, "trainaug", cache=True)
     clusters = job.inputs.get("subcategories")
-    sub_labels = Subcategories.read(clusters).labels if clusters else None
+    sub_labels = read_labels(clusters, images) if clusters else None
     k = sub_labels.shape[1] // len(images.classes) if sub_labels is not None else 0
     model = build(backbone, classifier, len(images.classes), seed, k)
     if "previous" in job.inputs:
@@ -166,6 +168,16 @@ def build(
         dropout=classifier.dropout,
         generator=heads,
     )
+
+
+def read_labels(folder: Path, images: VocDataset) -> UInt8[np.ndarray, "n ck"]:
+    """Labels of the second head for these images, from the folder of stage `subcategories`.
+
+    Raises:
+        ValueError: they are of images with other classes.
+    """
+    found = Subcategories.read(folder)
+    return labels_of_clusters(found.assignments, images.labels, found.k)
 
 
 class TrainingImages(Dataset):

@@ -18,6 +18,7 @@ from companion.pipeline.stages import backbone, classifier, response_maps, round
 from companion.pipeline.store import Job, Progress, Stage, Store
 from companion.settings import Machine, Settings, SettingsError, load
 from thesislib import cam
+from thesislib.clustering import subcategory_labels
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset
 from thesislib.models.classifier import CamClassifier
@@ -103,13 +104,25 @@ def test_random_labels_have_the_sizes_of_the_clusters(computed: Computed) -> Non
 
 def test_parent_labels_are_those_of_the_classes(computed: Computed) -> None:
     folder = computed.store.folder(computed.labels["parent"])
-    np.testing.assert_array_equal(Subcategories.read(folder).labels, computed.images.labels)
+    np.testing.assert_array_equal(classifier.read_labels(folder, computed.images), computed.images.labels)
+
+
+def test_the_labels_that_are_trained_on_are_those_of_the_golden_test(computed: Computed, tmp_path: Path) -> None:
+    features = Features.read(computed.store.folder(computed.features)).features
+    folder = computed.store.folder(computed.labels["clusters"])
+    expected = subcategory_labels(features, computed.images.labels, K, seed=0)
+    np.testing.assert_array_equal(classifier.read_labels(folder, computed.images), expected)
+    found = Subcategories.read(folder)
+    Subcategories(np.roll(found.assignments, 1, axis=0), K).write(tmp_path)
+    with pytest.raises(ValueError, match="each class of an image needs one sub-category"):
+        classifier.read_labels(tmp_path, computed.images)
 
 
 def test_true_sub_types_are_those_of_the_generator(computed: Computed) -> None:
     assert computed.images.subtypes is not None
     np.testing.assert_array_equal(computed.assignments("true"), computed.images.subtypes)
-    assert Subcategories.read(computed.store.folder(computed.labels["true"])).labels.shape[1] == 8 * 4
+    folder = computed.store.folder(computed.labels["true"])
+    assert classifier.read_labels(folder, computed.images).shape[1] == 8 * 4
 
 
 def test_kinds_of_labels_are_different_questions(computed: Computed) -> None:
