@@ -21,9 +21,13 @@ from companion.pipeline import artefacts
 from companion.settings import Settings
 from thesislib import metrics
 
-STEPS = ("CAM", "+ random walk", "+ CRF", "DeepLab", "DeepLab + CRF")
+MAPS, WALKED, MASKS, SEGMENTED, SHARPENED = "CAM", "+ random walk", "+ CRF", "DeepLab", "DeepLab + CRF"
+STEPS = (MAPS, WALKED, MASKS, SEGMENTED, SHARPENED)
 """Step 1; step 2, whose two parts make the pseudo-mask; step 3 without and with the CRF at test time."""
-IN_WORDS = dict(zip(STEPS, ("response maps", "after the random walk", "pseudo-masks", *STEPS[3:]), strict=True))
+OF_DEEPLAB = (SEGMENTED, SHARPENED)
+IN_WORDS = {MAPS: "response maps", WALKED: "after the random walk", MASKS: "pseudo-masks"} | {
+    step: step for step in OF_DEEPLAB
+}
 """What is scored after each step, in a claim."""
 NOT_RUN = "not run"
 Folders = Mapping[tuple[str, int], Path]
@@ -58,14 +62,23 @@ def read_chain(maps: Scores, refined: Folders, masks: Folders, segmented: Folder
         refined, masks, segmented: of the later stages, by row and seed.
         split: `train` or `val`.
     """
-    chain: dict[str, Scores] = {STEPS[0]: maps}
+    chain: dict[str, Scores] = {MAPS: maps}
     later = [
-        (STEPS[1], refined, split),
-        (STEPS[2], masks, split),
-        (STEPS[3], segmented, f"{split}/plain"),
-        (STEPS[4], segmented, f"{split}/crf"),
+        (WALKED, refined, split),
+        (MASKS, masks, split),
+        (SEGMENTED, segmented, f"{split}/plain"),
+        (SHARPENED, segmented, f"{split}/crf"),
     ]
     return chain | {step: read_counts(folders, part) for step, folders, part in later if folders}
+
+
+def short(step: str) -> str:
+    """What a step is called where it is not said that it is added.
+
+    >>> short(WALKED)
+    'random walk'
+    """
+    return step.removeprefix("+ ")
 
 
 def table(chains: Mapping[str, Chain], rows: Sequence[str]) -> pd.DataFrame:
@@ -200,11 +213,11 @@ def class_table(chain: Chain, names: Sequence[str]) -> pd.DataFrame:
     Means over seeds; `CRF` says which post-processing.
     """
     lines = []
-    for step in STEPS[3:]:
+    for step in OF_DEEPLAB:
         bound = np.mean(values(chain, step, SUPERVISED.name)) if SUPERVISED.name in chain[step] else None
         for row, runs in chain[step].items():
             iou = 100 * np.mean([metrics.class_iou(score.fixed_counts(run)) for run in runs], axis=0)
-            line = {"trained on masks of": row, "CRF": "yes" if step == STEPS[4] else "no"}
+            line = {"trained on masks of": row, "CRF": "yes" if step == SHARPENED else "no"}
             line |= dict(zip(("background", *names), iou, strict=True))
             miou = float(np.mean(values(chain, step, row)))
             lines.append(line | {"mIoU": miou, "of supervised": None if bound is None else miou / bound})
@@ -214,7 +227,7 @@ def class_table(chain: Chain, names: Sequence[str]) -> pd.DataFrame:
 def miou_table(chain: Chain) -> pd.DataFrame:
     """mIoU of the segmentation without and with CRF, and as a share of the fully supervised one, seed by seed."""
     frame = {}
-    for name, step in (("mIoU", STEPS[3]), ("mIoU, CRF", STEPS[4])):
+    for name, step in (("mIoU", SEGMENTED), ("mIoU, CRF", SHARPENED)):
         found = {row: values(chain, step, row) for row in chain[step]}
         frame[name] = {row: over_seeds(of_seeds) for row, of_seeds in found.items()}
         if bound := found.get(SUPERVISED.name):
@@ -228,8 +241,8 @@ def miou_table(chain: Chain) -> pd.DataFrame:
 def crf_by_class(chain: Chain, names: Sequence[str]) -> pd.DataFrame:
     """S13: what the CRF at test time changes in each class, in points of IoU, one column a row."""
     columns = {}
-    for row in chain[STEPS[3]]:
-        pairs = zip(chain[STEPS[4]][row], chain[STEPS[3]][row], strict=True)
+    for row in chain[SEGMENTED]:
+        pairs = zip(chain[SHARPENED][row], chain[SEGMENTED][row], strict=True)
         change = [_class_iou(after) - _class_iou(before) for after, before in pairs]
         columns[row] = [over_seeds(of_class) for of_class in np.array(change).T.tolist()]
     return pd.DataFrame(columns, index=pd.Index(["background", *names], name="class"), dtype=object)

@@ -15,7 +15,7 @@ from jaxtyping import Int64
 
 from companion.analysis import measures as score
 from companion.analysis.bootstrap import OverImages, bootstrap_difference, bootstrap_miou
-from companion.analysis.chain import Chain
+from companion.analysis.chain import Chain, short
 from companion.analysis.claims import Claim, Sweep, seed_differences, seed_values, versus
 from companion.analysis.maps import over_seeds
 from companion.analysis.measures import Measure, Scores
@@ -62,7 +62,7 @@ def after_steps(
 ) -> dict[str, list[float]]:
     """By how much one row is above another after every step of every split, one value a seed."""
     return {
-        f"after {step.removeprefix('+ ')}, {split}": seed_differences(scores, row, reference, measure)
+        f"after {short(step)}, {split}": seed_differences(scores, row, reference, measure)
         for split, chain in chains.items()
         for step, scores in chain.items()
     }

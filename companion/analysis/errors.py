@@ -15,7 +15,12 @@ KINDS = ("boundary", "missed", "background response", "confused")
 """Wrong in the band along a boundary; elsewhere an object called background, the reverse, or another object."""
 COUNTS = (*KINDS, "band", "interior", "thin", "thin wrong", "thick", "thick wrong", "between", "between wrong")
 """What `count_errors` counts: `band` and `interior` are all scored pixels, `thin` and `thick` all objects."""
-PLACES = {"thin wrong": "thin parts", "between wrong": "two objects"}
+ALL = "all"
+IN_BAND, INSIDE = "in the band", "inside"
+THIN, NOT_THIN = "thin parts", "other parts"
+BETWEEN, NOT_BETWEEN = "between objects", "not between"
+"""Rates of pixels of one kind of place, each with that of all others."""
+PLACES = {"thin wrong": THIN, "between wrong": "two objects"}
 """Counts of wrong pixels in one kind of place, which are also of one of `KINDS`, and what the place is called."""
 
 
@@ -107,19 +112,19 @@ def count_errors(
 def rates(counts: Int64[np.ndarray, " k"]) -> dict[str, float]:
     """Shares in per cent from counts over a split; NaN where there are no such pixels.
 
-    The kinds and `all` are of all scored pixels, the rest is wrong pixels of their own kind of place.
+    The kinds and `ALL` are of all scored pixels, the rest is wrong pixels of their own kind of place.
     """
     of = dict(zip(COUNTS, counts.astype(float), strict=True))
     total, wrong = of["band"] + of["interior"], sum(of[kind] for kind in KINDS)
     objects = of["thin"] + of["thick"]
-    pairs = {"all": (wrong, total)} | {kind: (of[kind], total) for kind in KINDS}
+    pairs = {ALL: (wrong, total)} | {kind: (of[kind], total) for kind in KINDS}
     pairs |= {
-        "in the band": (of["boundary"], of["band"]),
-        "inside": (wrong - of["boundary"], of["interior"]),
-        "thin parts": (of["thin wrong"], of["thin"]),
-        "other parts": (of["thick wrong"], of["thick"]),
-        "between objects": (of["between wrong"], of["between"]),
-        "not between": (of["thin wrong"] + of["thick wrong"] - of["between wrong"], objects - of["between"]),
+        IN_BAND: (of["boundary"], of["band"]),
+        INSIDE: (wrong - of["boundary"], of["interior"]),
+        THIN: (of["thin wrong"], of["thin"]),
+        NOT_THIN: (of["thick wrong"], of["thick"]),
+        BETWEEN: (of["between wrong"], of["between"]),
+        NOT_BETWEEN: (of["thin wrong"] + of["thick wrong"] - of["between wrong"], objects - of["between"]),
     }
     return {name: 100 * part / whole if whole else float("nan") for name, (part, whole) in pairs.items()}
 

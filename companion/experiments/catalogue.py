@@ -12,6 +12,8 @@ from companion.experiments.parameters import Parameter
 from companion.experiments.sensitivity import Sensitivity
 from companion.experiments.table_2_1 import Table21
 from companion.experiments.table_3_1 import Table31
+from companion.experiments.tables_2_2_and_2_3 import Tables22And23
+from companion.experiments.tables_3_3_and_3_4 import Tables33And34
 from companion.settings import Machine, Settings, SettingsError, load
 from companion.settings.project import NOTEBOOKS
 
@@ -19,8 +21,10 @@ KINDS: tuple[type[Experiment], ...] = (
     Data,
     Table21,
     Sensitivity,
+    Tables22And23,
     Table31,
     NumberOfSubcategories,
+    Tables33And34,
 )
 EXPERIMENTS = {kind.notebook: kind for kind in KINDS}
 

@@ -112,7 +112,7 @@ def _whole_chain(settings: Settings, rows: list[Row], seeds: Sequence[int], mach
         experiments.refined_stages(settings, rows, seeds, machine),
         experiments.mask_stages(settings, rows, seeds, machine, "trainaug"),
         experiments.mask_stages(settings, rows, seeds, machine, "val"),
-        experiments.segmentation_stages(settings, [*rows, *experiments.upper_bound(machine)], seeds, machine),
+        experiments.segmentation_stages(settings, [*rows, *experiments.upper_bound(machine).values()], seeds, machine),
     ]
     return [stage for stages in wanted for stage in stages.values()]
 

@@ -1,4 +1,4 @@
-"""The thesis' printed numbers as tables: Tables 2.1-2.3 and 3.1-3.4, in per cent, as printed.
+"""The thesis' printed numbers as tables: Tables 2.1-2.3 and 3.1-3.4, in per cent, as printed, and what they add up to.
 
 Transcribed in `paper_results.yaml`, where means recomputed from the printed values stand beside them. All scores are
 of PASCAL VOC 2012; they are context for numbers measured on other data, never a standard for them.
@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import yaml  # type: ignore[import-untyped]
 
+BACKGROUND = "background"
 TABLES = ("table_2_1", "table_2_2", "table_2_3", "table_3_1", "table_3_2", "table_3_3", "table_3_4")
 
 
@@ -34,6 +35,29 @@ def table(name: str) -> pd.DataFrame:
         raise KeyError(f"no table {name!r} was transcribed; there are {', '.join(TABLES)}")
     rows = [row | row.get("iou", {}) for row in results()[name]["rows"]]
     return pd.DataFrame(rows).drop(columns="iou", errors="ignore")
+
+
+def title(name: str) -> str:
+    """What the thesis calls a table.
+
+    >>> title("table_3_2")
+    'Table 3.2'
+    """
+    return name.replace("table_", "Table ").replace("_", ".")
+
+
+def cell(name: str, method: str, column: str) -> float:
+    """One number of a printed table.
+
+    >>> cell("table_3_4", "AffinityNet", "val")
+    61.7
+
+    Raises:
+        ValueError: the table does not have exactly one row of that method.
+    """
+    frame = table(name)
+    (number,) = frame.loc[frame["method"] == method, column]
+    return float(number)
 
 
 def classes() -> list[str]:
@@ -84,3 +108,62 @@ def figure_2_5(panel: str) -> dict[float, float]:
 def baselines() -> pd.DataFrame:
     """The two published results of AffinityNet (S8), mIoU of response maps and of refined maps on VOC train and val."""
     return pd.DataFrame(results()["affinitynet_baselines"]["rows"]).set_index("source")
+
+
+# --- Tables 2.2, 2.3, 3.3 and 3.4 as notebooks show them, and what can be counted in them -----------------------------
+
+
+def comparison(name: str) -> pd.DataFrame:
+    """A table of methods: venue, backbone, whether the response map is improved, and mIoU on the splits it has."""
+    frame = table(name).drop(columns=["thesis_ref", "note", "ours"], errors="ignore")
+    improves = ["yes" if yes else "no" for yes in frame.pop("improves_initial_response")]
+    frame.insert(list(frame.columns).index("val"), "improves the response map", improves)
+    return frame.rename(columns={"val": "mIoU val", "test": "mIoU test"})
+
+
+def by_class(name: str) -> pd.DataFrame:
+    """A table of classes: method, the group within which the thesis ranks, IoU of each class, and mIoU."""
+    frame = table(name)[["method", "group", *classes(), "miou_printed"]]
+    return frame.rename(columns={"miou_printed": "mIoU"})
+
+
+def improved_classes(name: str) -> pd.DataFrame:
+    """S11: in how many object classes ours (with CRF) is the best of its group, and above each other method alone."""
+    frame = table(name)[["method", "group", "ours", *_objects()]]
+    of_ours = ours(name, crf=True)
+    rivals = frame[~frame["ours"]]
+    group = rivals[rivals["group"] == of_ours["group"]]
+    counted = {"best of the group with CRF": group[_objects()].max()}
+    counted |= {f"above {row['method']}, {_short(row['group'])}": row for _, row in rivals.iterrows()}
+    lines = {}
+    for definition, others in counted.items():
+        names = [each for each in _objects() if of_ours[each] > others[each]]
+        lines[definition] = {"classes": len(names), "of": len(_objects()), "which": ", ".join(names)}
+    return pd.DataFrame.from_dict(lines, orient="index").rename_axis("improved means")
+
+
+def lowered_by_crf(name: str) -> dict[str, tuple[float, float]]:
+    """S13: the printed IoU of ours without and with CRF, in the classes where the CRF lowers it."""
+    plain, crf = ours(name, crf=False), ours(name, crf=True)
+    return {each: (float(plain[each]), float(crf[each])) for each in classes() if crf[each] < plain[each]}
+
+
+def others(name: str, column: str) -> dict[str, float]:
+    """A column of a table of classes for the methods that are not the thesis' own."""
+    return {row["method"]: float(row[column]) for _, row in table(name).iterrows() if not row["ours"]}
+
+
+def ours(name: str, *, crf: bool) -> pd.Series:
+    """The row of the thesis' own method in a table of classes, without or with CRF."""
+    frame = table(name)
+    (row,) = (row for _, row in frame.iterrows() if row["ours"] and row["crf"] == crf)
+    return row
+
+
+def _objects() -> list[str]:
+    return [name for name in classes() if name != BACKGROUND]
+
+
+def _short(group: str) -> str:
+    """The words in brackets of a group's name."""
+    return group[group.index("(") + 1 : group.index(")")]

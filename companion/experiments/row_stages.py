@@ -71,13 +71,13 @@ def _of_each(
     }
 
 
-def upper_bound(machine: Machine) -> list[Row]:
-    """The fully supervised row, where every image of trainaug has a true mask; else nothing."""
+def upper_bound(machine: Machine) -> dict[str, Row]:
+    """The fully supervised row as `supervised`, where every image of trainaug has a true mask; else nothing."""
     if machine.data_root:
         images = VocDataset(machine.data_root, "trainaug")
         if not all(path.is_file() for path in supervision_masks(images)):
-            return []
-    return [SUPERVISED]
+            return {}
+    return {"supervised": SUPERVISED}
 
 
 def refined_stages(

@@ -3,7 +3,7 @@
 import printed_numbers
 from printed_numbers import AGAIN, OTHERS, TEST
 
-from companion.experiments import printed_tables
+from companion.experiments import printed
 
 
 def test_numbers_that_no_notebook_places_have_their_reasons() -> None:
@@ -14,7 +14,7 @@ def test_numbers_that_no_notebook_places_have_their_reasons() -> None:
     assert set(left_out) == {OTHERS, TEST, AGAIN}
     assert left_out[TEST] == [("Table 3.4", "Sub-category exploration", 65.9)]
     assert left_out[AGAIN] == [("Table 2.2", "Mixup-CAM", 65.6), ("Table 3.4", "Sub-category exploration", 66.1)]
-    assert [printed_tables.ours(name, crf=True)["miou_printed"] for name in ("table_2_3", "table_3_3")] == [65.6, 66.1]
+    assert [printed.ours(name, crf=True)["miou_printed"] for name in ("table_2_3", "table_3_3")] == [65.6, 66.1]
     assert not any("Mixup" in row or "Sub-category" in row for _, row, _ in left_out[OTHERS])
 
 

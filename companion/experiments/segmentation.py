@@ -1,0 +1,297 @@
+"""Tables 2.2, 2.3, 3.3 and 3.4: from response maps to pseudo-masks, and to the segmentation that these teach.
+
+Thesis sections 2.4.3 and 3.4.4 ask the same of the method of their chapter. Step 1 makes response maps, step 2
+pseudo-masks of them by random walk and CRF, step 3 is DeepLab-v2 trained on these; a network trained on the true masks
+is the upper bound. To add a row, add a line to `rows` and, where something is claimed of it, to `controls`, or give it
+to a notebook as its `extra_rows` parameter.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
+
+from companion.analysis import chain, chance, maps, measures
+from companion.analysis.chain import Chain, Folders
+from companion.analysis.claims import Claim, Place, Row, Verdict, judged
+from companion.analysis.methods import PLAIN_CAM, SUPERVISED
+from companion.experiments import printed, row_stages
+from companion.experiments.exhibits import KeyNumber, Note, Table
+from companion.experiments.experiment import Experiment, in_project
+from companion.experiments.own_rows import check_plain, own_key, rows_of_the_user
+from companion.pipeline.store import Stage
+from thesislib.refinement import crf
+
+THE_TWO = ("cam", "method")
+SAME_NETWORK = "AffinityNet (dagger)"
+"""The row of Table 2.2 that is plain CAM here: masks of AffinityNet, with the segmentation network of the thesis."""
+HELPING = (
+    ("train", chain.WALKED),
+    ("train", chain.MASKS),
+    ("val", chain.SEGMENTED),
+    ("val", chain.SHARPENED),
+)
+"""Splits and steps that are asked whether they improve on the step before."""
+
+
+class AfterStep(NamedTuple):
+    """A claim about two rows after a step on a split, and the printed difference with its table where there is one."""
+
+    claim: Claim
+    split: str
+    step: str
+    thesis: float | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Segmentation(Experiment):
+    """Plain CAM and the method of a chapter after every step, by row and seed.
+
+    Class attributes:
+        classes_table: the printed table of classes, which gives the mIoU of the method too.
+    """
+
+    classes_table: ClassVar[str]
+
+    extra_rows: Mapping[str, dict[str, Any]]
+    coco_weights: str
+
+    @property
+    @abstractmethod
+    def method(self) -> Row:
+        """The method of the chapter."""
+
+    def check(self) -> None:
+        """Refuse settings that no row can start from.
+
+        Raises:
+            SettingsError: the settings already have a regulariser or a round.
+        """
+        check_plain(self.settings)
+
+    @cached_property
+    def rows(self) -> dict[str, Row]:
+        """The rows that image labels teach, by key; the user's own start from the plain classifier.
+
+        Plain CAM, the method, the latter with pseudo-masks of the random walk alone (S24), and where their file is
+        given, with a DeepLab that starts from MS-COCO weights in deeplab-pytorch's layout (A22).
+
+        Raises:
+            SettingsError: the name of an extra row is taken, or it has no settings; and as `check`.
+        """
+        self.check()
+        rows = {
+            "cam": PLAIN_CAM,
+            "method": self.method,
+            "without_crf": self.changed("masks without CRF", {"pseudo_mask": "rw"}),
+        }
+        if self.coco_weights:
+            start = {"init": "coco", "weights": in_project(self.coco_weights), "layout": "caffe"}
+            rows["from_coco"] = self.changed("from COCO weights", start)
+        return rows | rows_of_the_user(self.extra_rows, [*rows.values(), SUPERVISED])
+
+    def changed(self, how: str, segmentation: Mapping[str, Any]) -> Row:
+        """The method with other settings of `segmentation`, and how they are said in the name."""
+        overrides = {f"segmentation.{name}": value for name, value in segmentation.items()}
+        return Row(f"{self.method.name}, {how}", self.method.overrides | overrides, control=True)
+
+    @cached_property
+    def trained(self) -> dict[str, Row]:
+        """The rows of step 3: `rows`, and `supervised` where every image of trainaug has a true mask."""
+        return self.rows | row_stages.upper_bound(self.machine)
+
+    @cached_property
+    def planned(self) -> Mapping[str, Mapping[tuple[str, int], Stage]]:
+        """The stages of each step, by row name and seed; none of the later ones without the CRF library."""
+        every = (self.settings, self.rows.values(), self.seeds, self.machine)
+        return {
+            "maps": row_stages.response_map_stages(*every),
+            "refined": row_stages.refined_stages(*every),
+            "taught": row_stages.mask_stages(*every, "trainaug"),
+            "masks": row_stages.mask_stages(*every, "val"),
+            "segmented": row_stages.segmentation_stages(self.settings, self.trained.values(), self.seeds, self.machine),
+        }
+
+    def stages(self) -> list[Stage]:
+        return [stage for step in self.planned.values() for stage in step.values()]
+
+    @property
+    def data_note(self) -> str:
+        return f"{self.both}, all with masks"
+
+    # --- What was computed ---
+
+    @cached_property
+    def folders(self) -> Mapping[str, Folders]:
+        """Of each step, by row name and seed; all are planned, and a missing file refused, before one is computed."""
+        return {step: self.compute(stages) for step, stages in self.planned.items()}
+
+    @property
+    def segmented(self) -> bool:
+        """Whether steps 2 and 3 could be run."""
+        return bool(self.folders["segmented"])
+
+    @cached_property
+    def chains(self) -> Mapping[str, Chain]:
+        """Scores after every step, by split; on train DeepLab has none, since it was trained on these images."""
+        done = self.folders
+        later = {"train": (done["taught"], {}), "val": (done["masks"], done["segmented"])}
+        return {
+            split: chain.read_chain(measures.read_scores(done["maps"], split), done["refined"], *after, split)
+            for split, after in later.items()
+        }
+
+    @property
+    def val(self) -> Chain:
+        """Scores on val after every step."""
+        return self.chains["val"]
+
+    def not_run(self) -> Iterator[Note]:
+        """Every step, and why the later ones are missing, where they are."""
+        if not self.segmented:
+            yield Note(f"Steps 2 and 3 are shown as not run: {crf.crf_missing()}")
+
+    # --- Claims ---
+
+    @property
+    @abstractmethod
+    def printed_gains(self) -> Sequence[AfterStep]:
+        """By how much the thesis prints its method above plain CAM."""
+
+    @property
+    def remark_on_gains(self) -> str:
+        """What has to be said of the last of the printed gains."""
+        return ""
+
+    def gain(self, split: str, step: str, source: str, method: float, plain: float) -> AfterStep:
+        """The claim that the method is above plain CAM, from both printed numbers and their table."""
+        text = f"{self.method.name} is above plain CAM: {chain.IN_WORDS[step]}, {split}"
+        claim = Claim(text, self.rows["method"], self.rows["cam"])
+        return AfterStep(claim, split, step, round(method - plain, 1), source)
+
+    @cached_property
+    def controls(self) -> Sequence[AfterStep]:
+        """What the control rows ask."""
+        rows = self.rows
+        asked = [
+            Claim("A CRF on the pseudo-masks improves the segmentation (S24, val)", rows["method"], rows["without_crf"])
+        ]
+        if "from_coco" in rows:
+            asked.append(Claim("COCO weights improve the segmentation (A22, val)", rows["from_coco"], rows["method"]))
+        return [AfterStep(claim, "val", chain.SHARPENED) for claim in asked]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the rows in the tables of the chain: plain CAM, the method, the user's own."""
+        return [self.rows[key].name for key in (*THE_TWO, *map(own_key, self.extra_rows))]
+
+    # --- Exhibits ---
+
+    def chain_tables(self) -> Iterator[Table]:
+        """mIoU after every step, what each adds, and how far the method is above plain CAM."""
+        method = self.method.name
+        yield Table(
+            chain.table(self.chains, self.names),
+            "chain",
+            f"mIoU in per cent after every step: CAM at the fixed threshold {self.threshold}, random walk and both "
+            f"CRFs by their arg-max; {self.both}, {self.over}.",
+        )
+        yield Table(
+            chain.effects(self.chains, self.names),
+            "effects",
+            f"What each step adds to the one before it, paired differences in mIoU points; {self.both}, {self.over}.",
+            formats=dict.fromkeys(self.chains, "+.1f"),
+            note="✓ the step helps, ✗ it harms, ? undecided. DeepLab is compared with the pseudo-masks of val, which "
+            "know the image labels.",
+        )
+        yield Table(
+            chain.gains(self.chains, method),
+            "gains",
+            f"{method} against plain CAM after every step, paired differences in mIoU points; {self.both}, "
+            f"{self.over}.",
+            formats={f"{method} minus CAM, {split}": "+.1f" for split in self.chains},
+            note=f"✓ above, ✗ below, ? undecided. Printed {self.gains_in_words()}.",
+        )
+
+    def gains_in_words(self) -> str:
+        """The printed gains by split."""
+        said: dict[str, list[str]] = {}
+        for each in self.printed_gains:
+            said.setdefault(each.split, []).append(f"{chain.short(each.step)} {each.thesis:+.1f}")
+        parts = [f"on VOC {split}: {', '.join(steps)}" for split, steps in said.items()]
+        return "; ".join(parts) + self.remark_on_gains
+
+    def steps_help(self) -> Iterator[Verdict]:
+        """Whether each step improves on the one before it."""
+        for split, step in HELPING:
+            if step in self.chains[split]:
+                for row in (self.rows[key].name for key in THE_TWO):
+                    claim = f"{chain.short(step)} improves on the step before it ({row}, {split})"
+                    yield judged(claim, chain.effect(self.chains[split], row, step))
+
+    def above(self, asked: Iterable[AfterStep]) -> Iterator[Verdict]:
+        """What became of claims about two rows."""
+        for claim, split, step, thesis, source in asked:
+            if step in self.chains[split]:
+                found = chain.gain(self.chains[split], step, claim.row.name, claim.reference.name)
+                place = Place(source, split, f"after {chain.short(step)}") if source else None
+                yield judged(claim.text, found, thesis=thesis, place=place)
+
+    @abstractmethod
+    def verdicts(self) -> Iterator[Verdict | KeyNumber]:
+        """What became of the claims."""
+
+    def key_numbers(self) -> Iterator[KeyNumber]:
+        """mIoU on val of the network that the masks of the method trained, without and with CRF at test time."""
+        if not self.segmented:
+            return
+        source = printed.title(self.classes_table)
+        for step in chain.OF_DEEPLAB:
+            thesis = printed.ours(self.classes_table, crf=step == chain.SHARPENED)["miou_printed"]
+            place = Place(source, "val", f"after {step}", row=self.method.name)
+            yield self.key_number("method", step, self.method.name, thesis, place)
+
+    def key_number(self, key: str, step: str, masks_of: str, thesis: float, place: Place) -> KeyNumber:
+        """mIoU on val of the network that the masks of a row trained."""
+        value = maps.over_seeds(chain.values(self.val, step, self.rows[key].name))
+        label = f"{step} on masks of {masks_of}, mIoU val"
+        return KeyNumber(label, value, thesis, "no image labels given", place=place)
+
+    def chance_tables(self) -> Iterator[Table]:
+        """How much of this is chance."""
+        name = self.method.name
+        yield Table(
+            **chance.seeds_table(
+                chance.after_steps(self.chains, name),
+                f"{name} minus plain CAM after every step, paired differences",
+                f"{self.both}, {self.over}",
+            )
+        )
+        if self.segmented:
+            rows = [row.name for row in self.trained.values()]
+            yield Table(
+                **chance.images_table(
+                    chance.of_images_after(self.val, chain.OF_DEEPLAB, rows),
+                    f"masks of DeepLab-v2, no image labels given, on {len(self.on_val)} images of val, "
+                    f"{self.seeds_in_words}",
+                )
+            )
+
+    @abstractmethod
+    def printed_tables(self) -> Iterator[Table]:
+        """The tables as the thesis prints them."""
+
+    def printed_classes(self, note: str) -> Table:
+        """The printed table of classes."""
+        zeng = printed.cell(self.classes_table, "Zeng et al.", "miou_recomputed")
+        return Table(
+            printed.by_class(self.classes_table),
+            self.classes_table,
+            f"{printed.title(self.classes_table)} as printed: IoU in per cent of each class on VOC 2012 val, single "
+            "runs.",
+            best=[*printed.classes(), "mIoU"],
+            within="group",
+            note=f"Ranked within each group. The mean of Zeng et al.'s classes is {zeng:.1f} (S10).{note}",
+        )

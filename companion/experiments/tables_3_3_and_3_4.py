@@ -1,0 +1,159 @@
+"""Tables 3.3 and 3.4, Fig. 3.7, 3.8, 3.12 and 3.13: the segmentation that the pseudo-masks of SC-CAM teach.
+
+Thesis section 3.4.4.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+from companion.analysis import chain, errors, measures
+from companion.analysis.claims import Row, Verdict, judged
+from companion.drawing import predictions
+from companion.experiments import chapter_3, printed
+from companion.experiments.exhibits import Exhibit, Figure, Note, Table
+from companion.experiments.segmentation import SAME_NETWORK, AfterStep
+from companion.experiments.segmented_images import SegmentedImages
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tables33And34(SegmentedImages):
+    """Sub-category exploration (SC-CAM)."""
+
+    notebook: ClassVar = "35_segmentation"
+    results: ClassVar = ("table-3.3", "table-3.4", "fig-3.7", "fig-3.8", "fig-3.12", "fig-3.13")
+    classes_table: ClassVar = "table_3_3"
+
+    rounds: int
+
+    @cached_property
+    def method(self) -> Row:
+        return chapter_3.sc_cam(self.rounds)
+
+    @property
+    def printed_gains(self) -> Sequence[AfterStep]:
+        name = str(self.method.printed)
+
+        def table_3_1(split: str, step: str, column: str) -> AfterStep:
+            ours, theirs = (printed.cell("table_3_1", row, f"{split}_{column}") for row in (name, "AffinityNet"))
+            return self.gain(split, step, "Table 3.1", ours, theirs)
+
+        ours, theirs = printed.cell("table_3_4", name, "val"), printed.cell("table_2_2", SAME_NETWORK, "val")
+        return [
+            table_3_1("train", chain.MAPS, "cam"),
+            table_3_1("val", chain.MAPS, "cam"),
+            table_3_1("train", chain.WALKED, "cam_rw"),
+            table_3_1("val", chain.WALKED, "cam_rw"),
+            self.gain("val", chain.SHARPENED, "Table 3.4", ours, theirs),
+        ]
+
+    @property
+    def remark_on_gains(self) -> str:
+        return " (against AffinityNet's masks with the same network, Table 2.2)"
+
+    def verdicts(self) -> Iterator[Verdict]:
+        yield from self.above(self.printed_gains)
+        yield from self.steps_help()
+
+    def printed_tables(self) -> Iterator[Table]:
+        same = printed.cell("table_2_2", SAME_NETWORK, "val")
+        yield Table(
+            printed.comparison("table_3_4"),
+            "table_3_4",
+            "Table 3.4 as printed: mIoU in per cent on the 1,449 images of VOC 2012 val and the 1,456 of test, with "
+            "CRF, single runs.",
+            best=["mIoU val", "mIoU test"],
+            formats={"year": "d"},
+            note="AffinityNet with its own segmentation network; its masks with the network of the thesis reach "
+            f"{same} on val (Table 2.2). Only chapter 3 has scores on test: the server was out of service for chapter "
+            "2 (S14).",
+        )
+        yield self.printed_classes("")
+
+    def counted_in_print(self) -> Iterator[Exhibit]:
+        """What the text says of Table 3.3, and what it does not mention."""
+        table = self.classes_table
+        improved, of = printed.results()[table]["text_claims"]["classes_improved_with_crf"].split("/")
+        yield Table(
+            printed.improved_classes(table),
+            "improved",
+            "Counted in Table 3.3: in how many object classes SC-CAM with CRF is improved, by what improved could mean "
+            "(S11).",
+            note=f"The printed {improved} of {of} is the first line: the best of the group with CRF. Over any one "
+            "method it is more.",
+        )
+        others = printed.others(table, "aeroplane")
+        plain, crf = (printed.ours(table, crf=crf)["aeroplane"] for crf in (False, True))
+        yield Note(
+            f"Not mentioned in the thesis (S12): on aeroplane SC-CAM reaches {plain} without and {crf} with CRF, all "
+            f"others {min(others.values())} to {max(others.values())}, AffinityNet {others['AffinityNet']}."
+        )
+        for name, (before, after) in printed.lowered_by_crf(table).items():
+            yield Note(
+                f"The CRF is said to help throughout; in Table 3.3 it lowers {name} from {before} to {after} (S13)."
+            )
+
+    def one_class_each(self) -> Iterator[Figure]:
+        """Fig. 3.7: for each class the first image of val that shows it alone."""
+        if self.segmented:
+            yield Figure(
+                self.side_by_side(measures.first_alone(self.on_val.labels)[:10] or [0]),
+                "fig_3_7",
+                "Fig. 3.7: DeepLab-v2 with CRF on val, for each class the first image that shows it alone, trained on "
+                "the masks of plain CAM and of SC-CAM; IoU in per cent, mean over the object classes of the image.",
+                "Images of single objects with their true masks and two predicted masks each.",
+            )
+
+    def maps_and_masks(self) -> Iterator[Figure]:
+        """Fig. 3.12: response maps and segmentations of images at fixed percentiles of the IoU with plain CAM."""
+        if self.segmented:
+            plain = measures.image_iou(self.val[chain.MAPS][self.rows["cam"].name][0])
+            five = measures.nearest_to_quantiles(plain, [0.1, 0.3, 0.5, 0.7, 0.9])
+            shown = self.of_seed_0(self.folders["maps"]), self.of_seed_0(self.predicted)
+            yield Figure(
+                predictions.maps_and_masks(self.on_val, five, *shown, self.threshold),
+                "fig_3_12",
+                "Fig. 3.12: response map of step 1 and segmentation of step 3, with plain CAM (as AffinityNet) and "
+                "with SC-CAM, on images of val; IoU in per cent of the map at the fixed threshold "
+                f"{self.threshold} (white line) with the image labels given, and of the prediction without them.",
+                "Five images, their true masks, and for each method a response map over the greyed image and a "
+                "predicted mask.",
+            )
+
+    def first_images(self) -> Iterator[Figure]:
+        """Fig. 3.13: the first images of val."""
+        if self.segmented:
+            first = self.first_of_val
+            yield Figure(
+                self.side_by_side(first),
+                "fig_3_13",
+                f"Fig. 3.13: as Fig. 3.7, on the first {len(first)} of {len(self.on_val)} images of val.",
+                "Images with their true masks and two predicted masks each.",
+            )
+
+    def named_failures(self) -> Iterator[Verdict]:
+        """The two failures that the thesis names: thin parts, and the border between two objects."""
+        if not self.segmented:
+            return
+        for text, *rates in (
+            ("Thin parts are wrong more often than the others", errors.THIN, errors.NOT_THIN),
+            ("Objects are wrong more often near an object of another class", errors.BETWEEN, errors.NOT_BETWEEN),
+        ):
+            worse = predictions.rate_difference(self.errors, self.method.name, *rates)
+            yield judged(f"{text} ({self.method.name}, val)", worse, "Points of error rate.")
+
+    def failures(self) -> Iterator[Figure]:
+        """Fig. 3.8: where it fails most in these two."""
+        if not self.segmented:
+            return
+        worst = self.worst([*errors.PLACES])
+        if any(worst.values()):
+            yield Figure(
+                self.failure_sheet(worst),
+                "fig_3_8",
+                f"Fig. 3.8: the {self.failures_shown} images of val with the largest share of pixels wrong in thin "
+                "parts, and between objects of two classes; DeepLab-v2 + CRF on the masks of SC-CAM, seed 0.",
+                "For each failure, images with true mask, predicted mask, and the wrong pixels in a colour for each "
+                "kind.",
+            )
