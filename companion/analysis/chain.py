@@ -63,11 +63,12 @@ def read_chain(maps: Scores, refined: Folders, masks: Folders, segmented: Folder
         split: `train` or `val`.
     """
     chain: dict[str, Scores] = {MAPS: maps}
+    plain, sharpened = (f"{split}/{part}" for part in artefacts.SEGMENTATIONS)
     later = [
         (WALKED, refined, split),
         (MASKS, masks, split),
-        (SEGMENTED, segmented, f"{split}/plain"),
-        (SHARPENED, segmented, f"{split}/crf"),
+        (SEGMENTED, segmented, plain),
+        (SHARPENED, segmented, sharpened),
     ]
     return chain | {step: read_counts(folders, part) for step, folders, part in later if folders}
 

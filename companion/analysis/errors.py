@@ -76,7 +76,7 @@ def _within(core: Bool[np.ndarray, "h w"], width: float) -> Bool[np.ndarray, "h 
 
 
 def count_errors(
-    truth: Integer[np.ndarray, "h w"], prediction: Integer[np.ndarray, "h w"], where: Regions
+    truth: Integer[np.ndarray, "h w"], prediction: Integer[np.ndarray, "_ _"], where: Regions
 ) -> Int64[np.ndarray, " k"]:
     """Pixels of one image in the order of `COUNTS`; add them up over a split.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from companion.analysis.claims import Claim, Row
 from companion.analysis.methods import PLAIN_CAM
-from companion.experiments.rows import chain_rows, check_plain, rows_of_the_user
+from companion.experiments.rows import check_plain, rows_of_the_user
 from companion.settings import Settings, SettingsError
 
 ROUNDS = 3  # thesis 3.4.1
@@ -111,19 +111,3 @@ def checkpoints(settings: Settings, *, rounds: int = ROUNDS) -> dict[tuple[int, 
             at = Row(f"{row.name}, epoch {epoch}", row.overrides | {"cam.epoch": epoch}, control=True)
             found[number, epoch] = row if epoch == used else at
     return found
-
-
-def segmentation_rows(
-    settings: Settings,
-    extra_rows: Mapping[str, dict[str, Any]] | None = None,
-    *,
-    rounds: int = ROUNDS,
-    coco_weights: str = "",
-) -> list[Row]:
-    """The rows of our Tables 3.3 and 3.4, as `rows.chain_rows` makes them of SC-CAM.
-
-    Raises:
-        SettingsError: as `table_3_1`.
-    """
-    check_plain(settings)
-    return chain_rows(sc_cam(rounds), extra_rows, coco_weights)

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from companion.analysis import cluster_tables
-from companion.analysis.claims import Row
 from companion.analysis.methods import ALPHA, LAMBDA_CON, LAMBDA_ENT
 from companion.datasets.demo.scenes import CLASSES
 from companion.experiments import exploration, quickstart
@@ -101,20 +100,8 @@ def chapter_2_segmentation(
     coco_weights: str = "",
 ) -> list[Stage]:
     """What `23_segmentation` needs: all steps of plain CAM and Mixup-CAM, and the upper bound."""
-    rows = experiments.segmentation_rows(settings, extra_rows, coco_weights=_in_project(coco_weights))
-    return _whole_chain(settings, rows, seeds, machine)
-
-
-def _whole_chain(settings: Settings, rows: list[Row], seeds: Sequence[int], machine: Machine) -> list[Stage]:
-    """Maps, refined maps, pseudo-masks and segmentation of every row, and the segmentation of the upper bound."""
-    wanted = [
-        experiments.response_map_stages(settings, rows, seeds, machine),
-        experiments.refined_stages(settings, rows, seeds, machine),
-        experiments.mask_stages(settings, rows, seeds, machine, "trainaug"),
-        experiments.mask_stages(settings, rows, seeds, machine, "val"),
-        experiments.segmentation_stages(settings, [*rows, *experiments.upper_bound(machine).values()], seeds, machine),
-    ]
-    return [stage for stages in wanted for stage in stages.values()]
+    own = {"extra_rows": extra_rows or {}, "coco_weights": coco_weights}
+    return experiment("23_segmentation", settings, seeds, machine, own).stages()
 
 
 def chapter_3_response_maps(
@@ -182,8 +169,8 @@ def chapter_3_segmentation(
     coco_weights: str = "",
 ) -> list[Stage]:
     """What `35_segmentation` needs: all steps of plain CAM and SC-CAM, and the upper bound."""
-    rows = exploration.segmentation_rows(settings, extra_rows, rounds=rounds, coco_weights=_in_project(coco_weights))
-    return _whole_chain(settings, rows, seeds, machine)
+    own = {"rounds": rounds, "extra_rows": extra_rows or {}, "coco_weights": coco_weights}
+    return experiment("35_segmentation", settings, seeds, machine, own).stages()
 
 
 def performance(settings: Settings, seeds: Sequence[int], machine: Machine, *, results: str = "") -> list[Stage]:

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 from companion.analysis.claims import Claim, Row
-from companion.analysis.methods import ALPHA, LAMBDA_CON, LAMBDA_ENT, MIXUP_CAM, PLAIN_CAM, SUPERVISED, regularisers
+from companion.analysis.methods import ALPHA, LAMBDA_CON, LAMBDA_ENT, MIXUP_CAM, PLAIN_CAM, regularisers
 from companion.settings import Settings, SettingsError
 
 
@@ -105,51 +105,3 @@ def quickstart_rows(settings: Settings) -> list[Row]:
     """Plain CAM and Mixup-CAM; plain CAM alone where a trained classifier is given."""
     check_plain(settings)
     return [PLAIN_CAM] if settings.classifier.weights else [PLAIN_CAM, MIXUP_CAM]
-
-
-# --- Refinement and segmentation (Tables 2.1 refined, 2.2, 2.3) -------------------------------------------------------
-
-
-def segmentation_rows(
-    settings: Settings, extra_rows: Mapping[str, dict[str, Any]] | None = None, *, coco_weights: str = ""
-) -> list[Row]:
-    """The rows of our Tables 2.2 and 2.3, as `chain_rows` makes them of Mixup-CAM.
-
-    Raises:
-        SettingsError: as `table_2_1`.
-    """
-    check_plain(settings)
-    _check_trained(settings, "The tables of segmentation")
-    return chain_rows(MIXUP_CAM, extra_rows, coco_weights)
-
-
-def chain_rows(ours: Row, extra_rows: Mapping[str, dict[str, Any]] | None = None, coco_weights: str = "") -> list[Row]:
-    """Plain CAM, a method, the latter with pseudo-masks of the random walk alone (S24), and the user's own.
-
-    Args:
-        ours: the method of the chapter.
-        extra_rows: settings by the name of the row.
-        coco_weights: file of MS-COCO weights in deeplab-pytorch's layout; adds ours with DeepLab from them (A22).
-
-    Raises:
-        SettingsError: the name of an extra row is taken, or it has no settings.
-    """
-    rows = [PLAIN_CAM, ours, _changed(ours, without_crf(ours), {"segmentation.pseudo_mask": "rw"})]
-    if coco_weights:
-        start = {"init": "coco", "weights": coco_weights, "layout": "caffe"}
-        rows.append(_changed(ours, from_coco(ours), {f"segmentation.{name}": value for name, value in start.items()}))
-    return rows + rows_of_the_user(extra_rows, [*rows, SUPERVISED])
-
-
-def without_crf(row: Row) -> str:
-    """Name of the row whose pseudo-masks are those of the random walk alone."""
-    return f"{row.name}, masks without CRF"
-
-
-def from_coco(row: Row) -> str:
-    """Name of the row whose DeepLab starts from MS-COCO weights."""
-    return f"{row.name}, from COCO weights"
-
-
-def _changed(row: Row, name: str, overrides: dict[str, Any]) -> Row:
-    return Row(name, row.overrides | overrides, control=True)

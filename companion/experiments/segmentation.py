@@ -183,6 +183,11 @@ class Segmentation(Experiment):
         return [AfterStep(claim, "val", chain.SHARPENED) for claim in asked]
 
     @property
+    def claims(self) -> Sequence[AfterStep]:
+        """What the thesis claims with its tables, then what the control rows ask."""
+        return [*self.printed_gains, *self.controls]
+
+    @property
     def names(self) -> list[str]:
         """Of the rows in the tables of the chain: plain CAM, the method, the user's own."""
         return [self.rows[key].name for key in (*THE_TWO, *map(own_key, self.extra_rows))]

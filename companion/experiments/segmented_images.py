@@ -18,8 +18,9 @@ from companion.analysis.chain import Folders
 from companion.drawing import curves, predictions
 from companion.experiments.exhibits import Figure, Table
 from companion.experiments.segmentation import THE_TWO, Segmentation
+from companion.pipeline import artefacts
 
-SHOWN = "crf"
+_, SHOWN = artefacts.SEGMENTATIONS
 """The predicted masks of a segmentation that are shown and counted: those after the CRF at test time."""
 
 

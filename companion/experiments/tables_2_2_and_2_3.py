@@ -48,7 +48,7 @@ class Tables22And23(SegmentedImages):
 
     def verdicts(self) -> Iterator[Verdict]:
         yield from self.steps_help()
-        yield from self.above([*self.printed_gains, *self.controls])
+        yield from self.above(self.claims)
 
     def key_numbers(self) -> Iterator[KeyNumber]:
         """Also for plain CAM, of which chapter 2 trained the same network (Table 2.2)."""

@@ -6,25 +6,22 @@ from matplotlib.figure import Figure
 from sklearn.metrics import jaccard_score
 from voc_folder import make_voc
 
-from companion import settings
 from companion.analysis import chain
 from companion.analysis import errors as failures
 from companion.analysis import maps as tables
+from companion.analysis.claims import Claim
+from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM
 from companion.drawing import curves as charts
 from companion.drawing import image_grids as pictures
 from companion.drawing import predictions
-from companion.experiments import parameters
 from companion.experiments import printed as paper
-from companion.experiments import row_stages as experiments
 from companion.pipeline import artefacts
 from companion.pipeline.stages import pseudo_masks
-from companion.settings import Machine, SettingsError
 from thesislib.data.voc import VocDataset, colorize, write_mask
 
 CLASSES = ("heron", "fox", "snail")
 SEEDS = range(3)
 ROWS = ("CAM", "Mixup-CAM", "fully supervised")
-HERE = Machine(device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -135,36 +132,14 @@ def test_lowered_classes_are_named():
 STEPS_OF_TWO_CLASSES = {"DeepLab": [[50, 10], [0, 10]], "DeepLab + CRF": [[60, 0], [8, 2]]}
 
 
-def test_row_from_coco_weights_is_named_and_not_ranked():
-    chosen = settings.load("voc2012", {"segmentation.weights": "resnet101.pth"})
-    rows = experiments.segmentation_rows(chosen, coco_weights="coco.pth")
-    plain, mixup, _, coco = rows
-    assert coco.control and [row.name for row in rows[:3]] == [r.name for r in experiments.segmentation_rows(chosen)]
-    started = chosen.override(coco.overrides)
-    differing = parameters.differences(started, chosen.override(mixup.overrides))
-    assert differing == {
-        "segmentation.init": ("coco", "imagenet"),
-        "segmentation.weights": ("coco.pth", "resnet101.pth"),
-        "segmentation.layout": ("caffe", "torchvision"),
-    }
-    names = [plain.name, coco.name, "fully supervised", mixup.name]
-    assert chain.groups(names, [*rows, experiments.SUPERVISED]) == ["weak", None, None, "weak"]
-    assert chain.initial_weights(chosen, rows) == (
-        "DeepLab starts from ImageNet weights (A22); in the row “Mixup-CAM, from COCO weights”, from MS-COCO weights, "
-        "trained with pixel labels."
-    )
-    with pytest.raises(SettingsError, match="taken by a row"):
-        experiments.segmentation_rows(chosen, {coco.name: {}}, coco_weights="coco.pth")
-
-
 def test_unscored_parts_are_named(segmented):
     with pytest.raises(ValueError, match="'train/plain' is not scored in"):
         chain.read_counts(segmented, "train/plain")
 
 
 def test_claims_stand_beside_the_printed_differences_of_their_step(val):
-    claim = experiments.Claim("better", experiments.MIXUP_CAM, experiments.PLAIN_CAM)
-    printed = tables.printed_values([experiments.PLAIN_CAM, experiments.MIXUP_CAM], paper.table_2_1()["cam_refined"])
+    claim = Claim("better", MIXUP_CAM, PLAIN_CAM)
+    printed = tables.printed_values([PLAIN_CAM, MIXUP_CAM], paper.table_2_1()["cam_refined"])
     frame = chain.claims([claim], {"map": val["DeepLab"], "refined": val["DeepLab + CRF"]}, {"refined": printed})
     assert list(frame) == ["map", "map, verdict", "thesis, refined", "refined", "refined, verdict"]
     line = frame.loc["Mixup-CAM > CAM"]

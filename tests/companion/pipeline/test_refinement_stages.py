@@ -248,7 +248,8 @@ def coco_file(folder: Path, seed: int = 0) -> Path:
 
 
 def test_initial_weights_are_where_the_training_starts(tmp_path: Path) -> None:
-    (row,) = (row for row in experiments.segmentation_rows(load("smoke"), coco_weights=str(coco_file(tmp_path)))[3:])
+    given = {"coco_weights": str(coco_file(tmp_path))}
+    row = experiment("23_segmentation", load("smoke"), range(1), HERE, given).rows["from_coco"]
     still = {"segmentation.supervision": "truth", "segmentation.learning_rate": 1e-12}
     stage, store = segmentation.segmenter_stage(load("smoke", row.overrides | still), HERE), Store(tmp_path / "runs")
     engine.run([stage], store)
