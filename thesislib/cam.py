@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from thesislib.data.transforms import to_tensor
+from thesislib.data.transforms import IMAGENET, to_tensor
 from thesislib.precision import autocast
 
 SCALES = (1.0, 0.5, 1.5, 2.0)
@@ -53,7 +53,8 @@ def response_maps_batch(
     their mirrors: the caller chooses `n` to fit the memory.
 
     Args:
-        model: its output has the un-rectified maps `(B, C, h, w)` as `response`, like `CamClassifier`. It is evaluated
+        model: its output has the un-rectified maps `(B, C, h, w)` as `response`, like `CamClassifier`, and its
+            `preprocessing` (without one ImageNet's mean and deviation) normalises the images. It is evaluated
             in evaluation mode without gradients, on its own device; the mode of each of its layers is restored.
         images: RGB `(N, H, W, 3)`, 0-255.
         labels: classes of each image `(N, C)`, 0 or 1 (A18: the true image labels, also on validation images).
@@ -69,11 +70,12 @@ def response_maps_batch(
     """
     height, width = images.shape[1:3]
     device = next((parameter.device for parameter in model.parameters()), labels.device)
+    preprocessing = getattr(model, "preprocessing", IMAGENET)
     present = labels.to(device) > 0
     maps = torch.zeros(*labels.shape, height, width, device=device)
     with _evaluating(model):
         for scale in scales:
-            batch = torch.stack([to_tensor(_resize(image, scale)) for image in images]).to(device)
+            batch = torch.stack([to_tensor(_resize(image, scale), preprocessing) for image in images]).to(device)
             response = _rectified_response(model, batch, flip, precision)[present]
             maps[present] += _enlarge(response, height, width)
     return maps

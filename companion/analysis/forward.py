@@ -89,7 +89,7 @@ def logit_is_mean(model: CamClassifier, image: UInt8[np.ndarray, "h w 3"]) -> bo
 
 def _forward(model: CamClassifier, image: UInt8[np.ndarray, "h w 3"]) -> tuple[Tensor, Tensor, ClassifierOutput]:
     """The normalised image as a batch, its features, and what the classifier makes of them."""
-    batch = to_tensor(image)[None].to(next(model.parameters()).device)
+    batch = to_tensor(image, model.preprocessing)[None].to(next(model.parameters()).device)
     with torch.no_grad():
         return batch, model.features(batch), model(batch)
 

@@ -4,21 +4,24 @@ Thesis sections 2.3.3 and 3.3.3; Ahn and Kwak, "Learning Pixel-level Semantic Af
 CVPR 2018. Corresponds to `network/resnet38_aff.py` of jiwoon-ahn/psa, whose layer names are kept so that its released
 weights load key by key.
 
-Deliberate differences: channel counts follow the backbone's `width`; the output is always the affinity of the pairs
+Deliberate differences: channel counts follow the backbone; maps of several strides are brought to one grid, which
+the published network, whose three maps share one, does not need; the output is always the affinity of the pairs
 (`refinement.random_walk` needs no dense matrix), for images of any size; one offset at a time, so that without
 gradients the memory is that of one.
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from thesislib.models.resnet38 import MIN_CHANNELS
-from thesislib.models.resnet50 import Backbone
+from thesislib.models.backbone import Backbone
 from thesislib.refinement.pairs import RADIUS, pair_offsets, pair_window
 
-LEVEL_CHANNELS = (64, 128, 256)  # of conv4, conv5, conv6, at width 1
+FIRST_LEVEL = 3  # psa calls the layers of conv4, conv5 and conv6 f8_3, f8_4 and f8_5
 EMBEDDING_GAIN = 4.0  # of the Xavier initialisation of f9
 
 
@@ -26,9 +29,9 @@ class AffinityNet(nn.Module):
     """Backbone, a 1x1 convolution per feature level, and one over all of them: an embedding e of each cell.
 
     Args:
-        backbone: gives conv4, conv5 and conv6; freeze it first for the published training (`ResNet38.freeze`).
+        backbone: gives the maps of its `taps`; freeze it first for the published training (`ResNet38.freeze`).
         radius: of the pairs, cells.
-        generator: source of the initial weights of the four new layers (Kaiming normal; the last Xavier uniform).
+        generator: source of the initial weights of the new layers (Kaiming normal; the last Xavier uniform).
 
     Shapes:
         images `(B, 3, H, W)`, normalised RGB -> pair affinities `(B, P, n)` in (0, 1], with P = 34 offsets at radius 5
@@ -44,26 +47,36 @@ class AffinityNet(nn.Module):
 
     def __init__(self, backbone: Backbone, *, radius: int = RADIUS, generator: torch.Generator | None = None) -> None:
         super().__init__()
-        self.radius, self.stride = radius, backbone.stride
-        self.backbone = backbone
-        levels = [max(MIN_CHANNELS, round(channels * backbone.width)) for channels in LEVEL_CHANNELS]
-        self.f8_3 = nn.Conv2d(backbone.channels.conv4, levels[0], 1, bias=False)
-        self.f8_4 = nn.Conv2d(backbone.channels.conv5, levels[1], 1, bias=False)
-        self.f8_5 = nn.Conv2d(backbone.channels.conv6, levels[2], 1, bias=False)
-        self.f9 = nn.Conv2d(sum(levels), sum(levels), 1, bias=False)
-        for layer in (self.f8_3, self.f8_4, self.f8_5):
-            nn.init.kaiming_normal_(layer.weight, generator=generator)
+        self.radius, self.stride, self.preprocessing = radius, backbone.grid, backbone.preprocessing
+        self.backbone: Any = backbone  # a Backbone and a module
+        for number, tap in enumerate(backbone.taps, FIRST_LEVEL):
+            level = nn.Conv2d(tap.channels, tap.embedded, 1, bias=False)
+            nn.init.kaiming_normal_(level.weight, generator=generator)
+            self.add_module(f"f8_{number}", level)
+        channels = sum(tap.embedded for tap in backbone.taps)
+        self.f9 = nn.Conv2d(channels, channels, 1, bias=False)
         nn.init.xavier_uniform_(self.f9.weight, gain=EMBEDDING_GAIN, generator=generator)
 
     def embedding(self, images: Float[Tensor, "b 3 height width"]) -> Float[Tensor, "b d h w"]:
         """The embedding e of each cell."""
-        features = self.backbone(images)
-        levels = (self.f8_3(features.conv4), self.f8_4(features.conv5), self.f8_5(features.conv6))
-        return F.elu(self.f9(torch.cat([F.elu(level) for level in levels], dim=1)))
+        return self.embed(self.backbone.levels(images))
+
+    def embed(self, levels: Sequence[Tensor]) -> Float[Tensor, "b d h w"]:
+        """The same from the backbone's maps, which do not change while the whole backbone is frozen."""
+        strides = [tap.stride for tap in self.backbone.taps]
+        height, width = levels[strides.index(self.stride)].shape[2:]
+        embedded = [
+            F.elu(_on_grid(self.get_submodule(f"f8_{number}")(level), stride, self.stride)[..., :height, :width])
+            for number, (level, stride) in enumerate(zip(levels, strides, strict=True), FIRST_LEVEL)
+        ]
+        return F.elu(self.f9(torch.cat(embedded, dim=1)))
 
     def forward(self, images: Float[Tensor, "b 3 height width"]) -> Float[Tensor, "b p n"]:
         """Affinity of every pair of a batch."""
-        embedding = self.embedding(images)
+        return self.affinities(self.embedding(images))
+
+    def affinities(self, embedding: Float[Tensor, "b d h w"]) -> Float[Tensor, "b p n"]:
+        """Affinity of every pair of embedded cells."""
         source = pair_window(embedding, (0, 0), self.radius)
         kept = torch.promote_types(embedding.dtype, torch.float32)  # in bfloat16 1 - a of alike cells would be 0
         distances = [
@@ -71,3 +84,12 @@ class AffinityNet(nn.Module):
             for offset in pair_offsets(self.radius)
         ]
         return (-torch.stack(distances, dim=1)).exp()
+
+
+def _on_grid(maps: Float[Tensor, "b d h w"], stride: int, grid: int) -> Float[Tensor, "b d _ _"]:
+    """Maps of `stride` pixels a cell on a grid of `grid`; the finer grid may have a row or column too many."""
+    if stride < grid:
+        return F.avg_pool2d(maps, grid // stride, ceil_mode=True, count_include_pad=False)
+    if stride > grid:
+        return F.interpolate(maps, scale_factor=stride // grid, mode="bilinear", align_corners=False)
+    return maps

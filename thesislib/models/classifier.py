@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from thesislib.models.resnet50 import Backbone
+from thesislib.models.backbone import Backbone
 
 
 class ClassifierOutput(NamedTuple):
@@ -31,10 +31,10 @@ class CamClassifier(nn.Module):
     """Backbone, channel dropout, global average pooling and bias-free linear heads.
 
     Args:
-        backbone: gives `conv6`; freeze it first where the published training is wanted (`ResNet38.freeze`).
+        backbone: gives the features; freeze it first where the published training is wanted (`ResNet38.freeze`).
         num_classes: C, without background.
         num_subcategories: K per class, for the second head of chapter 3; 0 leaves that head out.
-        feature_channels: of a 3x3 convolution with ReLU between `conv6` and the pooling, 512 in the thesis' text; 0
+        feature_channels: of a 3x3 convolution with ReLU between features and pooling, 512 in the thesis' text; 0
             leaves it out, as in the published code (S4).
         dropout: probability that a channel of the pooled map is dropped in training.
         generator: source of the initial weights of the heads (Xavier uniform) and of that convolution (He).
@@ -69,10 +69,10 @@ class CamClassifier(nn.Module):
         if feature_channels < 0:
             raise ValueError(f"feature_channels must be at least 0 (no such layer), got {feature_channels}")
         self.num_classes, self.num_subcategories = num_classes, num_subcategories
-        self.stride = backbone.stride
-        self.backbone = backbone
+        self.stride, self.preprocessing = backbone.stride, backbone.preprocessing
+        self.backbone: Any = backbone  # a Backbone and a module
         self.dropout = nn.Dropout2d(dropout)
-        deepest = backbone.channels.conv6
+        deepest = backbone.channels
         self.conv_features = _feature_layer(deepest, feature_channels, generator) if feature_channels else None
         self.fc8 = _head(feature_channels or deepest, num_classes, generator)
         outputs = num_classes * num_subcategories
@@ -88,9 +88,9 @@ class CamClassifier(nn.Module):
         return ClassifierOutput(self.fc8(pooled).flatten(1), sub_logits, pooled.flatten(1), self.fc8(features))
 
     def features(self, images: Float[Tensor, "b 3 height width"]) -> Float[Tensor, "b d h w"]:
-        """The map f that is pooled and weighted: `conv6`, or what the convolution behind it makes of it (S4)."""
-        conv6 = self.backbone(images).conv6
-        return conv6 if self.conv_features is None else self.conv_features(conv6).relu()
+        """The map f that is pooled and weighted: the backbone's, or what a convolution makes of it (S4)."""
+        deepest = self.backbone.features(images)
+        return deepest if self.conv_features is None else self.conv_features(deepest).relu()
 
     def response(self, images: Float[Tensor, "b 3 height width"]) -> Float[Tensor, "b c h w"]:
         """The un-rectified class activation maps alone (2.1)."""

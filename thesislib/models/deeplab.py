@@ -13,7 +13,7 @@ Learning rates as published, backbone x1, new weights x10, new biases x20 withou
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from thesislib.data.transforms import CAFFE, IMAGENET, Preprocessing
+from thesislib.models.backbone import Backbone
 from thesislib.models.freezing import FreezableNorms
 
 MIN_CHANNELS = 8
@@ -116,6 +117,10 @@ class ResNet101(FreezableNorms):
         self.train(self.training)
         return self
 
+    def features(self, images: Float[Tensor, "b 3 height width"]) -> Float[Tensor, "b c h w"]:
+        """The last feature map."""
+        return self(images)
+
     def forward(self, images: Float[Tensor, "b 3 height width"]) -> Float[Tensor, "b c h w"]:
         """Compute the last feature map."""
         return self.layer5(self.layer4(self.layer3(self.layer2(self.layer1(images)))))
@@ -162,7 +167,8 @@ class DeepLabV2(nn.Module):
     """Multi-scale segmentation network: the same weights at several image sizes, fused by their maximum.
 
     Args:
-        backbone: gives the features; freeze it first where the published training is wanted (`ResNet101.freeze`).
+        backbone: gives the features, the published ResNet-101 or the classifier's; freeze it first where the published
+            training is wanted (`ResNet101.freeze`).
         num_classes: with background.
         rates: dilations of the summed 3x3 convolutions, in cells.
         scales: image sizes beside the full one (A23), as factors.
@@ -185,7 +191,7 @@ class DeepLabV2(nn.Module):
 
     def __init__(
         self,
-        backbone: ResNet101,
+        backbone: ResNet101 | Backbone,
         num_classes: int,
         *,
         rates: Sequence[int] = (6, 12, 18, 24),
@@ -201,7 +207,7 @@ class DeepLabV2(nn.Module):
             raise ValueError(f"scales must be positive factors of the image size, got {tuple(scales)}")
         self.num_classes, self.scales = num_classes, tuple(scales)
         self.stride, self.preprocessing = backbone.stride, backbone.preprocessing
-        self.backbone = backbone
+        self.backbone: Any = backbone  # a Backbone and a module
         self.aspp = SummedDilations(backbone.channels, num_classes, rates, generator)
 
     def forward(
@@ -214,7 +220,7 @@ class DeepLabV2(nn.Module):
         return [full, *scaled, maximum] if self.training else maximum
 
     def _logits(self, images: Tensor) -> Tensor:
-        return self.aspp(self.backbone(images))
+        return self.aspp(self.backbone.features(images))
 
 
 def _resize(maps: Tensor, *, size: Sequence[int] | None = None, scale_factor: float | None = None) -> Tensor:

@@ -13,18 +13,13 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from thesislib.data.transforms import IMAGENET
+from thesislib.models.backbone import Tap
 from thesislib.models.freezing import FreezableNorms
 
 BATCH_NORM_EPS = 1e-5
 MIN_CHANNELS = 8
-
-
-class Channels(NamedTuple):
-    """Channel counts of the three feature levels."""
-
-    conv4: int
-    conv5: int
-    conv6: int
+LEVEL_CHANNELS = (64, 128, 256)  # that AffinityNet makes of conv4, conv5 and conv6, at width 1
 
 
 class Features(NamedTuple):
@@ -108,7 +103,7 @@ class BottleneckBlock(nn.Module):
 
 
 class ResNet38(FreezableNorms):
-    """ResNet-38 without a classification head.
+    """ResNet-38 without a classification head; a `Backbone`.
 
     Args:
         width: factor on every channel count; 1.0 is the published network (105 M weights).
@@ -119,6 +114,8 @@ class ResNet38(FreezableNorms):
     Shapes:
         images `(B, 3, H, W)`, normalised RGB -> `Features`; the grid has `ceil(H / stride)` rows.
     """
+
+    preprocessing = IMAGENET
 
     def __init__(
         self,
@@ -135,8 +132,12 @@ class ResNet38(FreezableNorms):
         def n(channels: int) -> int:
             return max(MIN_CHANNELS, round(channels * width))
 
-        self.width, self.stride = width, stride
-        self.channels = Channels(n(512), n(1024), n(4096))
+        self.width, self.stride, self.grid = width, stride, stride
+        self.channels = n(4096)
+        self.taps = tuple(
+            Tap(n(channels), stride, n(embedded))
+            for channels, embedded in zip((512, 1024, 4096), LEVEL_CHANNELS, strict=True)
+        )
         d5, d6 = dilations
         self.conv1a = _conv(3, n(64), 3)
         self.b2 = BasicBlock(n(64), n(128), n(128), stride=2)
@@ -168,6 +169,14 @@ class ResNet38(FreezableNorms):
             layer.requires_grad_(False)
         self.train(self.training)
         return self
+
+    def features(self, images: Float[Tensor, "b 3 height width"]) -> Float[Tensor, "b c6 h w"]:
+        """`conv6`, which is pooled, weighted and clustered."""
+        return self(images).conv6
+
+    def levels(self, images: Float[Tensor, "b 3 height width"]) -> Features:
+        """All three, for AffinityNet."""
+        return self(images)
 
     def forward(self, images: Float[Tensor, "b 3 height width"]) -> Features:
         """Compute the three feature levels."""

@@ -13,12 +13,14 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from thesislib.data.transforms import IMAGENET
+from thesislib.models.backbone import Tap
 from thesislib.models.freezing import FreezableNorms
-from thesislib.models.resnet38 import Channels, Features, ResNet38
+from thesislib.models.resnet38 import LEVEL_CHANNELS, Features
 
 
 class ResNet50(FreezableNorms):
-    """ResNet-50 without its classification head and with dilated last stages.
+    """ResNet-50 without its classification head and with dilated last stages; a `Backbone`.
 
     Args:
         stride: pixels per cell of all outputs. 8, or 4, which leaves out the stride of `layer2` too.
@@ -32,14 +34,18 @@ class ResNet50(FreezableNorms):
         ValueError: another stride.
     """
 
-    width = 1.0
-    channels = Channels(512, 1024, 2048)
+    channels = 2048
+    preprocessing = IMAGENET
 
     def __init__(self, *, stride: int = 8, dilations: tuple[int, int] = (2, 4)) -> None:
         super().__init__()
         if stride not in (4, 8):
             raise ValueError(f"stride must be 4 or 8, got {stride}")
-        self.stride = stride
+        self.stride, self.grid = stride, stride
+        self.taps = tuple(
+            Tap(channels, stride, embedded)
+            for channels, embedded in zip((512, 1024, 2048), LEVEL_CHANNELS, strict=True)
+        )
         import torchvision  # see data/transforms.py
 
         network = torchvision.models.resnet50(weights=None)
@@ -63,16 +69,20 @@ class ResNet50(FreezableNorms):
         self.train(self.training)
         return self
 
+    def features(self, images: Float[Tensor, "b 3 height width"]) -> Float[Tensor, "b 2048 h w"]:
+        """The output of `layer4`, which is pooled, weighted and clustered."""
+        return self(images).conv6
+
+    def levels(self, images: Float[Tensor, "b 3 height width"]) -> Features:
+        """All three, for AffinityNet."""
+        return self(images)
+
     def forward(self, images: Float[Tensor, "b 3 height width"]) -> Features:
         """Compute the three feature levels."""
         x = self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(images)))))
         conv4 = self.layer2(x)
         conv5 = self.layer3(conv4)
         return Features(conv4, conv5, self.layer4(conv5))
-
-
-Backbone = ResNet38 | ResNet50
-"""What the classifier and AffinityNet can stand on."""
 
 
 def _dilate(stage: nn.Sequential, before: int, dilation: int) -> None:

@@ -26,7 +26,7 @@ from thesislib import randomness
 from thesislib.data.transforms import to_tensor
 from thesislib.models import published as registry
 from thesislib.models.resnet38 import BasicBlock, BottleneckBlock, ResNet38
-from thesislib.models.resnet50 import Backbone, ResNet50
+from thesislib.models.resnet50 import ResNet50
 from thesislib.models.weights import file_digest, load_weights, save_weights
 
 VERSION = 1
@@ -36,6 +36,7 @@ INITIAL_WEIGHTS = {
     "resnet50": registry.where("resnet50-imagenet-v1"),
 }
 """Which file is meant, by `backbone.network`."""
+Network = ResNet38 | ResNet50
 PRETEXT_TARGETS = {"shape": len(SHAPES), "texture": len(TEXTURES), "hue": len(HUES)}
 
 
@@ -59,7 +60,7 @@ def stage(settings: Settings, machine: Machine) -> Stage:
     return Stage("backbone", VERSION, compute_pretext, chosen, machine=machine, label="pretext task")
 
 
-def build(settings: BackboneSettings) -> Backbone:
+def build(settings: BackboneSettings) -> Network:
     """The network of these settings, to be filled with weights."""
     if settings.network == "resnet50":
         return ResNet50(stride=settings.stride, dilations=settings.dilations)
@@ -90,13 +91,13 @@ def compute_converted(job: Job, backbone: BackboneSettings, checksum: str) -> No
 class PretextNetwork(nn.Module):
     """Backbone, global average pooling and one softmax head for each of shape, texture and hue."""
 
-    def __init__(self, backbone: Backbone) -> None:
+    def __init__(self, backbone: Network) -> None:
         super().__init__()
         self.backbone = backbone
-        self.heads = nn.ModuleList(nn.Linear(backbone.channels.conv6, n) for n in PRETEXT_TARGETS.values())
+        self.heads = nn.ModuleList(nn.Linear(backbone.channels, n) for n in PRETEXT_TARGETS.values())
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b n"]]:
-        pooled = self.backbone(images).conv6.mean((2, 3))
+        pooled = self.backbone.features(images).mean((2, 3))
         return [head(pooled) for head in self.heads]
 
 
@@ -137,7 +138,7 @@ def _pretext_objective(model: nn.Module, batch: list[Tensor], rng: np.random.Gen
     }
 
 
-def _start_as_identity(network: Backbone) -> None:
+def _start_as_identity(network: Network) -> None:
     """He initialisation, but zeros in the last convolution of each block (Goyal et al., 2017, section 5.1)."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
