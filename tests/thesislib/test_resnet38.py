@@ -51,7 +51,7 @@ def test_dropouts_and_batch_norm_are_the_published_ones():
 def test_grid_is_the_image_size_over_the_stride_rounded_up(stride, size):
     backbone = ResNet38(width=1 / 64, stride=stride, dilations=(1, 1)).eval()
     features = backbone(torch.zeros(1, 3, *size))
-    for level, channels in zip(features, backbone.channels, strict=True):
+    for level, channels in zip(features, (tap.channels for tap in backbone.taps), strict=True):
         assert level.shape == (1, channels, -(-size[0] // stride), -(-size[1] // stride))
         assert level.min() >= 0
 

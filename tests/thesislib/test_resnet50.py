@@ -70,7 +70,7 @@ def test_every_tensor_but_the_1000_classes_is_filled(theirs: nn.Module, file: Pa
 def test_levels_share_the_grid_of_the_stride(stride: int, grid: tuple[int, int]) -> None:
     network = ResNet50(stride=stride, dilations=(1, 2)).eval()
     features = network(torch.zeros(1, 3, 36, 52))
-    assert [tuple(level.shape[1:]) for level in features] == [(n, *grid) for n in network.channels]
+    assert [tuple(level.shape[1:]) for level in features] == [(n, *grid) for n, *_ in network.taps]
     with pytest.raises(ValueError, match="4 or 8, got 16"):
         ResNet50(stride=16)
 

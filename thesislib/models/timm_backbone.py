@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from thesislib.data.transforms import Preprocessing
 from thesislib.models.backbone import Tap
@@ -55,6 +56,7 @@ class TimmBackbone(FreezableNorms):
             _fill(self.network, tensors, name)
         maps, features = self._probe()
         self.channels = features[0]
+        self.leaves_out_begun_cells = self._rounds_down()
         self.indices = [index for index, (_, own) in enumerate(maps) if own >= FINEST_TAP][-len(EMBEDDED) :]
         embedded = EMBEDDED[-len(self.indices) :]
         self.taps = tuple(Tap(*maps[index], width) for index, width in zip(self.indices, embedded, strict=True))
@@ -83,18 +85,25 @@ class TimmBackbone(FreezableNorms):
 
     def features(self, images: Float[Tensor, "b 3 height width"]) -> Float[Tensor, "b d h w"]:
         """The deepest map, with the convolution behind the last stage where the network has one."""
-        return self.network.forward_features(images)
+        return self.network.forward_features(self._filled_cells(images))
 
     def levels(self, images: Float[Tensor, "b 3 height width"]) -> list[Tensor]:
         """The last maps of at least 4 pixels a cell, at most four, each image's divided by its root mean square."""
         maps = self.network.forward_intermediates(
-            images, indices=self.indices, intermediates_only=True, output_fmt="NCHW"
+            self._filled_cells(images), indices=self.indices, intermediates_only=True, output_fmt="NCHW"
         )
         return [each / (each.square().mean((1, 2, 3), keepdim=True) + RMS_EPS).sqrt() for each in maps]
 
     def forward(self, images: Float[Tensor, "b 3 height width"]) -> Float[Tensor, "b d h w"]:
         """As `features`."""
         return self.features(images)
+
+    def _filled_cells(self, images: Tensor) -> Tensor:
+        """Images of whole cells for networks that would leave out a begun one; the padding is the mean colour."""
+        if not self.leaves_out_begun_cells:
+            return images
+        height, width = images.shape[2:]
+        return F.pad(images, (0, -width % self.stride, 0, -height % self.stride))
 
     def _probe(self) -> tuple[list[tuple[int, int]], tuple[int, int]]:
         """Channels and stride of each stage's map and of the features.
@@ -115,6 +124,12 @@ class TimmBackbone(FreezableNorms):
                 f"set backbone.stride to that, or {_ADVICE}"
             )
         return shapes[:-1], shapes[-1]
+
+    def _rounds_down(self) -> bool:
+        rows, columns = (size + 1 for size in PROBE)
+        with torch.no_grad():
+            cells = self.network.forward_features(_probe_image(self.network, rows, columns)).shape[2:]
+        return cells != (-(-rows // self.stride), -(-columns // self.stride))
 
     def _layers_before_last_stage(self, stages: int) -> set[str]:
         """Names of the layers that the last stage but one has run when it is done."""
@@ -179,8 +194,8 @@ def _fill(network: Any, tensors: Mapping[str, Tensor], name: str) -> None:
     network.load_state_dict(kept, strict=False)
 
 
-def _probe_image(network: nn.Module) -> Tensor:
-    return torch.zeros(1, 3, *PROBE, device=next(network.parameters()).device)
+def _probe_image(network: nn.Module, rows: int = PROBE[0], columns: int = PROBE[1]) -> Tensor:
+    return torch.zeros(1, 3, rows, columns, device=next(network.parameters()).device)
 
 
 def _stride_of(maps: Tensor) -> int:

@@ -103,7 +103,7 @@ def refine(
     `precision` is that of the network; the walk is computed in float32.
     """
     device = next(model.parameters()).device
-    pictures = torch.stack([to_tensor(image) for image in images])
+    pictures = torch.stack([to_tensor(image, model.preprocessing) for image in images])
     with autocast(device, precision):
         pair_affinity = model(pad_to_stride(pictures, model.stride).to(device))
     rows = pad_sequence(list(scores), batch_first=True)  # P differs: rows of zeros, as each row walks by itself

@@ -112,7 +112,7 @@ class _SubcategoryMaps(nn.Module):
 
     def __init__(self, classifier: CamClassifier) -> None:
         super().__init__()
-        self.classifier = classifier
+        self.classifier, self.preprocessing = classifier, classifier.preprocessing
 
     def forward(self, images: Tensor) -> SimpleNamespace:
         return SimpleNamespace(response=self.classifier.sub_response(images))
@@ -126,7 +126,7 @@ def predict(
     device = next(model.parameters()).device
 
     def logits(batch: list[int]) -> np.ndarray:
-        pictures = torch.stack([to_tensor(images.image(i)) for i in batch])
+        pictures = torch.stack([to_tensor(images.image(i), model.preprocessing) for i in batch])
         with autocast(device, machine.precision):
             output = model(pictures.to(device))
         return output.logits.float().cpu().numpy()
