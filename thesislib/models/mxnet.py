@@ -108,7 +108,7 @@ class _ParamsFile:
         self.numbers("<i4", 2)  # device type and number
         return self.values(shape)
 
-    def values(self, shape: list[int]) -> np.ndarray:
+    def values(self, shape: list[int]) -> Shaped[np.ndarray, "..."]:
         flag = self.number("<i4")
         if flag not in _DTYPES:
             raise self.error(f"the array before byte {self.offset} has the unknown type number {flag}")
