@@ -6,7 +6,8 @@ A row's results depend on its name and seed alone, so that other rows beside it 
 import zlib
 
 import numpy as np
-from cluster_data import random_round
+from cluster_data import K, random_round
+from safetensors.numpy import save_file
 from voc_folder import make_voc, write_split
 
 from companion.pipeline import artefacts
@@ -78,7 +79,16 @@ def write_features(folder, images, rng, threshold):
     Features(rng.random((len(images), 8), np.float32)).write(folder)
 
 
+def write_heads(folder, images, rng, threshold):
+    """The weight rows of both heads of stage `classifier`."""
+    classes = len(images.classes)
+    rows = {"fc8.weight": rng.random((classes, 8, 1, 1), np.float32)}
+    rows |= {"fc8_sub.weight": rng.random((classes * K, 8, 1, 1), np.float32)}
+    save_file(rows, folder / artefacts.CLASSIFIER_WEIGHTS)
+
+
 WRITERS = {
+    "classifier": write_heads,
     "response_maps": write_maps,
     "refined_maps": write_refined,
     "subcategories": write_clusters,

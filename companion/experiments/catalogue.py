@@ -5,10 +5,12 @@ from dataclasses import fields
 from typing import Any
 
 from companion.experiments import parameters as checks
+from companion.experiments.clusters import Clusters
 from companion.experiments.data import Data
 from companion.experiments.experiment import Compute, Experiment
 from companion.experiments.number_of_subcategories import NumberOfSubcategories
 from companion.experiments.parameters import Parameter
+from companion.experiments.rounds import Table32
 from companion.experiments.sensitivity import Sensitivity
 from companion.experiments.table_2_1 import Table21
 from companion.experiments.table_3_1 import Table31
@@ -24,6 +26,8 @@ KINDS: tuple[type[Experiment], ...] = (
     Tables22And23,
     Table31,
     NumberOfSubcategories,
+    Table32,
+    Clusters,
     Tables33And34,
 )
 EXPERIMENTS = {kind.notebook: kind for kind in KINDS}

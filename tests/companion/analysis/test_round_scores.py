@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, jaccard_score, precision_recall_fscore_support
 
-from companion import settings
-from companion.analysis import statistics
+from companion.analysis import round_scores, statistics
+from companion.analysis.claims import Row
+from companion.analysis.methods import PLAIN_CAM
 from companion.drawing import curves as charts
-from companion.experiments import exploration, round_scores
+from companion.drawing import rounds as drawing
 from companion.experiments import printed as paper
-from companion.experiments import row_stages as experiments
-from companion.settings import Machine
 
 CLASSES, SEEDS = 4, range(3)
-DEMO = settings.load("demo")
-ROWS = exploration.table_3_2(DEMO)
-KEPT = exploration.checkpoints(DEMO)
-NAMES = list(dict.fromkeys(row.name for row in (*ROWS, *KEPT.values())))
+ROWS = {0: PLAIN_CAM} | {r: Row(f"round {r}", {"subcategories.round": r}) for r in (1, 2, 3)}
+KEPT = {(r, e): Row(f"round {r}, epoch {e}", {"cam.epoch": e}) for r in (1, 2, 3) for e in (5, 10)}
+KEPT |= {(r, 14): ROWS[r] for r in (1, 2, 3)}
+NAMES = list(dict.fromkeys(row.name for row in (*ROWS.values(), *KEPT.values())))
+MIOU = dict(enumerate(paper.table("table_3_2")["miou"]))
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +48,10 @@ def miou(pixels, name):
 
 
 def test_rounds_are_scored_in_both_readings_of_the_f_score(pixels, val):
-    frame = round_scores.table_3_2(val, ROWS, beside_printed=True)
+    printed = {name: dict(enumerate(paper.table("table_3_2")[name])) for name in ("miou", "f_score")}
+    frame = round_scores.by_round(val, ROWS, printed)
     assert list(frame.index) == ["0 (plain CAM)", "1", "2", "3"]
-    for row, line in zip(ROWS, frame.itertuples(index=False), strict=True):
+    for row, line in zip(ROWS.values(), frame.itertuples(index=False), strict=True):
         assert line[0].mean == pytest.approx(miou(pixels, row.name).mean())
         of_means = []
         for pair in pixels[row.name]:
@@ -60,17 +61,17 @@ def test_rounds_are_scored_in_both_readings_of_the_f_score(pixels, val):
         f1 = [100 * f1_score(*pair, average="macro") for pair in pixels[row.name]]
         assert line[2].mean == pytest.approx(np.mean(f1))
         assert line[2].mean <= line[3].mean
-    assert frame["thesis, mIoU"].tolist() == [46.8, 48.0, 48.7, 49.6]
-    assert frame["thesis, F-Score"].tolist() == [65.1, 65.6, 66.6, 67.0]
+    assert frame["miou"].tolist() == [46.8, 48.0, 48.7, 49.6]
+    assert frame["f_score"].tolist() == [65.1, 65.6, 66.6, 67.0]
 
 
 def test_rounds_beyond_the_third_have_no_printed_value(val):
-    rows = exploration.table_3_2(DEMO, rounds=5)
-    more = val | {row.name: val["round 3"] for row in rows[4:]}
-    frame = round_scores.table_3_2(more, rows, beside_printed=True)
+    rows = ROWS | {r: Row(f"round {r}", {"subcategories.round": r}) for r in (4, 5)}
+    more = val | {rows[r].name: val["round 3"] for r in (4, 5)}
+    frame = round_scores.by_round(more, rows, {"thesis, mIoU": MIOU})
     assert frame["thesis, mIoU"].isna().tolist() == [False] * 4 + [True] * 2
-    assert round_scores.printed_step(3, 4) is None
-    assert "thesis, mIoU" not in round_scores.table_3_2(val, ROWS, beside_printed=False)
+    assert round_scores.printed_step(MIOU, 3, 4) is None
+    assert "thesis, mIoU" not in round_scores.by_round(val, ROWS)
 
 
 def test_the_bound_is_the_transcribed_one_and_is_reached_where_all_classes_are_alike():
@@ -92,19 +93,14 @@ def test_steps_are_paired_by_seed_and_end_with_first_to_last(pixels, val):
         assert found["val, fixed"].values == pytest.approx(tuple(expected))
         assert found["val, fixed"][:5] == pytest.approx(statistics.mean_interval(expected)[:5])
         assert found["train, fixed"] == found["val, fixed"]
-    frame = round_scores.steps_table(val, val, steps)
+    frame = round_scores.steps_table(val, val, steps, MIOU)
     assert frame["thesis, VOC val"].tolist() == [1.2, 0.7, 0.9, 2.8]
     assert frame.loc["0 to 3", "verdicts"] == "✓ ✓ ✓ ✓"
-    assert list(round_scores.steps(ROWS[:2])) == [(0, 1)]
+    assert list(round_scores.steps({1: ROWS[1], 0: ROWS[0]})) == [(0, 1)]
 
 
 def test_the_used_epoch_is_the_row_of_its_round():
     assert round_scores.used_epochs(KEPT, ROWS) == {1: 14, 2: 14, 3: 14}
-    voc = settings.load("voc2012")
-    kept, rows = exploration.checkpoints(voc), exploration.table_3_2(voc)
-    assert round_scores.used_epochs(kept, rows) == {1: 31, 2: 41, 3: 51}
-    stages = experiments.response_map_stages(DEMO, KEPT.values(), [0], Machine(device="cpu"))
-    assert len({stage.key for stage in stages.values()}) == len(KEPT) == 9
 
 
 def test_epochs_table_says_what_choosing_by_val_would_add(pixels, val):
@@ -120,19 +116,19 @@ def test_epochs_table_says_what_choosing_by_val_would_add(pixels, val):
 
 
 def test_lines_have_a_point_a_round_and_a_ring_at_the_used_epoch(pixels, val):
-    panels = round_scores.lines(val, val, ROWS)
-    assert [len(lines) for lines in panels.values()] == [2, 2]
-    first = panels["mIoU on val, per cent"][0]
+    axes = drawing.over_rounds(val, val, ROWS).axes
+    assert [axis.get_ylabel() for axis in axes] == ["mIoU on val, per cent", "mIoU on train, per cent"]
+    assert [axis.get_legend_handles_labels()[1] for axis in axes] == [["fixed threshold", "oracle"]] * 2
     np.testing.assert_allclose(
-        [each.mean for each in first.points.values()], [miou(pixels, row.name).mean() for row in ROWS]
+        axes[0].lines[0].get_ydata(orig=False), [miou(pixels, row.name).mean() for row in ROWS.values()]
     )
-    (axis,) = charts.against(round_scores.epoch_lines(KEPT, ROWS, val), "epoch").axes
+    (axis,) = drawing.over_epochs(KEPT, ROWS, val).axes
     rings = [line for line in axis.lines if line.get_markerfacecolor() == "none"]
     assert [round(line.get_xdata(orig=False)[0]) for line in rings] == [14, 14, 14]
     np.testing.assert_allclose(
-        [line.get_ydata(orig=False)[0] for line in rings], [miou(pixels, row.name).mean() for row in ROWS[1:]]
+        [line.get_ydata(orig=False)[0] for line in rings], [miou(pixels, ROWS[r].name).mean() for r in (1, 2, 3)]
     )
-    assert len(set(round_scores.shades(5))) == 5
+    assert len(set(drawing.shades(5))) == 5
 
 
 def test_a_chart_leaves_gaps_and_draws_a_single_position():

@@ -1,0 +1,319 @@
+"""Fig. 3.5, 3.6 and 3.9 to 3.11: what the clusters of SC-CAM hold, with the number behind each picture.
+
+Thesis section 3.4. Classes are chosen by a rule that looks at image labels alone. "Round r" stands for the clusters
+with which round r is trained; they are found in the features of round r - 1.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from companion.analysis import cluster_heads, cluster_moves, cluster_quality, cluster_scores, cluster_tables
+from companion.analysis.claims import Verdict, judged
+from companion.analysis.cluster_heads import Heads, Resemblance
+from companion.analysis.cluster_scores import NMI_OTHERS, NMI_TRUE, Quality
+from companion.analysis.cluster_tables import FIGURE_3_5, FIGURES_3_9_TO_3_11, Round
+from companion.analysis.maps import over_seeds
+from companion.datasets.demo.scenes import CLASSES
+from companion.drawing import cluster_charts, cluster_pictures
+from companion.experiments import printed, row_stages
+from companion.experiments.chapter_3 import sc_cam
+from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Note, Table
+from companion.experiments.experiment import Experiment
+from companion.pipeline.store import Stage
+from thesislib.data.voc import VocDataset, find_root, read_classes
+
+THREE = 3  # clusters of each class in Fig. 3.5, starts in Fig. 3.6
+IN_BOTH_ROUNDS = ("3.9", "3.10", "3.11")
+
+
+def in_the_thesis() -> str:
+    """What the thesis prints of its clusters, in lines."""
+    text = printed.results()["hyperparameters_in_text"]
+    return (
+        f"clusters of each class, K: {text['K']}\nrounds: {text['rounds']}\n"
+        f"classes of Fig. 3.5: {', '.join(FIGURE_3_5)}\n"
+        f"classes of Figs 3.9 to 3.11: {', '.join(FIGURES_3_9_TO_3_11)}"
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Clusters(Experiment):
+    """What images of a cluster share, and which of them move together from the first round to the last."""
+
+    notebook: ClassVar = "34_clusters"
+    reproduces: ClassVar = ("fig-3.5", "fig-3.6", "fig-3.9", "fig-3.10", "fig-3.11")
+
+    rounds: int
+    data_seed: int
+    classes_shown: Sequence[str]
+    images_per_cluster: int
+
+    def __post_init__(self) -> None:
+        cluster_tables.check_shown(self.rounds, self.images_per_cluster)
+        if self.classes_shown:
+            folder = self.machine.data_root
+            cluster_tables.check_classes(self.classes_shown, read_classes(find_root(folder)) if folder else CLASSES)
+
+    # --- Stages ---
+
+    @property
+    def classifiers(self) -> Mapping[tuple[str, int], Stage]:
+        """The stage of the classifier of the last round, by row name and seed."""
+        return row_stages.classifier_stages(self.settings, [sc_cam(self.rounds)], self.seeds, self.machine)
+
+    @property
+    def features_before(self) -> Mapping[tuple[int, int], Stage]:
+        """The stage of the features in which the clusters of the last round are found, by round and seed."""
+        return row_stages.feature_stages(self.settings, [self.rounds - 1], self.seeds, self.machine)
+
+    @property
+    def labels(self) -> Mapping[tuple[int, int], Stage]:
+        """The stage of the clusters by round and seed."""
+        return row_stages.cluster_stages(self.settings, range(1, self.rounds + 1), self.seeds, self.machine)
+
+    def stages(self) -> list[Stage]:
+        return [*self.classifiers.values(), *self.features_before.values(), *self.labels.values()]
+
+    # --- What is read ---
+
+    @cached_property
+    def folders(self) -> tuple[Mapping[Any, Path], ...]:
+        """Those of `classifiers`, of `labels` and of `features_before`, by the same names."""
+        return tuple(self.compute(stages) for stages in (self.classifiers, self.labels, self.features_before))
+
+    @cached_property
+    def found(self) -> Mapping[tuple[int, int], Round]:
+        """The clusters by round and seed."""
+        return cluster_tables.read_rounds(self.folders[1])
+
+    @property
+    def first(self) -> Round:
+        """The clusters of round 1 and seed 0."""
+        return self.found[1, self.seeds[0]]
+
+    @property
+    def last(self) -> Round:
+        """The clusters of the last round and seed 0."""
+        return self.found[self.rounds, self.seeds[0]]
+
+    @cached_property
+    def clustered(self) -> VocDataset:
+        """The images that are clustered."""
+        return self.images("trainaug")
+
+    @cached_property
+    def heads(self) -> Mapping[int, Heads]:
+        """The weight rows of both heads by seed."""
+        return {seed: cluster_heads.read_heads(folder) for (_, seed), folder in self.folders[0].items()}
+
+    @cached_property
+    def quality(self) -> Quality:
+        """How good the clusters of the last round are."""
+        of_last = {key: each for key, each in self.found.items() if key[0] == self.rounds}
+        return cluster_scores.measure(of_last, self.folders[2], self.clustered.labels, self.clustered.subtypes)
+
+    @cached_property
+    def accompanied(self) -> int:
+        """The class that is in most images together with another one."""
+        return cluster_tables.most_accompanied(self.clustered.labels)
+
+    @property
+    def of_what(self) -> str:
+        """The images and K, in words."""
+        return f"{len(self.clustered)} images of trainaug, K = {self.last.k}"
+
+    @property
+    def data_note(self) -> str:
+        said = "the split that is clustered; masks and sub-types for analysis only"
+        return f"{len(self.clustered)} images of trainaug, {said}"
+
+    # --- Exhibits, in the order of the notebook ---
+
+    def in_common(self) -> Iterator[Exhibit]:
+        """Fig. 3.5 and what is in its clusters."""
+        images, last = self.clustered, self.last
+        chosen = cluster_tables.choose_classes(images, FIGURE_3_5, self.classes_shown)
+        shown = {c: last.largest(c, THREE) for c in chosen}
+        yield Figure(
+            cluster_pictures.nearest_sheet(images, last, shown, self.images_per_cluster),
+            "fig_3_5",
+            f"Fig. 3.5: the three largest clusters of {len(chosen)} classes in round {self.rounds}, each by the "
+            f"{self.images_per_cluster} images nearest to its centroid; {self.of_what}, seed 0.",
+            "A line for each class, in it three groups of images, each with the number of the cluster and of its "
+            "images.",
+        )
+        kinds = ". " if images.subtypes is None else "; then the true sub-types. "
+        yield Table(
+            cluster_tables.describe(images, last, shown),
+            "fig_3_5_clusters",
+            "The same clusters in numbers, in per cent: mean area of the object where there is a mask, images with no "
+            f"other class, and the other classes that come along most often{kinds}Round {self.rounds}, {self.of_what}, "
+            "seed 0.",
+            formats={"alone": ".0f"},
+        )
+
+    def separation(self) -> Table:
+        """Silhouette by class, and agreement with the other classes in the image."""
+        text = "silhouette in the features in which they were found, and agreement with the other classes in the image"
+        return self.by_class("clusters", cluster_scores.OF_ALL_DATA, text)
+
+    def truth(self) -> Table | Note:
+        """Agreement with the true sub-types by class."""
+        if self.clustered.subtypes is None:
+            return Note("Agreement with true sub-types can be measured on generated images only.")
+        return self.by_class("truth", cluster_scores.OF_GENERATED, "agreement with the true sub-types")
+
+    def by_class(self, name: str, shown: Sequence[str], text: str) -> Table:
+        """Some scores of the clusters of the last round by class."""
+        return Table(
+            cluster_scores.by_class({each: self.quality[each][self.rounds] for each in shown}, self.clustered.classes),
+            name,
+            f"Clusters of round {self.rounds} by class: {text}; {self.of_what}, means of {self.seeds_in_words}, in the "
+            "last line with the 95 % interval.",
+            formats=dict.fromkeys(shown, ".2f"),
+        )
+
+    def projection(self) -> Figure:
+        """Fig. 3.6: the rows of the two heads by t-SNE, from four starts."""
+        c, classes = self.accompanied, self.clustered.classes
+        used = sorted(self.last.largest(c, self.last.k))
+        rows = cluster_heads.rows_of(self.heads[self.seeds[0]], c, used)
+        panels = {"start: principal components": cluster_heads.embed(rows, start="pca")}
+        panels |= {f"random start {s}": cluster_heads.embed(rows, start="random", seed=s) for s in range(THREE)}
+        return Figure(
+            cluster_charts.embeddings(panels, classes, c, used),
+            "fig_3_6",
+            f"Fig. 3.6: t-SNE of the weight rows of {len(classes)} classes and of the {len(used)} sub-categories of "
+            f"{classes[c]}, round {self.rounds}, training seed 0. Directions and distances between groups mean "
+            "nothing.",
+            "Four scatter plots with a point for each class and a numbered square for each sub-category; the "
+            "arrangement differs from plot to plot.",
+        )
+
+    def matrices(self) -> Figure:
+        """The same without a projection: cosines beside counts of images."""
+        c, images, last = self.accompanied, self.clustered, self.last
+        cosine = cluster_heads.cosines(self.heads[self.seeds[0]])
+        nearest = [last.nearest(c, k, 1) for k in range(last.k)]
+        examples = [images.image(of_cluster[0]) if of_cluster else None for of_cluster in nearest]
+        together = cluster_heads.together(last, images.labels)
+        return Figure(
+            cluster_charts.matrices(cosine, together, c, images.classes, examples),
+            "fig_3_6_matrices",
+            f"The sub-categories of {images.classes[c]}, each with its size and the image nearest to its centroid: "
+            "cosines of their weight rows with those of the other classes, and images of the cluster that show those "
+            f"too (shade: share of the cluster). Round {self.rounds}, {self.of_what}, seed 0.",
+            "Two matrices with a line for each cluster and a column for each other class, cosines above, counts below.",
+        )
+
+    @cached_property
+    def resembling(self) -> dict[str, list[Resemblance]]:
+        """How far rows of sub-categories resemble those of the classes that come along: by reading, one a seed."""
+        labels = self.clustered.labels
+        return {
+            reading: [
+                cluster_heads.resemblance(self.heads[s], self.found[self.rounds, s], labels, s, reading=reading)
+                for s in self.seeds
+            ]
+            for reading in cluster_heads.READINGS
+        }
+
+    def resemblance(self) -> Iterator[Exhibit]:
+        """Cosines and counts, and whether one follows the other more than by chance."""
+        yield self.matrices()
+        c, classes = self.accompanied, self.clustered.classes
+        yield Table(
+            cluster_heads.resemblance_table(self.resembling, c, classes[c]),
+            "resemblance",
+            "Correlation of cosines and company over clusters and other classes, its chance level, and the "
+            f"difference; round {self.rounds}, {self.of_what}, {self.over}.",
+            formats={"correlation": ".2f", "by chance": ".2f", "difference": "+.2f"},
+        )
+        of_shares = self.resembling[cluster_heads.READINGS[0]]
+        for whose, chosen in ((f"of {classes[c]}", [c]), ("in the mean over classes", [*range(len(classes))])):
+            above = over_seeds([cluster_quality.mean_over_classes(run.above[chosen]) for run in of_shares])
+            claim = f"Rows of sub-categories resemble the classes that come along ({whose})"
+            yield judged(claim, above, "Correlation minus its chance level.", format="+.2f")
+
+    def first_and_last(self) -> Iterator[Figure]:
+        """Fig. 3.9 to 3.11: all clusters of a class in the first and the last round, matched."""
+        images, subtypes, rounds = self.clustered, self.clustered.subtypes, (self.first, self.last)
+        marks = cluster_moves.marks(*rounds, subtypes)
+        partners = cluster_quality.match(self.first.assignments, self.last.assignments, self.last.k)
+        chosen = cluster_tables.choose_classes(images, FIGURES_3_9_TO_3_11, self.classes_shown)
+        names = ("round 1", f"round {self.rounds}")
+        for figure, c in zip(IN_BOTH_ROUNDS, chosen, strict=False):
+            became = cluster_moves.in_words(self.found, 1, self.rounds, subtypes, c, self.seeds[0])
+            yield Figure(
+                cluster_pictures.rounds_sheet(images, rounds, marks, c, partners[c], self.images_per_cluster, names),
+                f"fig_{figure.replace('.', '_')}",
+                f"Fig. {figure}: all clusters of {images.classes[c]} in rounds 1 and {self.rounds}, matched, by the "
+                f"{self.images_per_cluster} images nearest to each centroid; {self.of_what}, seed 0. {became}",
+                f"Clusters of {images.classes[c]} as lines of images, round 1 left and round {self.rounds} right; some "
+                "images are framed red with the letter T or dashed yellow with the letter S.",
+            )
+
+    def moves(self) -> Iterator[Table]:
+        """How many clusters and true sub-types of a class moved together, were kept and were scattered."""
+        sets: dict[str, tuple[str, Any]] = {"clusters": ("moves_clusters", None)}
+        if self.clustered.subtypes is not None:
+            sets["true sub-types"] = ("moves_subtypes", self.clustered.subtypes)
+        for what, (name, groups) in sets.items():
+            counted = cluster_moves.movement_table(self.found, 1, self.rounds, groups, self.clustered.classes)
+            yield Table(
+                counted,
+                name,
+                f"Number of {what} of a class that moved together, were kept together and were scattered between "
+                f"rounds 1 and {self.rounds}, each with its chance level; {self.of_what}, means of "
+                f"{self.seeds_in_words}, in the last line with the 95 % interval.",
+                formats=dict.fromkeys(counted, ".1f"),
+            )
+
+    def moves_verdicts(self) -> Iterator[Verdict]:
+        """Whether clusters are kept and sub-types move together more often than by chance."""
+        found, last, subtypes = self.found, self.rounds, self.clustered.subtypes
+        yield judged(
+            f"More clusters are kept from round 1 to {last} than by chance",
+            cluster_moves.net(found, 1, last, None, "kept"),
+            "Clusters a class, minus their chance level.",
+        )
+        if subtypes is not None:
+            yield judged(
+                f"True sub-types that were apart in round 1 are together in round {last}, more often than by chance",
+                cluster_moves.net(found, 1, last, subtypes, "moved together"),
+                "Sub-types a class that moved together, minus their chance level; the claim of Figs 3.9 to 3.11.",
+            )
+            yield judged(
+                "More true sub-types move together than are scattered",
+                cluster_moves.surplus(found, 1, last, subtypes),
+                "Moved together minus scattered, sub-types a class.",
+            )
+
+    def hypothesis(self) -> Iterator[Table | KeyNumber | Verdict]:
+        """Whether clusters follow company rather than kind."""
+        quality, last = self.quality, self.rounds
+        yield Table(
+            cluster_scores.followed_table(quality, last),
+            "hypothesis",
+            f"NMI of the clusters of round {last} with what they might follow, minus its chance level: 0 for nothing "
+            f"in common; mean over classes, {self.of_what}, {self.over}.",
+            formats={"NMI above chance": "+.3f"},
+        )
+        company = cluster_scores.above_chance(quality, NMI_OTHERS, last)
+        label = "NMI of clusters with the other classes, above chance"
+        yield KeyNumber(label, company, note=self.of_what, format=".2f", unit="")
+        yield judged("Clusters follow the other classes in the image", company, "NMI above chance.", format="+.2f")
+        if self.clustered.subtypes is not None:
+            kind = cluster_scores.above_chance(quality, NMI_TRUE, last)
+            label = "NMI of clusters with the true sub-types, above chance"
+            yield KeyNumber(label, kind, note=self.of_what, format=".3f", unit="")
+            yield judged("Clusters follow the true sub-types", kind, "NMI above chance.", format="+.3f")
+            yield judged(
+                "Hypothesis: clusters follow the other classes rather than the sub-types",
+                cluster_scores.further_above_chance(quality, NMI_OTHERS, NMI_TRUE, last),
+                "Difference of the two, paired over seeds.",
+                format="+.2f",
+            )

@@ -1,0 +1,300 @@
+"""Table 3.2: response maps and clusters of SC-CAM round after round, and every kept epoch of each round.
+
+Thesis section 3.4.2 and Algorithm 1. Round 0 is plain CAM (A26); the thesis takes three rounds, `rounds` more or fewer.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+from companion.analysis import chance, cluster_scores, cluster_tables, measures, round_scores
+from companion.analysis.claims import Claim, Place, Row, Verdict, difference, judged, remarks, seed_values
+from companion.analysis.cluster_scores import Quality
+from companion.analysis.maps import over_seeds
+from companion.analysis.measures import Scores
+from companion.analysis.methods import PLAIN_CAM
+from companion.analysis.statistics import equivalence
+from companion.drawing import cluster_charts, curves
+from companion.drawing import rounds as charts
+from companion.experiments import printed, row_stages
+from companion.experiments.chapter_3 import sc_cam
+from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Table
+from companion.experiments.experiment import Experiment
+from companion.experiments.own_rows import check_plain
+from companion.pipeline.store import Stage
+from thesislib.data.voc import VocDataset
+
+SOURCE = "Table 3.2"
+IMPROVE = (
+    ("The clusters are better separated (silhouette)", cluster_scores.SILHOUETTE, 1),
+    ("The clusters settle: successive labels agree more (NMI)", cluster_scores.NMI_BEFORE, 2),
+    ("The clusters come closer to the true sub-types (NMI)", cluster_scores.NMI_TRUE, 1),
+)
+"""What the argument of the thesis rests on: the claim, its score, and the first round that has one."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Table32(Experiment):
+    """Do response maps improve with every round, do they converge, and do the clusters become better?"""
+
+    notebook: ClassVar = "33_rounds"
+    reproduces: ClassVar = ("table-3.2",)
+
+    rounds: int
+    margin: float
+    data_seed: int
+
+    @cached_property
+    def rows(self) -> dict[int, Row]:
+        """The row of each round.
+
+        Raises:
+            SettingsError: not even one round, or the settings already have a regulariser or a round.
+        """
+        check_plain(self.settings)
+        sc_cam(self.rounds)
+        rows = {r: Row(f"round {r}", {"subcategories.round": r}) for r in range(1, self.rounds + 1)}
+        return {0: PLAIN_CAM} | rows
+
+    @cached_property
+    def kept(self) -> dict[tuple[int, int], Row]:
+        """Every kept epoch of every round (S7), by round and epoch; the epoch that is used has the row of its round."""
+        found = {}
+        for number, row in self.rows.items():
+            if number:
+                used = self.settings.override(row.overrides).subcategories.used_epoch
+                for epoch in sorted({*self.settings.subcategories.checkpoints, used}):
+                    at = Row(f"{row.name}, epoch {epoch}", row.overrides | {"cam.epoch": epoch}, control=True)
+                    found[number, epoch] = row if epoch == used else at
+        return found
+
+    @cached_property
+    def steps(self) -> dict[tuple[int, int], Claim]:
+        """What the thesis claims: that mIoU rises from round to round, by the numbers of the two."""
+        return round_scores.steps(self.rows)
+
+    # --- Stages ---
+
+    @property
+    def maps(self) -> Mapping[tuple[str, int], Stage]:
+        """The stage of the response maps of every round and kept epoch, by row name and seed."""
+        every = {row.name: row for row in (*self.rows.values(), *self.kept.values())}
+        return row_stages.response_map_stages(self.settings, every.values(), self.seeds, self.machine)
+
+    @property
+    def features(self) -> Mapping[tuple[int, int], Stage]:
+        """The stage of the features by round and seed."""
+        return row_stages.feature_stages(self.settings, range(self.rounds + 1), self.seeds, self.machine)
+
+    @property
+    def labels(self) -> Mapping[tuple[int, int], Stage]:
+        """The stage of the clusters that are the labels of a round, by round and seed.
+
+        Those after the last round come from its network and train nothing.
+        """
+        return row_stages.cluster_stages(self.settings, range(1, self.rounds + 2), self.seeds, self.machine)
+
+    def stages(self) -> list[Stage]:
+        return [*self.maps.values(), *self.features.values(), *self.labels.values()]
+
+    # --- Scores ---
+
+    @cached_property
+    def scores(self) -> Mapping[str, Scores]:
+        """Scores of the maps by split."""
+        folders = self.compute(self.maps)
+        return {split: measures.read_scores(folders, split) for split in ("train", "val")}
+
+    @cached_property
+    def trained_on(self) -> VocDataset:
+        """The images that the classifiers are trained on and that are clustered."""
+        return self.images("trainaug")
+
+    @cached_property
+    def quality(self) -> Quality:
+        """How good the clusters of every round are."""
+        features, labels = self.compute(self.features), self.compute(self.labels)
+        images = self.trained_on
+        return cluster_scores.measure(cluster_tables.read_rounds(labels), features, images.labels, images.subtypes)
+
+    @cached_property
+    def thesis(self) -> Mapping[str, Mapping[int, float]]:
+        """Table 3.2 by column, `miou` or `f_score`, and round."""
+        table = printed.table("table_3_2")
+        return {column: dict(zip(table["round"], table[column], strict=True)) for column in ("miou", "f_score")}
+
+    @property
+    def data_note(self) -> str:
+        images = f"{len(self.on_train)} of train and {len(self.on_val)} of val"
+        return f"trained on {len(self.trained_on)} images; {images}, all with masks"
+
+    # --- Exhibits, in the order of the notebook ---
+
+    def table(self) -> Iterator[Table | Figure | KeyNumber]:
+        """Table 3.2 on val and train, as a chart, and its last line."""
+        beside = {
+            "mIoU": ("thesis, mIoU", Place(SOURCE, "val", "response maps", "mIoU by round")),
+            "F of the means": ("thesis, F-Score", Place(SOURCE, "val", "response maps", "F-Score by round")),
+        }
+        thesis = {"thesis, mIoU": self.thesis["miou"], "thesis, F-Score": self.thesis["f_score"]}
+        for split, images, with_printed in (("val", self.on_val, True), ("train", self.on_train, False)):
+            yield Table(
+                round_scores.by_round(self.scores[split], self.rows, thesis if with_printed else None),
+                f"table_3_2_{split}",
+                f"Table 3.2 on {split}, in per cent: mIoU and both readings of the F-Score by round, and the largest "
+                f"mean of F1 that the mIoU allows; {self.of_maps}, {len(images)} images of {split}, {self.over}.",
+                best=["mIoU", "F of the means", "mean of F1"],
+                beside=beside if with_printed else {},
+                note="The printed values are single runs on VOC 2012 val." if with_printed else "",
+            )
+        yield self.over_rounds()
+        for label, measure in (("mIoU", measures.fixed_miou), ("F of the means", measures.f_of_means)):
+            heading, place = beside[label]
+            yield KeyNumber(
+                f"{label} on val after round {self.rounds}",
+                over_seeds(seed_values(self.scores["val"], self.rows[self.rounds].name, measure)),
+                thesis[heading].get(self.rounds),
+                place=Place(place.source, place.split, place.stage, place.measure, f"{self.rounds}"),
+            )
+
+    def over_rounds(self) -> Figure:
+        """mIoU by round at both thresholds."""
+        return Figure(
+            charts.over_rounds(self.scores["val"], self.scores["train"], self.rows),
+            "rounds",
+            f"mIoU by round on {len(self.on_val)} images of val and {len(self.on_train)} of train, unrefined maps at "
+            f"the fixed threshold {self.threshold} (solid) and at each run's oracle threshold (dashed); means and 95 % "
+            f"intervals over {len(self.seeds)} seeds. Round 0 is plain CAM.",
+            "Two panels, val and train, each with two lines over the rounds: mIoU at the fixed and at the oracle "
+            "threshold.",
+        )
+
+    @property
+    def of_maps(self) -> str:
+        """What is scored, in words."""
+        return f"unrefined response maps with the true image labels at the fixed threshold {self.threshold}"
+
+    def verdicts(self) -> Iterator[Verdict | Table]:
+        """Whether mIoU rises, and whether it has converged."""
+        val, train, miou = self.scores["val"], self.scores["train"], self.thesis["miou"]
+        for numbers, claim in self.steps.items():
+            found = round_scores.readings(val, train, claim)
+            thesis, place = round_scores.printed_step(miou, *numbers), Place(SOURCE, "val", "response maps")
+            yield judged(claim.text, found["val, fixed"], remarks(thesis, found), thesis=thesis, place=place)
+        yield self.converged()
+        yield Table(
+            round_scores.steps_table(val, train, self.steps, miou),
+            "steps",
+            f"Steps between rounds, paired differences: mIoU in points on {len(self.on_val)} images of val at the "
+            f"fixed threshold {self.threshold} and at the oracle one, on {len(self.on_train)} images of train at the "
+            f"fixed one, and F of the means on val; unrefined maps, {self.over}.",
+            formats=dict.fromkeys(("thesis, VOC val", *round_scores.STEP_READINGS), "+.1f"),
+            note="Verdicts on “it rises”, in the order of the columns: ✓ holds, ✗ opposite, ? undecided.",
+        )
+
+    def converged(self) -> Verdict:
+        """Whether the last step lies within the margin."""
+        last = self.steps[self.rounds - 1, self.rounds]
+        change = difference(self.scores["val"], last.row.name, last.reference.name)
+        within = f"{self.margin:g} point{'' if self.margin == 1 else 's'}"
+        return Verdict(
+            f"It has converged: from round {self.rounds - 1} to round {self.rounds} mIoU changes by at most {within} "
+            "(val)",
+            change,
+            equivalence(change, self.margin),
+        )
+
+    def chance_table(self) -> Table:
+        """What seeds can decide of the steps and of the margin."""
+        return Table(
+            **chance.seeds_table(
+                chance.differences([*self.steps.values()], self.scores["val"]),
+                f"steps between rounds at the fixed threshold {self.threshold}, paired differences",
+                f"unrefined response maps with the true image labels on {len(self.on_val)} images of val, {self.over}",
+                margin=self.margin,
+            )
+        )
+
+    def epochs(self) -> Iterator[Figure | Table]:
+        """Every kept epoch, and what choosing one by val would add."""
+        images = f"{len(self.on_val)} images of val"
+        yield Figure(
+            charts.over_epochs(self.kept, self.rows, self.scores["val"]),
+            "epochs",
+            f"mIoU by epoch and round, {self.of_maps}, {images}, means and 95 % intervals over {len(self.seeds)} "
+            "seeds. A ring marks the epoch that is used, in whose features the labels of the next round are found.",
+            "A line for each round over the kept epochs, with a ring around the epoch that is used.",
+        )
+        yield Table(
+            round_scores.epochs_table(self.kept, self.rows, self.scores["val"]),
+            "epochs",
+            "mIoU in per cent after every kept epoch, the epoch that is used, and by how many points the kept epoch "
+            f"that val itself would choose, seed by seed, is above it; {self.of_maps}, {images}, {self.over}.",
+            formats={"best kept, minus used": "+.1f"},
+            note="All of one training: its learning rate falls until the last epoch, so earlier ones are not finished.",
+        )
+
+    def clusters(self) -> Iterator[Exhibit]:
+        """The labels of each round: how separate, how settled, and with what they agree."""
+        of_what = f"K = {self.settings.subcategories.k}, {len(self.trained_on)} training images, means over classes"
+        known = self.trained_on.subtypes is not None
+        yield Figure(
+            curves.against(cluster_charts.quality_lines(self.quality), "labels of round"),
+            "clusters",
+            "The clusters that are the labels of each round: silhouette, agreement with the labels of the round "
+            f"before, and with the other classes in the image{' and the true sub-types' if known else ''}; {of_what}, "
+            f"{self.over}. Those of round {self.rounds + 1} come from the last network and train nothing. Dotted: "
+            "chance level.",
+            "A panel for each kind of score, with lines over the rounds and dotted lines for what random clusters "
+            "reach.",
+        )
+        company = "silhouette, and agreement with the other classes in the image"
+        yield self.labels_table("clusters", cluster_scores.OF_ALL_DATA, company, of_what)
+        before = "agreement with the labels of the round before and with those of round 1"
+        yield self.labels_table("agreement", cluster_scores.OF_ROUNDS, before, of_what)
+        if known:
+            truth = "agreement with the true sub-types of the generated objects"
+            yield self.labels_table("subtypes", cluster_scores.OF_GENERATED, truth, of_what)
+        yield self.silhouettes()
+
+    def labels_table(self, name: str, shown: Sequence[str], text: str, of_what: str) -> Table:
+        """Some scores of the labels of each round."""
+        return Table(
+            cluster_scores.table(self.quality, shown),
+            name,
+            f"Labels of each round: {text}; {of_what}, {self.over}.",
+            formats=dict.fromkeys(shown, ".2f"),
+        )
+
+    def silhouettes(self) -> Table:
+        """Silhouettes by class."""
+        of_rounds = {f"round {number}": seen for number, seen in self.quality[cluster_scores.SILHOUETTE].items()}
+        frame = cluster_scores.by_class(of_rounds, self.trained_on.classes)
+        return Table(
+            frame,
+            "silhouettes",
+            f"Silhouette of the labels of each round by class, means of {len(self.seeds)} seeds, "
+            f"{len(self.trained_on)} training images; the last line with its interval over seeds.",
+            formats=dict.fromkeys(frame, ".2f"),
+        )
+
+    def cluster_verdicts(self) -> Iterator[Verdict]:
+        """Whether the clusters become better, and whether they agree with the true sub-types where these are known."""
+        for text, name, first in IMPROVE:
+            for later in (self.rounds, self.rounds + 1):
+                change = cluster_scores.change(self.quality, name, first, later) if later > first else None
+                if change:
+                    others = cluster_scores.in_words(self.quality, name, first, later)
+                    untrained = ", not trained" if later > self.rounds else ""
+                    claim = f"{text}: labels of round {first} to those of round {later}{untrained}"
+                    yield judged(claim, change, others, format="+.2f")
+        for number in (1, self.rounds + 1):
+            beyond = cluster_scores.above_chance(self.quality, cluster_scores.NMI_TRUE, number)
+            if beyond:
+                claim = f"The labels of round {number} agree with the true sub-types better than chance (NMI)"
+                yield judged(claim, beyond, format="+.2f")
+                pair = cluster_scores.NMI_TRUE, cluster_scores.NMI_OTHERS
+                apart = cluster_scores.further_above_chance(self.quality, *pair, number)
+                claim = f"The labels of round {number} follow the true sub-types more than the company"
+                yield judged(f"{claim} (NMI above chance)", apart, format="+.2f")
