@@ -8,12 +8,12 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from companion.analysis import cluster_tables
 from companion.analysis.methods import ALPHA, LAMBDA_CON, LAMBDA_ENT
 from companion.datasets.demo.scenes import CLASSES
-from companion.experiments import exploration, quickstart
+from companion.experiments import quickstart
 from companion.experiments import row_stages as experiments
 from companion.experiments.catalogue import experiment
+from companion.experiments.chapter_3 import ROUNDS
 from companion.pipeline.store import Stage
 from companion.settings import Machine, Settings
 from companion.settings.project import project_root
@@ -109,13 +109,12 @@ def chapter_3_response_maps(
     seeds: Sequence[int],
     machine: Machine,
     *,
-    rounds: int = exploration.ROUNDS,
+    rounds: int = ROUNDS,
     extra_rows: Mapping[str, dict[str, Any]] | None = None,
 ) -> list[Stage]:
     """What `31_response_maps` needs: the maps of every row of Table 3.1, refined too, and the merged ones (A17)."""
-    rows = exploration.table_3_1(settings, extra_rows, rounds=rounds, generated=not machine.data_root)
-    maps = experiments.response_map_stages(settings, [*rows, exploration.merged(rounds)], seeds, machine)
-    return [*maps.values(), *experiments.refined_stages(settings, rows, seeds, machine).values()]
+    own = {"rounds": rounds, "extra_rows": extra_rows or {}}
+    return experiment("31_response_maps", settings, seeds, machine, own).stages()
 
 
 def chapter_3_number(
@@ -126,15 +125,10 @@ def chapter_3_number(
 
 
 def chapter_3_rounds(
-    settings: Settings, seeds: Sequence[int], machine: Machine, *, rounds: int = exploration.ROUNDS
+    settings: Settings, seeds: Sequence[int], machine: Machine, *, rounds: int = ROUNDS
 ) -> list[Stage]:
     """What `33_rounds` needs: the maps of every round and kept epoch, and what its clusters are measured on."""
-    kept = exploration.checkpoints(settings, rounds=rounds).values()
-    rows = {row.name: row for row in (*exploration.table_3_2(settings, rounds=rounds), *kept)}
-    maps = experiments.response_map_stages(settings, rows.values(), seeds, machine)
-    features = experiments.feature_stages(settings, range(rounds + 1), seeds, machine)
-    clusters = experiments.cluster_stages(settings, range(1, rounds + 2), seeds, machine)
-    return [*maps.values(), *features.values(), *clusters.values()]
+    return experiment("33_rounds", settings, seeds, machine, {"rounds": rounds}).stages()
 
 
 def chapter_3_clusters(
@@ -142,7 +136,7 @@ def chapter_3_clusters(
     seeds: Sequence[int],
     machine: Machine,
     *,
-    rounds: int = exploration.ROUNDS,
+    rounds: int = ROUNDS,
     classes_shown: Sequence[str] = (),
     images_per_cluster: int = 6,
 ) -> list[Stage]:
@@ -151,12 +145,8 @@ def chapter_3_clusters(
     Raises:
         SettingsError: too few rounds or images, or a class that the data do not have.
     """
-    cluster_tables.check_shown(rounds, images_per_cluster)
-    trained = experiments.classifier_stages(settings, [exploration.sc_cam(rounds)], seeds, machine)
-    features = experiments.feature_stages(settings, [rounds - 1], seeds, machine)
-    clusters = experiments.cluster_stages(settings, range(1, rounds + 1), seeds, machine)
-    cluster_tables.check_classes(classes_shown, _classes(machine))
-    return [*trained.values(), *features.values(), *clusters.values()]
+    own = {"rounds": rounds, "classes_shown": classes_shown, "images_per_cluster": images_per_cluster}
+    return experiment("34_clusters", settings, seeds, machine, own).stages()
 
 
 def chapter_3_segmentation(
@@ -164,7 +154,7 @@ def chapter_3_segmentation(
     seeds: Sequence[int],
     machine: Machine,
     *,
-    rounds: int = exploration.ROUNDS,
+    rounds: int = ROUNDS,
     extra_rows: Mapping[str, dict[str, Any]] | None = None,
     coco_weights: str = "",
 ) -> list[Stage]:

@@ -12,7 +12,7 @@ from companion import settings
 from companion.analysis import measures, sensitivity
 from companion.analysis.methods import PLAIN_CAM
 from companion.drawing import curves
-from companion.experiments import exploration, printed, row_stages
+from companion.experiments import catalogue, printed, row_stages
 from companion.experiments.catalogue import experiment
 from companion.settings import Machine, SettingsError
 
@@ -82,7 +82,8 @@ def test_the_grid_and_the_default_are_those_of_the_preset():
 
 def test_its_points_are_rows_of_the_other_tables(sweep):
     of_k = keys(sweep.rows.values())
-    of_rounds = keys(exploration.table_3_2(settings.load("demo")))
+    rounds = catalogue.experiment("33_rounds", settings.load("demo"), (0,), Machine(device="cpu"))
+    of_rounds = keys(rounds.rows.values())
     assert of_k["CAM"] == of_rounds["CAM"] and of_k["K = 5"] == of_rounds["round 1"]
     last = keys(over_k(after_round=3).sweep.rows.values())
     assert last["K = 5"] == of_rounds["round 3"]
