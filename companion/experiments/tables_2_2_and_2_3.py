@@ -22,7 +22,7 @@ class Tables22And23(SegmentedImages):
     """Mixup-CAM."""
 
     notebook: ClassVar = "23_segmentation"
-    results: ClassVar = ("table-2.2", "table-2.3", "fig-2.7", "fig-2.8")
+    reproduces: ClassVar = ("table-2.2", "table-2.3", "fig-2.7", "fig-2.8")
     classes_table: ClassVar = "table_2_3"
 
     @property

@@ -22,7 +22,7 @@ class Tables33And34(SegmentedImages):
     """Sub-category exploration (SC-CAM)."""
 
     notebook: ClassVar = "35_segmentation"
-    results: ClassVar = ("table-3.3", "table-3.4", "fig-3.7", "fig-3.8", "fig-3.12", "fig-3.13")
+    reproduces: ClassVar = ("table-3.3", "table-3.4", "fig-3.7", "fig-3.8", "fig-3.12", "fig-3.13")
     classes_table: ClassVar = "table_3_3"
 
     rounds: int

@@ -245,7 +245,7 @@ def test_cells_of_the_notebook_show_all_there_is(name, data_root, made_up):
     asked = ask(EXPERIMENTS[name], name, data_root, made_up)
     assert all(f"segmentation.{method}()" in code for method in SHOWN[name].split())
     found = exhibits(asked)
-    names = {result.replace(".", "_").replace("-", "_") for result in asked.results}
+    names = {result.replace(".", "_").replace("-", "_") for result in asked.reproduces}
     assert names <= set(found)
     assert {"chain", "effects", "gains", "seeds", "images", "ours", "classes", "crf_by_class", "errors"} <= set(found)
     assert "parts" not in found  # known on generated images alone
