@@ -12,11 +12,23 @@ import numpy as np
 import pandas as pd
 
 from companion.analysis import measures as score
-from companion.analysis.claims import SIGNS, Claim, Printed, Row, difference, printed_difference, versus
+from companion.analysis.claims import (
+    SIGNS,
+    Claim,
+    Printed,
+    Row,
+    added,
+    difference,
+    lines_as_table,
+    printed_difference,
+    seed_values,
+    sign,
+    versus,
+)
 from companion.analysis.maps import over_seeds
 from companion.analysis.measures import Scores
 from companion.analysis.methods import PLAIN_CAM, SUPERVISED
-from companion.analysis.statistics import Interval, paired_difference, verdict
+from companion.analysis.statistics import Interval
 from companion.pipeline import artefacts
 from companion.settings import Settings
 from thesislib import metrics
@@ -102,11 +114,7 @@ def _miou(chain: Chain, step: str, row: str, *, missing: bool) -> Interval | str
 
 def values(chain: Chain, step: str, row: str) -> list[float]:
     """mIoU in per cent, one a seed."""
-    return _mious(chain[step], row)
-
-
-def _mious(scores: Scores, row: str) -> list[float]:
-    return [score.fixed_miou(run) for run in scores[row]]
+    return seed_values(chain[step], row)
 
 
 def effect(chain: Chain, row: str, step: str) -> Interval:
@@ -117,17 +125,6 @@ def effect(chain: Chain, row: str, step: str) -> Interval:
 def gain(chain: Chain, step: str, row: str, reference: str = PLAIN_CAM.name) -> Interval:
     """By how much one row is above another after a step, in mIoU points, seed by seed."""
     return difference(chain[step], row, reference)
-
-
-def added(after: Scores, before: Scores, row: str) -> Interval:
-    """What a row scores higher in `after` than in `before`, in mIoU points, seed by seed."""
-    return paired_difference(_mious(after, row), _mious(before, row))
-
-
-def grown(after: Scores, before: Scores, row: str, reference: str = PLAIN_CAM.name) -> Interval:
-    """By how much the lead of one row over another is larger in `after` than in `before`, seed by seed."""
-    ours, theirs = (np.subtract(_mious(after, name), _mious(before, name)) for name in (row, reference))
-    return paired_difference(ours, theirs)
 
 
 def claims(
@@ -147,22 +144,21 @@ def claims(
             if printed and name in printed:
                 line[f"thesis, {name}"] = printed_difference(claim, printed[name])
             found = difference(runs, claim.row.name, claim.reference.name)
-            line |= {name: found, f"{name}, verdict": SIGNS[verdict(found)]}
+            line |= {name: found, f"{name}, verdict": sign(found)}
         lines[versus(claim)] = line
-    return pd.DataFrame.from_dict(lines, orient="index").astype(object).rename_axis("difference")
+    return lines_as_table(lines)
 
 
 def effects(chains: Mapping[str, Chain], rows: Sequence[str]) -> pd.DataFrame:
     """What each step adds in each row of the experiment, by split, with verdicts on "the step helps" as `SIGNS`."""
-    lines: dict[str, dict[str, Interval | str | None]] = {f"{row}: {step}": {} for row in rows for step in STEPS[1:]}
+    lines: dict[str, dict[str, object]] = {f"{row}: {step}": {} for row in rows for step in STEPS[1:]}
     for split, chain in chains.items():
         for row in rows:
             for before, step in pairwise(STEPS):
                 both = row in chain.get(step, {}) and row in chain.get(before, {})
                 found = effect(chain, row, step) if both else None
-                helps = "" if found is None else SIGNS[verdict(found)]
-                lines[f"{row}: {step}"] |= {split: found, f"{split}, helps": helps}
-    return pd.DataFrame.from_dict(lines, orient="index", dtype=object).rename_axis("step")
+                lines[f"{row}: {step}"] |= {split: found, f"{split}, helps": sign(found)}
+    return lines_as_table(lines, "step")
 
 
 def gains(chains: Mapping[str, Chain], row: str, reference: str = PLAIN_CAM.name) -> pd.DataFrame:
@@ -171,7 +167,7 @@ def gains(chains: Mapping[str, Chain], row: str, reference: str = PLAIN_CAM.name
     for split, chain in chains.items():
         found = [gain(chain, step, row, reference) if step in chain else None for step in STEPS]
         frame[f"{row} minus {reference}, {split}"] = pd.Series(found, index=frame.index, dtype=object)
-        frame[f"{split}, above"] = ["" if each is None else SIGNS[verdict(each)] for each in found]
+        frame[f"{split}, above"] = [sign(each) for each in found]
     return frame
 
 
@@ -258,7 +254,7 @@ def lowered(frame: pd.DataFrame) -> str:
     said = []
     for row in frame:
         below = [name for name, change in frame[row].items() if change is not None and change.mean < 0]
-        certain = sum(change is not None and verdict(change, -1) == "holds" for change in frame[row])
+        certain = sum(sign(change) == SIGNS["opposite"] for change in frame[row])
         names = f" ({', '.join(map(str, below))})" if below else ""
         said.append(f"{row}: {len(below)} of {len(frame)} classes{names}, {certain} with their whole interval")
     return "The CRF at test time lowers the mean IoU of, " + "; ".join(said) + "."

@@ -130,6 +130,20 @@ def difference(scores: Scores, row: str, reference: str, measure: Measure = meas
     return paired_difference(seed_values(scores, row, measure), seed_values(scores, reference, measure))
 
 
+def added(after: Scores, before: Scores, row: str, measure: Measure = measures.fixed_miou) -> Interval:
+    """What a row scores higher in `after` than in `before`, in points, seed by seed."""
+    return paired_difference(seed_values(after, row, measure), seed_values(before, row, measure))
+
+
+def grown(after: Scores, before: Scores, claim: Claim) -> Interval:
+    """By how much the lead that a claim speaks of is larger in `after` than in `before`, in mIoU points."""
+    ours, theirs = (
+        [b - a for a, b in zip(seed_values(before, row.name), seed_values(after, row.name), strict=True)]
+        for row in (claim.row, claim.reference)
+    )
+    return paired_difference(ours, theirs)
+
+
 def printed_difference(claim: Claim, printed: Printed) -> float | None:
     """The difference that the thesis prints for a claim, None where a row takes part that it does not have."""
     row, reference = printed.get(claim.row.name), printed.get(claim.reference.name)

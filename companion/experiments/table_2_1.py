@@ -15,6 +15,7 @@ from companion.analysis.claims import (
     Place,
     Row,
     Verdict,
+    added,
     difference,
     judged,
     printed_difference,
@@ -178,7 +179,7 @@ class Table21(ResponseMaps):
         place = Place(SOURCE, "train", "random walk minus response maps")
         for row in self.of(THE_TWO):
             thesis = (self.thesis_refined[row.name] or 0) - (self.thesis[row.name] or 0)
-            gained = chain.added(refined, train, row.name)
+            gained = added(refined, train, row.name)
             yield judged(
                 f"The random walk improves the response maps of {row.name}", gained, thesis=thesis, place=place
             )

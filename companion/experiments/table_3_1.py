@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from companion.analysis import chain, cluster_tables, forward, maps, measures
-from companion.analysis.claims import Claim, Place, Row, Verdict, difference, judged, printed_difference, versus
+from companion.analysis.claims import Claim, Place, Row, Verdict, difference, grown, judged, printed_difference, versus
 from companion.analysis.measures import Scores
 from companion.analysis.methods import PLAIN_CAM
 from companion.drawing import diagrams, image_grids
@@ -202,10 +202,10 @@ class Table31(ResponseMaps):
             text, place = f"{claim.text}: {versus(claim)} ({step})", Place(SOURCE, split, STAGES[kind])
             yield judged(text, gained, thesis=thesis, place=place)
         for split in self.refined:
-            grown = chain.grown(self.refined[split], self.steps[f"map, {split}"], claim.row.name)
+            larger = grown(self.refined[split], self.steps[f"map, {split}"], claim)
             text = f"Refinement enlarges the lead of {claim.row.name} ({split})"
             place = Place(SOURCE, split, "random walk minus response maps")
-            yield judged(text, grown, thesis=self.printed_growth(claim, split), place=place)
+            yield judged(text, larger, thesis=self.printed_growth(claim, split), place=place)
 
     def printed_growth(self, claim: Claim, split: str) -> float:
         """How much larger the printed difference is after the random walk, in points."""

@@ -9,7 +9,7 @@ from voc_folder import make_voc
 from companion.analysis import chain
 from companion.analysis import errors as failures
 from companion.analysis import maps as tables
-from companion.analysis.claims import Claim
+from companion.analysis.claims import Claim, grown
 from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM
 from companion.drawing import curves as charts
 from companion.drawing import image_grids as pictures
@@ -149,10 +149,11 @@ def test_claims_stand_beside_the_printed_differences_of_their_step(val):
 
 
 def test_a_lead_grows_by_the_difference_of_two_differences(val):
-    grown = chain.grown(val["DeepLab + CRF"], val["DeepLab"], "Mixup-CAM")
+    claim = Claim("better", MIXUP_CAM, PLAIN_CAM)
+    larger = grown(val["DeepLab + CRF"], val["DeepLab"], claim)
     leads = [chain.gain(val, step, "Mixup-CAM") for step in ("DeepLab + CRF", "DeepLab")]
-    assert grown.mean == pytest.approx(leads[0].mean - leads[1].mean)
-    assert chain.grown(val["DeepLab"], val["DeepLab"], "Mixup-CAM").mean == 0
+    assert larger.mean == pytest.approx(leads[0].mean - leads[1].mean)
+    assert grown(val["DeepLab"], val["DeepLab"], claim).mean == 0
 
 
 # --- Predictions and their errors -------------------------------------------------------------------------------------

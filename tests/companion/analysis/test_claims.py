@@ -30,6 +30,11 @@ def test_differences_are_taken_seed_by_seed():
             between(short, "ours", "theirs", measure)
 
 
+def test_what_is_added_is_paired_by_seed():
+    before = SCORES | {"ours": SCORES["theirs"]}
+    assert claims.added(SCORES, before, "ours", measure) == mean_interval([1.0, 2.0, 0.5])
+
+
 def test_a_difference_is_printed_where_both_rows_are():
     printed = {"ours": 50.1, "theirs": 48.0, "other": None}
     assert claims.printed_difference(Claim("", OURS, THEIRS), printed) == pytest.approx(2.1)
