@@ -20,7 +20,7 @@ import pandas as pd
 from companion import settings
 from companion.cost import operations as flops
 from companion.datasets.voc2012.protocol import VOC2012
-from companion.experiments import plans
+from companion.experiments.catalogue import EXPERIMENTS, experiment
 from companion.pipeline import engine
 from companion.pipeline.store import Stage
 from companion.settings import Machine, Settings
@@ -115,8 +115,8 @@ def planned(chosen: Settings, seeds: int = 1) -> dict[str, list[Stage]]:
         files = {"backbone.weights": str(weights), "segmentation.weights": str(weights)}
         machine = Machine(data_root=str(root), crf=True)
         return {
-            name: engine.in_order(plan(chosen.override(files), range(seeds), machine))
-            for name, plan in plans.NOTEBOOKS.items()
+            name: engine.in_order(experiment(name, chosen.override(files), range(seeds), machine).stages())
+            for name in EXPERIMENTS
         }
 
 
@@ -196,7 +196,7 @@ def _line(stages: Iterable[Stage], chosen: Settings) -> dict[str, Any]:
 def _results(notebook: str) -> str:
     """Its tables and figures in words, such as "Table 2.2, 2.3, Fig 2.7"."""
     kinds: dict[str, list[str]] = {}
-    for result in plans.RESULTS.get(notebook, ()):
+    for result in EXPERIMENTS[notebook].reproduces:
         kind, number = result.split("-")
         kinds.setdefault(kind.capitalize(), []).append(number)
     return ", ".join(f"{kind} {', '.join(numbers)}" for kind, numbers in kinds.items())

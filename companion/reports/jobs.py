@@ -60,10 +60,13 @@ class Job:
         return Record.read(file) if file.is_file() else None
 
     def is_done(self) -> bool:
-        """Whether the report is there, is finished, and answers the question."""
+        """Whether the report is there, is finished, and answers the question; a record that is broken is none."""
         if not self.question or not self.html.is_file():
             return False
-        record = self.record()
+        try:
+            record = self.record()
+        except ValueError:
+            return False
         return record is not None and record.state == "done" and record.question == self.question
 
     def remember(self) -> None:

@@ -44,6 +44,8 @@ def _thesis(*arguments: str, folder: Path, **environment: str) -> subprocess.Com
         (["reproduce", "--only", "21_response_map"], "did you mean '21_response_maps'"),
         (["run", "21_response_maps", "-p", "sedes", "3"], "did you mean 'seeds'"),
         (["run", "21_response_maps", "--preset", "voc2012"], "data_root"),
+        (["run", "21_response_maps", "--preset", "smoke", "-p", "alpha", "9"], "mixup_alpha = 9"),
+        (["run", "21_response_maps", "--preset", "smoke", "-p", "alpha", "much"], "expected float"),
         (["status", "--data-root", "/nowhere"], "no data folder"),
     ],
 )
