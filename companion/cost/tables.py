@@ -15,10 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from companion.cost import operations as flops
-from companion.cost import work as costs
+from companion.cost import operations
 from companion.cost.gpu import results as gpu_results
 from companion.cost.gpu.results import Record, measured
+from companion.cost.work import CLASSIFIER, PETA, Work
 from companion.drawing.style import WIDTH, own_settings, plain
 from companion.settings.project import project_root
 
@@ -50,11 +50,14 @@ def against_published(path: Path = BENCHMARKS / "against_published.json") -> pd.
     Args:
         path: times that `benchmarks/against_published.py` wrote; without it the columns of seconds are missing.
     """
-    (rows, columns), pixels = ((side + 7) // 8 for side in flops.VOC_SIZE), flops.VOC_SIZE[0] * flops.VOC_SIZE[1]
-    cells, entries = rows * columns, flops.neighbours(rows, columns)
+    (rows, columns), pixels = (
+        ((side + 7) // 8 for side in operations.VOC_SIZE),
+        operations.VOC_SIZE[0] * operations.VOC_SIZE[1],
+    )
+    cells, entries = rows * columns, operations.neighbours(rows, columns)
     pairs, channels = (entries - cells) // 2, 448
     lines = {
-        "random walk, GFLOP": (flops.random_walk(rows, columns) / 1e9, flops.dense_walk(rows, columns) / 1e9),
+        "random walk, GFLOP": (operations.random_walk(rows, columns) / 1e9, operations.dense_walk(rows, columns) / 1e9),
         "random walk, MiB of the transition matrix": (12 * entries / 2**20, 4 * cells**2 / 2**20),
         "pair affinities, MiB of differences": (4 * channels * pairs / 34 / 2**20, 4 * channels * pairs / 2**20),
         "response maps, million values enlarged": (4 * 2 * pixels / 1e6, 8 * 20 * pixels / 1e6),
@@ -71,13 +74,13 @@ def _timed_steps(path: Path) -> dict[str, Any]:
 
 
 @own_settings()
-def cost_chart(works: Sequence[costs.Work]) -> Figure:
+def cost_chart(works: Sequence[Work]) -> Figure:
     """Operations of the whole thesis by kind of work, as bars."""
     counted = sorted((work for work in works if work.flops), key=lambda work: work.units * work.flops)
     figure = Figure(figsize=(WIDTH, 0.6 + 0.32 * len(counted)), layout="constrained")
     axis = figure.subplots()
     plain(axis)
-    values = [work.units * work.flops / costs.PETA for work in counted]
+    values = [work.units * work.flops / PETA for work in counted]
     axis.grid(False)
     bars = axis.barh([work.kind.name for work in counted], values, color="#0072b2")
     axis.bar_label(bars, [f"{value:,.0f}" for value in values], padding=3, fontsize=8)
@@ -122,7 +125,7 @@ def in_parts(record: Record) -> pd.DataFrame:
 def effects(record: Record) -> pd.DataFrame:
     """One change at a time to the classifier's training at crop 448 in bf16: images a second, and relative to it."""
     names = {"training": "as trained", "training, fp32": "without autocast (fp32)"}
-    entries = [e for e in measured(record, *names, "effect") if e["kind"] == costs.CLASSIFIER.format(crop=448)]
+    entries = [e for e in measured(record, *names, "effect") if e["kind"] == CLASSIFIER.format(crop=448)]
     lines = {names.get(entry["group"], entry["name"]): entry for entry in entries}
     usual = lines["as trained"]["images_per_s"] if "as trained" in lines else np.nan
     cells = {

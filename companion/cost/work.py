@@ -3,7 +3,7 @@
     python -m companion.cost.work
 
 prints the tables as Markdown. The stages of each notebook are those that `thesis reproduce --preset voc2012` plans;
-their operations are counted by `flops`, their hours are units of work times the seconds that a unit took on a GPU
+their operations are counted by `operations`, their hours are units of work times the seconds that a unit took on a GPU
 (`gpu_check`). The dense CRF and K-means run on the processor and are counted in images, not operations. The thesis
 names its GPU (12 GB) and no times; nothing here corresponds to published code.
 """
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from companion import settings
-from companion.cost import operations as flops
+from companion.cost import operations
 from companion.datasets.voc2012.protocol import VOC2012
 from companion.experiments.catalogue import EXPERIMENTS, experiment
 from companion.pipeline import engine
@@ -66,31 +66,31 @@ def work_of(stage: Stage, chosen: Settings) -> list[Work]:
     if stage.name == "classifier" and "seed" in given:
         classifier = given["classifier"]
         kind = Kind(CLASSIFIER.format(crop=classifier.augmentation.crop), "step")
-        of_step = flops.classifier_step(chosen, classifier.augmentation.crop, _subcategories(stage))
+        of_step = operations.classifier_step(chosen, classifier.augmentation.crop, _subcategories(stage))
         return [Work(kind, _steps(classifier.epochs, classifier.batch_size), of_step)]
     if stage.name == "features":
-        return [Work(Kind(FEATURES, "image"), images("trainaug"), flops.features(chosen))]
+        return [Work(Kind(FEATURES, "image"), images("trainaug"), operations.features(chosen))]
     if stage.name == "response_maps":
         count = images(*given["cam"].splits)
         return [
-            Work(Kind(MAPS, "image"), count, flops.response_maps(chosen)),
-            Work(Kind(FEATURES, "image"), count, flops.features(chosen)),
+            Work(Kind(MAPS, "image"), count, operations.response_maps(chosen)),
+            Work(Kind(FEATURES, "image"), count, operations.features(chosen)),
         ]
     if stage.name == "affinity_labels":
         return [Work(Kind(CRF, "image"), len(given["alphas"]) * images(given["split"]), 0)]
     if stage.name == "affinity":
         steps = _steps(given["affinity"].epochs, given["affinity"].batch_size, given["affinity"].split)
-        return [Work(Kind(AFFINITY, "step"), steps, flops.affinity_step(chosen))]
+        return [Work(Kind(AFFINITY, "step"), steps, operations.affinity_step(chosen))]
     if stage.name == "refined_maps":
-        return [Work(Kind(REFINED, "image"), images(*given["splits"]), flops.refined_maps(chosen))]
+        return [Work(Kind(REFINED, "image"), images(*given["splits"]), operations.refined_maps(chosen))]
     if stage.name == "pseudo_masks":
         return [Work(Kind(CRF, "image"), images(given["split"]) * (given["pseudo_mask"] == "rw_crf"), 0)]
     if stage.name == "segmenter":
         steps = _steps(given["segmentation"].epochs, given["segmentation"].batch_size)
-        return [Work(Kind(SEGMENTER, "step"), steps, flops.segmenter_step(chosen))]
+        return [Work(Kind(SEGMENTER, "step"), steps, operations.segmenter_step(chosen))]
     if stage.name == "segmentation":
         count = images(*given["segmentation"].splits)
-        return [Work(Kind(TEST, "image"), count, flops.segmentation(chosen)), Work(Kind(CRF, "image"), count, 0)]
+        return [Work(Kind(TEST, "image"), count, operations.segmentation(chosen)), Work(Kind(CRF, "image"), count, 0)]
     return []
 
 
@@ -134,12 +134,12 @@ def _stand_in(folder: Path) -> tuple[Path, Path]:
 def total(stages: Iterable[Stage], chosen: Settings) -> list[Work]:
     """The work of stages, each counted once however often it is named, added up by kind."""
     units: Counter[Kind] = Counter()
-    operations: Counter[Kind] = Counter()
+    flops: Counter[Kind] = Counter()
     for stage in {stage.key: stage for stage in stages}.values():
         for work in work_of(stage, chosen):
             units[work.kind] += work.units
-            operations[work.kind] += work.units * work.flops
-    return [Work(kind, count, operations[kind] // count) for kind, count in units.items() if count]
+            flops[work.kind] += work.units * work.flops
+    return [Work(kind, count, flops[kind] // count) for kind, count in units.items() if count]
 
 
 def whole_thesis(chosen: Settings | None = None, seeds: int = 1) -> list[Work]:
