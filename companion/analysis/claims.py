@@ -6,15 +6,16 @@ corresponds to published code.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from companion.analysis import measures
 from companion.analysis.measures import Measure, Scores
-from companion.analysis.statistics import VERDICTS, Interval, paired_difference, verdict
+from companion.analysis.statistics import VERDICTS, Interval, equivalence, paired_difference, verdict
 
 SIGNS = {"holds": "✓", "opposite": "✗", "undecided": "?"}
 Printed = Mapping[str, float | None]
@@ -144,6 +145,12 @@ def grown(after: Scores, before: Scores, claim: Claim) -> Interval:
     return paired_difference(ours, theirs)
 
 
+def paired(ours: Sequence[float], theirs: Sequence[float]) -> Interval | None:
+    """By how much values of any kind are above others, seed by seed; None where either does not exist for some seed."""
+    exist = len(ours) > 0 and len(theirs) > 0 and np.isfinite([*ours, *theirs]).all()
+    return paired_difference(ours, theirs) if exist else None
+
+
 def printed_difference(claim: Claim, printed: Printed) -> float | None:
     """The difference that the thesis prints for a claim, None where a row takes part that it does not have."""
     row, reference = printed.get(claim.row.name), printed.get(claim.reference.name)
@@ -166,6 +173,11 @@ def judged(
     """The verdict on "the difference is above 0" (below, with `sign` -1); the note is the printed one if not given."""
     found = "undecided" if difference is None else verdict(difference, sign)
     return Verdict(claim, difference, found, in_words(thesis) if note is None else note, format, thesis, place)
+
+
+def within(claim: str, difference: Interval, margin: float) -> Verdict:
+    """The verdict on "the difference is at most the margin, whatever its sign"."""
+    return Verdict(claim, difference, equivalence(difference, margin))
 
 
 def sign(found: Interval | None) -> str:

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Float64, Int64, Integer, Shaped
 
-from companion.analysis.claims import signed
+from companion.analysis.claims import paired, remarks
 from companion.analysis.cluster_quality import ari, chance_level, mean_over_classes, nmi, purity, silhouettes
 from companion.analysis.cluster_tables import Rounds
 from companion.analysis.maps import over_seeds
-from companion.analysis.statistics import Interval, paired_difference, verdict
+from companion.analysis.statistics import Interval
 from companion.pipeline.artefacts import Features
 
 ALL_CLASSES = "mean over classes"
@@ -131,12 +131,12 @@ def values(quality: Quality, name: str, number: int) -> list[float]:
 
 def change(quality: Quality, name: str, earlier: int, later: int) -> Interval | None:
     """By how much a score is higher in a later round, seed by seed; None where one of them does not exist."""
-    return _paired(values(quality, name, later), values(quality, name, earlier))
+    return paired(values(quality, name, later), values(quality, name, earlier))
 
 
 def above_chance(quality: Quality, name: str, number: int) -> Interval | None:
     """By how much a score of one round is above its chance level, seed by seed."""
-    return _paired(values(quality, name, number), values(quality, CHANCE[name], number))
+    return paired(values(quality, name, number), values(quality, CHANCE[name], number))
 
 
 _ALSO = {NMI_BEFORE: (ARI_BEFORE,), NMI_TRUE: (ARI_TRUE, PURITY)}
@@ -144,11 +144,9 @@ _ALSO = {NMI_BEFORE: (ARI_BEFORE,), NMI_TRUE: (ARI_TRUE, PURITY)}
 
 def in_words(quality: Quality, name: str, earlier: int, later: int) -> str:
     """What the scores beside it say of the same change."""
-    said = []
-    for other in _ALSO.get(name, ()):
-        if found := change(quality, other, earlier, later):
-            said.append(f"{other} {signed(found.mean, 2)} {verdict(found)}")
-    return "; ".join(said) + "." if said else ""
+    changes = {each: change(quality, each, earlier, later) for each in (name, *_ALSO.get(name, ()))}
+    found = {each: by for each, by in changes.items() if by}
+    return remarks(None, found, digits=2) if len(found) > 1 else ""
 
 
 def further_above_chance(quality: Quality, name: str, other: str, number: int) -> Interval | None:
@@ -157,11 +155,7 @@ def further_above_chance(quality: Quality, name: str, other: str, number: int) -
         np.subtract(values(quality, each, number), values(quality, CHANCE[each], number)).tolist()
         for each in (name, other)
     )
-    return _paired(ours, theirs)
-
-
-def _paired(a: list[float], b: list[float]) -> Interval | None:
-    return paired_difference(a, b) if a and b and np.isfinite([a, b]).all() else None
+    return paired(ours, theirs)
 
 
 # --- As tables --------------------------------------------------------------------------------------------------------

@@ -9,12 +9,11 @@ from functools import cached_property
 from typing import ClassVar
 
 from companion.analysis import chance, cluster_scores, cluster_tables, measures, round_scores
-from companion.analysis.claims import Claim, Place, Row, Verdict, difference, judged, remarks, seed_values
+from companion.analysis.claims import Claim, Place, Row, Verdict, difference, judged, remarks, seed_values, within
 from companion.analysis.cluster_scores import Quality
 from companion.analysis.maps import over_seeds
 from companion.analysis.measures import Scores
 from companion.analysis.methods import PLAIN_CAM
-from companion.analysis.statistics import equivalence
 from companion.drawing import cluster_charts, curves
 from companion.drawing import rounds as charts
 from companion.experiments import printed, row_stages
@@ -197,13 +196,9 @@ class Table32(Experiment):
         """Whether the last step lies within the margin."""
         last = self.steps[self.rounds - 1, self.rounds]
         change = difference(self.scores["val"], last.row.name, last.reference.name)
-        within = f"{self.margin:g} point{'' if self.margin == 1 else 's'}"
-        return Verdict(
-            f"It has converged: from round {self.rounds - 1} to round {self.rounds} mIoU changes by at most {within} "
-            "(val)",
-            change,
-            equivalence(change, self.margin),
-        )
+        points = f"{self.margin:g} point{'' if self.margin == 1 else 's'}"
+        steps = f"from round {self.rounds - 1} to round {self.rounds}"
+        return within(f"It has converged: {steps} mIoU changes by at most {points} (val)", change, self.margin)
 
     def chance_table(self) -> Table:
         """What seeds can decide of the steps and of the margin."""

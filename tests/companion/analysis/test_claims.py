@@ -68,3 +68,14 @@ def test_a_table_of_lines_keeps_their_order_and_what_is_missing():
     assert frame.index.name == "difference" and list(frame.index) == ["b > a", "a > c"]
     assert frame.loc["b > a", "ours"] == ABOVE
     assert [value is None or np.isnan(value) for value in frame["thesis"]] == [True, False]
+
+
+def test_values_of_any_kind_are_paired_where_both_exist_for_every_seed():
+    ours, theirs = [0.5, 0.7, 0.9], [0.4, 0.5, 0.9]
+    assert claims.paired(ours, theirs) == mean_interval(np.subtract(ours, theirs))
+    assert claims.paired([], []) is None and claims.paired([0.5, np.nan, 0.9], theirs) is None
+
+
+def test_a_difference_within_a_margin_holds_whatever_its_sign():
+    assert [claims.within("equal", found, 3).verdict for found in (ABOVE, BELOW)] == ["holds"] * 2
+    assert [claims.within("equal", found, 1).verdict for found in (BELOW, OPEN)] == ["opposite", "undecided"]
