@@ -70,3 +70,12 @@ def _results(text: str) -> set[str]:
             end = int((last or first).split(".")[1])
             found |= {f"{kind}-{chapter}.{number}" for number in range(int(start), end + 1)}
     return found
+
+
+def test_files_and_functions_that_the_readings_name_exist() -> None:
+    text = (ROOT / "docs" / "readings.md").read_text()
+    named = re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", text)
+    assert len(named) > 30
+    for file, name in named:
+        source = (ROOT / file).read_text()
+        assert re.search(rf"^(def|class) {name}\b|^{name}\b", source, re.MULTILINE), f"{file}::{name}"
