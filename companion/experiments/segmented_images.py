@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int64
 from matplotlib.figure import Figure as Drawing
 
-from companion.analysis import chain, errors
+from companion.analysis import chain, error_rates, errors
 from companion.analysis.chain import Folders
 from companion.drawing import curves, predictions
 from companion.experiments.exhibits import Figure, Table
@@ -99,7 +99,7 @@ class SegmentedImages(Segmentation):
     @cached_property
     def errors(self) -> Mapping[tuple[str, int], Int64[np.ndarray, "n k"]]:
         """Pixels wrong in each way, an image each, by row name and seed."""
-        return predictions.errors(self.predicted, self.on_val, self.band)
+        return error_rates.count(self.predicted, self.on_val, self.band)
 
     def worst(self, kinds: Sequence[str]) -> dict[str, list[int]]:
         """Positions of the images of val that fail most in each way, with the method and the first seed."""
@@ -117,13 +117,13 @@ class SegmentedImages(Segmentation):
         if not self.segmented:
             return
         yield Figure(
-            curves.error_kinds(predictions.mean_rates(self.errors)),
+            curves.error_kinds(error_rates.mean_rates(self.errors)),
             "error_kinds",
             f"Wrong pixels by kind, {self.predictions_of}, means of {len(self.seeds)} seeds.",
             "A stacked bar for each method: errors along boundaries, missed objects, background response, confused "
             "classes.",
         )
-        frame, kinds = predictions.error_table(self.errors), [errors.ALL, *errors.KINDS]
+        frame, kinds = error_rates.table(self.errors), [errors.ALL, *errors.KINDS]
         weak = chain.groups(frame.index, [*self.trained.values()])
         yield Table(
             frame[kinds],
@@ -146,7 +146,7 @@ class SegmentedImages(Segmentation):
     def parts(self) -> Iterator[Table]:
         """What becomes of the parts of objects, where they are known."""
         if self.segmented and self.generated:
-            frame = predictions.part_table(self.predicted, self.on_val)
+            frame = error_rates.part_table(self.predicted, self.on_val)
             yield Table(
                 frame,
                 "parts",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from companion.analysis import chain, errors, measures
+from companion.analysis import chain, error_rates, errors, measures
 from companion.analysis.claims import Row, Verdict, judged
 from companion.drawing import predictions
 from companion.experiments import chapter_3, printed
@@ -140,7 +140,7 @@ class Tables33And34(SegmentedImages):
             ("Thin parts are wrong more often than the others", errors.THIN, errors.NOT_THIN),
             ("Objects are wrong more often near an object of another class", errors.BETWEEN, errors.NOT_BETWEEN),
         ):
-            worse = predictions.rate_difference(self.errors, self.method.name, *rates)
+            worse = error_rates.difference(self.errors, self.method.name, *rates)
             yield judged(f"{text} ({self.method.name}, val)", worse, "Points of error rate.")
 
     def failures(self) -> Iterator[Figure]:

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import UInt8
 from matplotlib.figure import Figure
 
+from companion.analysis.error_rates import object_iou
 from companion.drawing.image_grids import Example, Panel, grid, overlay
-from companion.drawing.predictions import object_iou
 from companion.drawing.style import colours
 from companion.pipeline.stages import affinity as affinity_stage
 from companion.pipeline.stages import pseudo_masks, segmentation

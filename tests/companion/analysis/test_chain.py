@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import jaccard_score
 from voc_folder import make_voc
 
-from companion.analysis import chain
+from companion.analysis import chain, error_rates
 from companion.analysis import errors as failures
 from companion.analysis import maps as tables
 from companion.analysis.claims import Claim, grown
@@ -46,7 +46,7 @@ def segmented(images, tmp_path_factory):
                 rng = np.random.default_rng((r, seed, k))
                 for i, name in enumerate(images.ids):
                     write_mask(folder / kind / f"{name}.png", predict(images.mask(i), rng, 0.4 + 0.2 * r + 0.1 * k))
-                counts = pseudo_masks.score_labels(images, lambda i, at=folder / kind: predictions.read(at, images, i))
+                counts = pseudo_masks.score_labels(images, lambda i, at=folder / kind: error_rates.read(at, images, i))
                 stored[f"val/{kind}/image_confusion"] = counts["image_confusion"]
             np.savez(folder / artefacts.SCORES, **stored)
             found[row, seed] = folder
@@ -62,7 +62,7 @@ def val(segmented):
 
 def miou(images, folder):
     truth = np.concatenate([images.mask(i).ravel() for i in range(len(images))])
-    mask = np.concatenate([predictions.read(folder, images, i).ravel() for i in range(len(images))])
+    mask = np.concatenate([error_rates.read(folder, images, i).ravel() for i in range(len(images))])
     return 100 * jaccard_score(truth[truth != 255], mask[truth != 255], average="macro")
 
 
@@ -111,7 +111,7 @@ def test_classes_and_what_the_crf_changes_in_them(images, segmented, val):
         runs = {kind: [] for kind in ("plain", "crf")}
         for kind, seed in ((kind, seed) for kind in runs for seed in SEEDS):
             truth = np.stack([images.mask(i) for i in range(len(images))])
-            mask = np.stack([predictions.read(segmented["CAM", seed] / kind, images, i) for i in range(len(images))])
+            mask = np.stack([error_rates.read(segmented["CAM", seed] / kind, images, i) for i in range(len(images))])
             valid = truth != 255
             hit, either = ((truth == c) & (mask == c) & valid).sum(), (((truth == c) | (mask == c)) & valid).sum()
             runs[kind].append(100 * hit / either)
@@ -161,17 +161,17 @@ def test_a_lead_grows_by_the_difference_of_two_differences(val):
 
 def test_errors_of_a_split_add_up_to_its_wrong_pixels(images, segmented):
     folders = {key: folder / "plain" for key, folder in segmented.items()}
-    counts = predictions.errors(folders, images, 0.05)
-    table, rates = predictions.error_table(counts), predictions.mean_rates(counts)
+    counts = error_rates.count(folders, images, 0.05)
+    table, rates = error_rates.table(counts), error_rates.mean_rates(counts)
     for row in ROWS:
         wrong, scored = [], 0
         for seed in SEEDS:
-            pairs = [(images.mask(i), predictions.read(folders[row, seed], images, i)) for i in range(len(images))]
+            pairs = [(images.mask(i), error_rates.read(folders[row, seed], images, i)) for i in range(len(images))]
             wrong.append(sum(((t != p) & (t != 255)).sum() for t, p in pairs))
             scored = sum((t != 255).sum() for t, _ in pairs)
         assert table.loc[row, "all"].mean == pytest.approx(100 * np.mean(wrong) / scored)
         assert sum(rates[row][kind] for kind in failures.KINDS) == pytest.approx(rates[row]["all"])
-        apart = predictions.rate_difference(counts, row, "in the band", "inside")
+        apart = error_rates.difference(counts, row, "in the band", "inside")
         assert apart.mean == pytest.approx(table.loc[row, "in the band"].mean - table.loc[row, "inside"].mean)
     assert isinstance(charts.error_kinds(rates), Figure)
 
@@ -180,8 +180,8 @@ def test_pictures_show_truth_prediction_and_errors(images, segmented):
     shown = {row: segmented[row, 0] / "crf" for row in ROWS[:2]}
     figure = predictions.compare(images, [0, 1, 2], shown, across=2)
     texts = [text.get_text() for text in figure.axes[0].texts]
-    truth, mask = images.mask(1), predictions.read(shown["CAM"], images, 1)
-    assert f"IoU {predictions.object_iou(truth, mask, len(CLASSES)):.0f}" in texts
+    truth, mask = images.mask(1), error_rates.read(shown["CAM"], images, 1)
+    assert f"IoU {error_rates.object_iou(truth, mask, len(CLASSES)):.0f}" in texts
     assert {"image", "truth", *shown} <= set(texts)
     sheet = predictions.failure_sheet(images, {"boundary": [0], "thin wrong": [1]}, shown["CAM"], 0.05)
     assert len(sheet.axes[0].images) == 8
@@ -199,7 +199,7 @@ def test_maps_stand_beside_the_masks_of_their_method(images, segmented, tmp_path
     shown = [np.asarray(each.get_array()) for each in figure.axes[0].images]
     assert len(shown) == 2 * 6
     assert (shown[1] == colorize(images.mask(0))).all()
-    assert (shown[3] == colorize(predictions.read(masks["CAM"], images, 0))).all()
+    assert (shown[3] == colorize(error_rates.read(masks["CAM"], images, 0))).all()
     (example,) = pictures.examples(images, [0], {"CAM": tmp_path})
     assert (shown[2] == pictures.overlay(example.image, example.maps["CAM"].amax(dim=0).numpy())).all()
 
@@ -216,4 +216,4 @@ def test_picture_of_errors_leaves_right_pixels_grey(images):
 
 def test_missing_prediction_names_the_image(images, tmp_path):
     with pytest.raises(FileNotFoundError, match=f"no predicted mask of image {images.ids[2]}"):
-        predictions.read(tmp_path, images, 2)
+        error_rates.read(tmp_path, images, 2)
