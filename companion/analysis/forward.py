@@ -20,7 +20,7 @@ from companion.settings import CamSettings, Machine, Settings
 from thesislib import cam
 from thesislib.data.transforms import to_tensor
 from thesislib.models.classifier import CamClassifier, ClassifierOutput
-from thesislib.models.published import NETWORKS
+from thesislib.models.published import network_name
 
 
 def load_classifier(settings: Settings, folder: Path, num_classes: int, machine: Machine) -> CamClassifier:
@@ -41,7 +41,7 @@ def describe(settings: Settings) -> str:
     chosen, features = settings.backbone, settings.classifier.feature_channels
     width = "" if chosen.width == 1 else f"\nwidth 1/{1 / chosen.width:g}"
     convolution = f"\n3×3 conv, {features}" if features else ""
-    return f"{NETWORKS[chosen.network]}{width}{convolution}\nstride {chosen.stride}"
+    return f"{network_name(chosen.network)}{width}{convolution}\nstride {chosen.stride}"
 
 
 def square(image: UInt8[np.ndarray, "h w 3"], side: int) -> UInt8[np.ndarray, "side side 3"]:

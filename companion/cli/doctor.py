@@ -18,9 +18,10 @@ from companion.pipeline.stages import segmentation as segmentation_stage
 from companion.pipeline.stages.data import SPLITS
 from companion.settings import Machine, Settings
 from thesislib.data.voc import DataError, VocDataset
+from thesislib.models.timm_backbone import PREFIX
 from thesislib.models.weights import load_weights
 
-NEEDED_GB = {"smoke": 1, "demo": 3, "voc2012": 120}
+NEEDED_GB = {"smoke": 1, "demo": 3, "animals": 60, "voc2012": 120}
 THESIS_GPU = 12  # GB, thesis 2.4.1 and 3.4.1
 
 
@@ -51,9 +52,9 @@ def examine(settings: Settings, machine: Machine, runs_dir: Path) -> Iterator[Fi
     if settings.data.source == "folder" or machine.data_root:
         yield _attempt("data", lambda: _data(machine.data_root), "--data-root: the folder that holds VOCdevkit")
     if settings.data.source == "folder":
-        weights = f"--set backbone.weights=FILE: {backbone_stage.INITIAL_WEIGHTS[settings.backbone.network]}"
+        weights = f"--set backbone.weights=FILE: {backbone_stage.initial_weights(settings.backbone.network)}"
         yield _attempt("ImageNet weights", lambda: _weights(settings), weights)
-    if settings.segmentation.init != "random":
+    if settings.segmentation.init in segmentation_stage.INITIAL_WEIGHTS:
         advice = f"--set segmentation.weights=FILE: {segmentation_stage.INITIAL_WEIGHTS[settings.segmentation.init]}"
         yield _attempt("DeepLab weights", lambda: _deeplab_weights(settings), advice)
 
@@ -109,6 +110,9 @@ def _data(root: str) -> str:
 
 
 def _weights(settings: Settings) -> str:
+    if settings.backbone.network.startswith(PREFIX):
+        checksum, file = backbone_stage.timm_source(settings.backbone)
+        return f"{settings.backbone.network}: {file or checksum}"
     if not settings.backbone.weights:
         raise ValueError("no file given")
     backbone_stage.file_checksum(settings.backbone.weights)

@@ -43,7 +43,8 @@ def affinity(settings: Settings) -> AffinityNet:
 
 def segmenter(settings: Settings) -> DeepLabV2:
     """DeepLab-v2 with initial weights."""
-    return segmentation_stage.build(settings.segmentation, VOC_CLASSES + 1)
+    shared = segmentation_stage.shared_backbone(settings).get("backbone")
+    return segmentation_stage.build(settings.segmentation, VOC_CLASSES + 1, backbone=shared)
 
 
 @functools.cache
@@ -84,10 +85,11 @@ def response_maps(settings: Settings, size: tuple[int, int] = VOC_SIZE) -> int:
 @functools.cache
 def refined_maps(settings: Settings, size: tuple[int, int] = VOC_SIZE) -> int:
     """The affinities of one image and the random walk along them."""
-    stride = settings.backbone.stride
+    model = _on_meta(lambda: affinity(settings))
+    stride = affinity_stage.grid(settings.backbone)
     height, width = (math.ceil(side / stride) for side in size)
     padded = height * stride, width * stride
-    return _forward(_on_meta(lambda: affinity(settings)), padded) + random_walk(height, width)
+    return _forward(model, padded) + random_walk(height, width)
 
 
 @functools.cache

@@ -33,7 +33,7 @@ from companion.reports.record import (
 )
 from companion.settings import load
 from companion.settings.project import notebook_file
-from thesislib.models.published import NETWORKS
+from thesislib.models.published import network_name
 
 THUMBNAIL = "thumbnail.png"
 DIRECTION_ONLY = "Generated data: direction only."
@@ -68,7 +68,7 @@ class Notebook:
         self._described = False
         self._save()
         if self.settings.backbone.network != "resnet38":
-            self.show(Note(VARIANT.format(NETWORKS[self.settings.backbone.network])))
+            self.show(Note(VARIANT.format(network_name(self.settings.backbone.network))))
 
     def _new_record(self, name: str) -> Record:
         """With what the notebook runs, and where its settings differ: from the preset, and the preset from others."""

@@ -69,6 +69,50 @@ DEMO: dict[str, Any] = {
     "segmentation.augmentation.scales": (0.75, 1, 1.25),
     "segmentation.augmentation.crop": 48,
 }
+ANIMALS: dict[str, Any] = {
+    "backbone.network": "timm/tf_efficientnet_lite0",
+    "backbone.stride": 16,
+    "classifier.optimiser": "adamw",
+    "classifier.schedule": "one_cycle",
+    "classifier.learning_rate": 1e-4,
+    "classifier.weight_decay": 0.01,
+    "classifier.new_layer_factor": 60,
+    "classifier.epochs": 2,
+    "classifier.augmentation.long_side": (160, 320),
+    "classifier.augmentation.crop": 160,
+    "classifier.augmentation.jitter": (0, 0, 0, 0),
+    "subcategories.crop": 160,
+    "subcategories.epochs": 2,
+    "subcategories.used": (),
+    "subcategories.checkpoints": (1, 2),
+    "cam.scales": (1, 1.5),
+    "cam.flip": False,
+    "affinity.trained": "head",
+    "affinity.split": "train",
+    "affinity.low_alpha": 2,
+    "affinity.high_alpha": 12,
+    "affinity.walk_alpha": 5,
+    "affinity.log2_steps": 6,
+    "affinity.optimiser": "adamw",
+    "affinity.learning_rate": 2e-3,
+    "affinity.weight_decay": 1e-4,
+    "affinity.new_layer_factor": 1,
+    "affinity.epochs": 6,
+    "crf.scale_factor": 2,
+    "segmentation.optimiser": "adamw",
+    "segmentation.schedule": "one_cycle",
+    "segmentation.learning_rate": 2e-4,
+    "segmentation.weight_decay": 0.01,
+    "segmentation.batch_size": 16,
+    "segmentation.accumulate": 1,
+    "segmentation.update_interval": 1,
+    "segmentation.epochs": 3,
+    "segmentation.pseudo_mask": "rw_label_crf",
+    "segmentation.init": "backbone",
+    "segmentation.rates": (1, 2, 4, 6),
+    "segmentation.augmentation.scales": (0.75, 1, 1.25),
+    "segmentation.augmentation.crop": 224,
+}
 SMOKE = DEMO | {
     "data.trainaug": 12,
     "data.train": 6,
@@ -88,7 +132,7 @@ SMOKE = DEMO | {
     "segmentation.batch_size": 4,
     "segmentation.epochs": 1,
 }
-PRESETS: dict[str, dict[str, Any]] = {"smoke": SMOKE, "demo": DEMO, "voc2012": {}}
+PRESETS: dict[str, dict[str, Any]] = {"smoke": SMOKE, "demo": DEMO, "animals": ANIMALS, "voc2012": {}}
 
 # What the thesis prints where the published code does something else (S3, S4); applies at paper scale.
 TEXT_PROFILE: dict[str, Any] = {

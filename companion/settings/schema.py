@@ -8,17 +8,19 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, Literal, Self, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from companion.settings.names import SettingsError, nearest
 from thesislib.data.augmentation import Augmentation
 
-Preset = Literal["smoke", "demo", "voc2012"]
+Preset = Literal["smoke", "demo", "animals", "voc2012"]
 Split = Literal["trainaug", "train", "val", "test"]
 Factor = Annotated[float, Field(gt=0, le=8)]
 Count = Annotated[int, Field(ge=1, le=64)]
 Profile = Literal["released", "text"]
+RESNETS = ("resnet38", "resnet50")
+STRIDES = (4, 8, 16, 32)
 
 
 class Frozen(BaseModel):
@@ -79,19 +81,40 @@ class OptimiserSettings(Frozen):
 class BackboneSettings(Frozen):
     """The network of classifier and AffinityNet, and where its initial weights come from."""
 
-    network: Literal["resnet38", "resnet50"] = Field(
-        "resnet38", description="resnet50 (torchvision's) is a variant, not the network of the thesis"
+    network: str = Field(
+        "resnet38",
+        description="resnet38, the network of the thesis; resnet50 (torchvision's); or timm/NAME for a convolutional "
+        "network of timm, such as timm/tf_efficientnet_lite0",
     )
     width: float = Field(1.0, gt=0, le=1, description="factor on all channel counts")
-    stride: Literal[4, 8] = Field(8, description="pixels per cell of the response map")
-    dilations: tuple[Count, Count] = Field((2, 4), description="of stage 5 and of stages 6 and 7")
-    dropout: float = Field(1.0, ge=0, le=1, description="factor on the published dropout rates; ResNet-50 has none")
-    weights: str = Field("", description="file with pre-trained weights; empty: train on the pretext task")
+    stride: int = Field(8, ge=1, le=32, description="pixels per cell of the response map: 4, 8, or 16 and 32 of timm")
+    dilations: tuple[Count, Count] = Field((2, 4), description="of stage 5 and of stages 6 and 7; timm has its own")
+    dropout: float = Field(1.0, ge=0, le=1, description="factor on ResNet-38's published dropouts; others have none")
+    weights: str = Field(
+        "",
+        description="file with pre-trained weights; timm: timm's own, downloaded; empty: the packaged ImageNet weights "
+        "of timm/tf_efficientnet_lite0, or for the demo's ResNet-38 the pretext task",
+    )
+
+    @field_validator("network")
+    @classmethod
+    def _is_known(cls, network: str) -> str:
+        if network not in RESNETS and not network.startswith("timm/"):
+            near = nearest(network, [*RESNETS, "timm/tf_efficientnet_lite0"])
+            raise ValueError(f"expected 'resnet38', 'resnet50' or 'timm/NAME', got {network!r}{near}")
+        return network
 
     @model_validator(mode="after")
-    def _resnet50_is_torchvisions(self) -> Self:
-        if self.network == "resnet50" and self.width != 1:
-            raise ValueError(f"network 'resnet50' exists with width 1 alone, got {self.width:g}: set backbone.width=1")
+    def _fits_network(self) -> Self:
+        if self.network != "resnet38" and self.width != 1:
+            raise ValueError(
+                f"network {self.network!r} exists with width 1 alone, got {self.width:g}: set backbone.width=1"
+            )
+        if self.stride not in (STRIDES[:2] if self.network in RESNETS else STRIDES):
+            allowed = "4 or 8" if self.network in RESNETS else "4, 8, 16 or 32"
+            raise ValueError(f"stride of {self.network!r} must be {allowed}, got {self.stride}: set backbone.stride")
+        if self.network in RESNETS and self.weights == "timm":
+            raise ValueError(f"timm has no weights of network {self.network!r}: set backbone.weights to a file")
         return self
 
 
@@ -178,6 +201,11 @@ class AffinitySettings(OptimiserSettings):
     weights: str = Field("", description="file of a trained AffinityNet, such as psa's res38_aff.pth; empty: train it")
     batch_size: int = Field(8, ge=1)
     epochs: int = Field(8, ge=1)
+    trained: Literal["published", "head"] = Field(
+        "published",
+        description="head: the whole backbone stays as it is and its maps of whole images are computed once",
+        exclude_if=lambda trained: trained == "published",  # keys from before the option stay
+    )
     split: Split = Field("trainaug", description="images whose response maps teach the affinity")
     low_alpha: float = Field(4, gt=0, description="A21: power of the background score, large background")
     high_alpha: float = Field(32, gt=0, description="A21: small background")
@@ -203,9 +231,13 @@ class SegmentationSettings(OptimiserSettings):
     update_interval: int = Field(10, ge=1)
     epochs: int = Field(19, ge=1, description="19 epochs of 1058 steps for the published 20,000 steps")
     supervision: Literal["pseudo", "truth"] = Field("pseudo", description="masks to train on; truth: the upper bound")
-    pseudo_mask: Literal["rw_crf", "rw"] = Field("rw_crf", description="S24, A19: random walk with or without CRF")
-    init: Literal["imagenet", "coco", "random"] = Field(
-        "imagenet", description="A22: what the ResNet-101 was trained on before; coco: pixel labels of MS-COCO"
+    pseudo_mask: Literal["rw_crf", "rw_label_crf", "rw"] = Field(
+        "rw_crf", description="S24, A19: random walk with or without CRF; rw_label_crf: irn's CRF, of labels"
+    )
+    init: Literal["imagenet", "coco", "random", "backbone"] = Field(
+        "imagenet",
+        description="A22: what the ResNet-101 was trained on before; coco: pixel labels of MS-COCO; backbone: network "
+        "and initial weights are those of the classifier instead",
     )
     weights: str = Field("", description="A22: the file of these initial weights; empty only where init is random")
     layout: Literal["torchvision", "caffe"] = Field(

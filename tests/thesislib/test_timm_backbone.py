@@ -107,7 +107,7 @@ def test_affinities_come_from_the_maps_alone():
     model = AffinityNet(TimmBackbone(TINY)).eval()
     images = torch.randn(2, 3, 80, 88)
     with torch.no_grad():
-        assert torch.equal(model.embed(model.backbone.levels(images)), model.embedding(images))
+        assert torch.equal(model.embed(model.levels(images)), model.embedding(images))
         assert model.embedding(images).shape == (2, 256, 10, 11)
 
 

@@ -59,15 +59,23 @@ class AffinityNet(nn.Module):
 
     def embedding(self, images: Float[Tensor, "b 3 height width"]) -> Float[Tensor, "b d h w"]:
         """The embedding e of each cell."""
-        return self.embed(self.backbone.levels(images))
+        return self.embed(self.levels(images))
+
+    def levels(self, images: Float[Tensor, "b 3 height width"]) -> list[Tensor]:
+        """The backbone's maps, none finer than the grid; they stay the same while the whole backbone is frozen."""
+        finest = [max(1, self.stride // tap.stride) for tap in self.backbone.taps]
+        return [
+            F.avg_pool2d(level, cells, ceil_mode=True, count_include_pad=False) if cells > 1 else level
+            for level, cells in zip(self.backbone.levels(images), finest, strict=True)
+        ]
 
     def embed(self, levels: Sequence[Tensor]) -> Float[Tensor, "b d h w"]:
-        """The same from the backbone's maps, which do not change while the whole backbone is frozen."""
-        strides = [tap.stride for tap in self.backbone.taps]
-        height, width = levels[strides.index(self.stride)].shape[2:]
+        """The embedding from the maps of `levels`; a 1x1 convolution and a resize may change places."""
+        coarser = [max(1, tap.stride // self.stride) for tap in self.backbone.taps]
+        height, width = levels[coarser.index(1)].shape[2:]
         embedded = [
-            F.elu(_on_grid(self.get_submodule(f"f8_{number}")(level), stride, self.stride)[..., :height, :width])
-            for number, (level, stride) in enumerate(zip(levels, strides, strict=True), FIRST_LEVEL)
+            F.elu(_enlarge(self.get_submodule(f"f8_{number}")(level), cells)[..., :height, :width])
+            for number, (level, cells) in enumerate(zip(levels, coarser, strict=True), FIRST_LEVEL)
         ]
         return F.elu(self.f9(torch.cat(embedded, dim=1)))
 
@@ -86,10 +94,6 @@ class AffinityNet(nn.Module):
         return (-torch.stack(distances, dim=1)).exp()
 
 
-def _on_grid(maps: Float[Tensor, "b d h w"], stride: int, grid: int) -> Float[Tensor, "b d _ _"]:
-    """Maps of `stride` pixels a cell on a grid of `grid`; the finer grid may have a row or column too many."""
-    if stride < grid:
-        return F.avg_pool2d(maps, grid // stride, ceil_mode=True, count_include_pad=False)
-    if stride > grid:
-        return F.interpolate(maps, scale_factor=stride // grid, mode="bilinear", align_corners=False)
-    return maps
+def _enlarge(maps: Float[Tensor, "b d h w"], factor: int) -> Float[Tensor, "b d _ _"]:
+    """Maps on a finer grid, which may have a row or column too many."""
+    return F.interpolate(maps, scale_factor=factor, mode="bilinear", align_corners=False) if factor > 1 else maps

@@ -13,7 +13,16 @@ from typing import Literal
 from thesislib.data.transforms import CAFFE, IMAGENET, Preprocessing
 
 NETWORKS = {"resnet38": "ResNet-38", "resnet50": "ResNet-50"}
-"""Names of the networks that `backbone.network` chooses from."""
+"""Names of the networks that are written here; `network_name` knows those of timm too."""
+
+
+def network_name(network: str) -> str:
+    """A network as texts call it.
+
+    >>> network_name("resnet38"), network_name("timm/tf_efficientnet_lite0")
+    ('ResNet-38', 'tf_efficientnet_lite0 of timm')
+    """
+    return NETWORKS.get(network, f"{network.removeprefix('timm/')} of timm")
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from companion.pipeline.stages import response_maps as response_maps_stage
 from companion.pipeline.stages import segmentation as segmentation_stage
 from companion.settings import ClassifierSettings, Settings
 from thesislib.batches import Batches
+from thesislib.data.transforms import IMAGENET
 from thesislib.data.voc import VocDataset
 from thesislib.precision import place
 from thesislib.refinement.crf import PSA, dense_crf
@@ -104,5 +105,5 @@ def write_folder(root: Path, count: int, size: tuple[int, int]) -> None:
 def loader(root: Path, settings: ClassifierSettings, workers: int) -> Iterator[list[Tensor]]:
     """Batches of augmented training images from a folder, loaded as in training but decoded every time."""
     images = VocDataset(root, "trainaug")
-    dataset = classifier_stage.TrainingImages(images, settings, seed=0)
+    dataset = classifier_stage.TrainingImages(images, settings, seed=0, preprocessing=IMAGENET)
     return Batches(dataset, len(images), settings.batch_size, EPOCHS, seed=0, workers=workers).starting_at(0)

@@ -13,23 +13,22 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from companion.pipeline import artefacts, workers
 from companion.pipeline.artefacts import AffinityScores, ResponseMaps
 from companion.pipeline.stages import backbone as backbone_stage
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.stages import response_maps
+from companion.pipeline.stages.affinity_data import LabelledCrops, WholeImages
 from companion.pipeline.store import Job, Stage, absolute_path, without_file
 from companion.pipeline.training import train_stage
 from companion.settings import AffinitySettings, BackboneSettings, CrfSettings, Machine, Settings, SettingsError
 from thesislib import cam, randomness
-from thesislib.data.transforms import augment, draw_geometry
 from thesislib.data.voc import VocDataset
 from thesislib.models.affinitynet import AffinityNet
 from thesislib.models.weights import load_weights, save_weights
 from thesislib.precision import place
-from thesislib.refinement import affinity_labels_of_crop, affinity_loss, background_score
+from thesislib.refinement import affinity_loss, background_score
 from thesislib.refinement.crf import PSA, CrfParams, dense_crf
 from thesislib.refinement.pairs import pair_labels
 
@@ -97,8 +96,14 @@ def compute(job: Job, backbone: BackboneSettings, affinity: AffinitySettings, se
     images = data_stage.open_split(job, affinity.split, cache=True)
     model = build(backbone, seed)
     load_weights(model.backbone, job.inputs["backbone"] / artefacts.BACKBONE_WEIGHTS)
-    dataset = _LabelledCrops(images, job.inputs["labels"], affinity, model.stride, seed)
-    history = train_stage(job, model, dataset, len(images), _objective, affinity, seed)
+    scores = job.inputs["labels"]
+    if affinity.trained == "head":
+        model.backbone.requires_grad_(False)
+        whole = WholeImages(images, scores, model, job.machine.torch_device, job.progress)
+        history = train_stage(job, model, whole, len(images), _head_objective, affinity, seed)
+    else:
+        crops = LabelledCrops(images, scores, affinity, model, seed)
+        history = train_stage(job, model, crops, len(images), _objective, affinity, seed)
     save_weights(model, job.folder / artefacts.AFFINITY_WEIGHTS)
     artefacts.write_history(job.folder, history)
 
@@ -127,6 +132,11 @@ def build(backbone: BackboneSettings, seed: int = 0) -> AffinityNet:
     return AffinityNet(network, generator=randomness.torch_generator(seed, randomness.INITIALISATION))
 
 
+def grid(backbone: BackboneSettings) -> int:
+    """Pixels per cell of the affinities and the walk, which may be finer than the response maps."""
+    return backbone_stage.build(backbone).grid
+
+
 def load(folder: Path, backbone: BackboneSettings, machine: Machine) -> AffinityNet:
     """The AffinityNet in the folder of a stage `affinity`, in evaluation mode on the machine's device."""
     model = build(backbone)
@@ -152,29 +162,11 @@ def crf_params(base: CrfParams, crf: CrfSettings) -> CrfParams:
     return CrfParams(**{**base.__dict__, "scale_factor": crf.scale_factor})
 
 
-class _LabelledCrops(Dataset):
-    """Augmented images with the affinity labels of their cells, addressed by (epoch, index)."""
-
-    def __init__(self, images: VocDataset, scores: Path, settings: AffinitySettings, stride: int, seed: int) -> None:
-        self.images, self.scores, self.stride, self.seed = images, scores, stride, seed
-        self.augmentation = settings.augmentation
-
-    def __getitem__(self, address: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        epoch, index = address
-        image, position = self.images.image(index), (self.seed, randomness.AUGMENTATION, epoch, index)
-        # The same generator twice, so that the scores get the crop of the image.
-        height, width = image.shape[:2]
-        geometry = draw_geometry(height, width, randomness.generator(*position), self.augmentation)
-        view = augment(image, randomness.generator(*position), self.augmentation)
-        stored = AffinityScores.read(self.scores, self.images.ids[index])
-        classes = stored.classes.astype(np.int64) + 1
-        low, high = (torch.from_numpy(scores.astype(np.float32)) for scores in (stored.low, stored.high))
-        labels = affinity_labels_of_crop(low, high, geometry, self.stride)
-        names = torch.full((256,), 255, dtype=torch.uint8)
-        names[0], names[1 : len(classes) + 1] = 0, torch.from_numpy(classes).to(torch.uint8)
-        return view, names[labels.long()]
-
-
 def _objective(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
     images, labels = batch
     return {"affinity": affinity_loss(model(images), *pair_labels(labels))}
+
+
+def _head_objective(model: Any, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+    *maps, labels = batch
+    return {"affinity": affinity_loss(model.affinities(model.embed(maps)), *pair_labels(labels))}

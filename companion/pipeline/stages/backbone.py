@@ -1,8 +1,8 @@
 """Stage `backbone`: the weights that classifier and AffinityNet start from.
 
-At paper scale they are converted from a file of ImageNet weights (thesis 2.4.1, 3.4.1): ResNet-38's, or torchvision's
-ResNet-50 for the variant of that name. The demo has no ImageNet: its ResNet-38 is trained on a generated pretext task,
-one blob an image whose shape, texture and hue are told apart.
+At paper scale they are converted from a file of ImageNet weights (thesis 2.4.1, 3.4.1): ResNet-38's, torchvision's
+ResNet-50 for the variant of that name, or those of a network of timm. The demo has no ImageNet: its ResNet-38 is
+trained on a generated pretext task, one blob an image whose shape, texture and hue are told apart.
 """
 
 import functools
@@ -27,7 +27,9 @@ from thesislib.data.transforms import to_tensor
 from thesislib.models import published as registry
 from thesislib.models.resnet38 import BasicBlock, BottleneckBlock, ResNet38
 from thesislib.models.resnet50 import ResNet50
-from thesislib.models.weights import file_digest, load_weights, save_weights
+from thesislib.models.timm_backbone import PREFIX, TimmBackbone
+from thesislib.models.timm_weights import LITE0, LITE0_SHA256, download, packaged_lite0, published_name, read_lite0
+from thesislib.models.weights import file_digest, load_weights, read_tensors, save_weights
 
 VERSION = 1
 HELD_OUT = 256  # pretext images for the accuracy, after those that are trained on
@@ -36,7 +38,8 @@ INITIAL_WEIGHTS = {
     "resnet50": registry.where("resnet50-imagenet-v1"),
 }
 """Which file is meant, by `backbone.network`."""
-Network = ResNet38 | ResNet50
+DOWNLOAD = "timm"  # as backbone.weights: timm's own weights of its network
+Network = ResNet38 | ResNet50 | TimmBackbone
 PRETEXT_TARGETS = {"shape": len(SHAPES), "texture": len(TEXTURES), "hue": len(HUES)}
 
 
@@ -44,9 +47,14 @@ def stage(settings: Settings, machine: Machine) -> Stage:
     """The initial weights of `settings.backbone`: a file's, or those of the pretext task.
 
     Raises:
-        SettingsError: the weight file does not exist, or settings of paper scale or with ResNet-50 name none.
+        SettingsError: the weight file does not exist or is that of another network, settings of paper scale or with
+            ResNet-50 name none, timm lacks the network or its stride, or the package of weights is not installed.
     """
     backbone = settings.backbone
+    if backbone.network.startswith(PREFIX):
+        checksum, file = timm_source(backbone)
+        chosen = {"backbone": without_file(backbone), "checksum": checksum}
+        return Stage("backbone", VERSION, compute_timm, chosen, machine=machine, file=file)
     if backbone.weights:
         chosen = {"backbone": without_file(backbone), "checksum": file_checksum(backbone.weights)}
         file = absolute_path(backbone.weights)
@@ -62,9 +70,71 @@ def stage(settings: Settings, machine: Machine) -> Stage:
 
 def build(settings: BackboneSettings) -> Network:
     """The network of these settings, to be filled with weights."""
+    if settings.network.startswith(PREFIX):
+        return TimmBackbone(settings.network.removeprefix(PREFIX), stride=settings.stride)
     if settings.network == "resnet50":
         return ResNet50(stride=settings.stride, dilations=settings.dilations)
     return ResNet38(settings.width, stride=settings.stride, dilations=settings.dilations, dropout=settings.dropout)
+
+
+def timm_source(settings: BackboneSettings) -> tuple[str, str]:
+    """What stands in keys for the weights of a network of timm, and their file; no file where timm downloads them.
+
+    Raises:
+        SettingsError: as `stage`.
+    """
+    name, file = settings.network.removeprefix(PREFIX), settings.weights
+    try:
+        _check_timm(name, settings.stride)
+        if file == DOWNLOAD:
+            return published_name(name), ""
+        if not file and name == LITE0:
+            return LITE0_SHA256, str(packaged_lite0())
+    except (ValueError, OSError) as error:
+        raise SettingsError(f"backbone.network = {settings.network!r}: {error}") from error
+    if not file:
+        raise SettingsError(
+            f"backbone.weights is empty: the installation has weights of {PREFIX}{LITE0} alone; for "
+            f"{settings.network} set backbone.weights to {DOWNLOAD!r} (downloaded by timm) or to a file"
+        )
+    checksum = file_checksum(file)
+    _check_timm_file(name, settings.stride, checksum, file)
+    return checksum, absolute_path(file)
+
+
+@functools.lru_cache(maxsize=8)
+def _check_timm(name: str, stride: int) -> None:
+    with torch.device("meta"):  # shapes without numbers
+        TimmBackbone(name, stride=stride)
+
+
+@functools.lru_cache(maxsize=8)
+def _check_timm_file(name: str, stride: int, checksum: str, file: str) -> None:
+    try:
+        _timm_network(name, stride, checksum, file)
+    except ValueError as error:
+        raise SettingsError(f"backbone.weights: {file}: {error}") from error
+
+
+def _timm_network(name: str, stride: int, checksum: str, file: str) -> TimmBackbone:
+    """A network of timm with its weights from a file: the package's, timm's own, or ours, already folded."""
+    if not file:
+        return TimmBackbone(name, stride=stride, tensors=download(name))
+    if checksum == LITE0_SHA256 and name == LITE0:
+        return TimmBackbone(name, stride=stride, tensors=read_lite0(Path(file)))
+    tensors = read_tensors(file)
+    if any(key.startswith("network.") for key in tensors):
+        model = TimmBackbone(name, stride=stride)
+        load_weights(model, file, heads=False)
+        return model
+    return TimmBackbone(name, stride=stride, tensors=tensors)
+
+
+def initial_weights(network: str) -> str:
+    """Which file is meant by `backbone.weights`, in words."""
+    if network.startswith(PREFIX):
+        return f"a file of timm's, or {DOWNLOAD!r}, or empty for those of {PREFIX}{LITE0} that are installed"
+    return INITIAL_WEIGHTS[network]
 
 
 def file_checksum(path: str) -> str:
@@ -85,6 +155,12 @@ def compute_converted(job: Job, backbone: BackboneSettings, checksum: str) -> No
     """Convert a published weight file; every tensor of the network must be in it."""
     model = build(backbone)
     load_weights(model, job.file, heads=False)
+    save_weights(model, job.folder / artefacts.BACKBONE_WEIGHTS)
+
+
+def compute_timm(job: Job, backbone: BackboneSettings, checksum: str) -> None:
+    """The weights of a network of timm with BatchNorm folded."""
+    model = _timm_network(backbone.network.removeprefix(PREFIX), backbone.stride, checksum, job.file)
     save_weights(model, job.folder / artefacts.BACKBONE_WEIGHTS)
 
 

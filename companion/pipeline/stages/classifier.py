@@ -27,7 +27,7 @@ from companion.pipeline.training import train_stage
 from companion.settings import BackboneSettings, ClassifierSettings, Machine, Settings, SettingsError
 from thesislib import randomness
 from thesislib.clustering import labels_of_clusters
-from thesislib.data.transforms import augment
+from thesislib.data.transforms import Preprocessing, augment
 from thesislib.data.voc import VocDataset
 from thesislib.models.classifier import CamClassifier
 from thesislib.models.weights import load_weights, num_outputs, save_weights
@@ -109,7 +109,7 @@ def compute(
         model.load_state_dict(kept_tensors, strict=False)
     else:
         load_weights(model.backbone, job.inputs["backbone"] / artefacts.BACKBONE_WEIGHTS)
-    dataset = TrainingImages(images, classifier, seed, sub_labels)
+    dataset = TrainingImages(images, classifier, seed, model.preprocessing, sub_labels)
     kept = {epoch: job.folder / artefacts.epoch_weights(epoch) for epoch in checkpoints}
     kept[used_epoch or classifier.epochs] = job.folder / artefacts.CLASSIFIER_WEIGHTS
     terms = objective(classifier, len(images.classes), weight)
@@ -187,9 +187,14 @@ class TrainingImages(Dataset):
     """
 
     def __init__(
-        self, images: VocDataset, settings: ClassifierSettings, seed: int, sub_labels: np.ndarray | None = None
+        self,
+        images: VocDataset,
+        settings: ClassifierSettings,
+        seed: int,
+        preprocessing: Preprocessing,
+        sub_labels: np.ndarray | None = None,
     ) -> None:
-        self.images, self.seed = images, seed
+        self.images, self.seed, self.preprocessing = images, seed, preprocessing
         self.augmentation = settings.augmentation
         labels = images.labels if sub_labels is None else np.concatenate([images.labels, sub_labels], axis=1)
         self.labels = torch.from_numpy(labels.astype(np.float32))
@@ -197,7 +202,7 @@ class TrainingImages(Dataset):
     def __getitem__(self, address: tuple[int, int]) -> tuple[Tensor, Tensor]:
         epoch, index = address
         rng = randomness.generator(self.seed, randomness.AUGMENTATION, epoch, index)
-        return augment(self.images.image(index), rng, self.augmentation), self.labels[index]
+        return augment(self.images.image(index), rng, self.augmentation, self.preprocessing), self.labels[index]
 
 
 def objective(settings: ClassifierSettings, num_classes: int, lambda_sub: float = 0) -> ClassifierObjective:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from companion.pipeline import artefacts, workers
@@ -27,10 +28,11 @@ from thesislib.data.voc import VocDataset
 from thesislib.models.affinitynet import AffinityNet
 from thesislib.precision import autocast
 from thesislib.refinement import background_score, pad_to_stride, refine_maps
-from thesislib.refinement.crf import PSA, dense_crf
+from thesislib.refinement.crf import IRN, PSA, dense_crf
 from thesislib.training import memory_advice
 
 VERSION = 1
+LABEL_CONFIDENCE = 0.7  # irn's gt_prob
 
 
 def refined_stage(settings: Settings, machine: Machine, splits: tuple[str, ...], label: str = "") -> Stage:
@@ -143,8 +145,23 @@ def final_scores(image: np.ndarray, scores: Tensor, pseudo_mask: str, crf: CrfSe
     """Scores `(P+1, H, W)` whose arg-max is the pseudo-mask: those of the walk, or after the CRF (S24)."""
     if pseudo_mask == "rw":
         return scores
+    if pseudo_mask == "rw_label_crf":
+        probabilities = label_probabilities(scores.argmax(dim=0), len(scores))
+        return dense_crf(image, probabilities, affinity_stage.crf_params(IRN, crf))
     probabilities = scores / scores.sum(dim=0, keepdim=True).clamp(min=1e-5)  # A20: renormalised per pixel
     return dense_crf(image, probabilities, affinity_stage.crf_params(PSA, crf))
+
+
+def label_probabilities(labels: Tensor, count: int) -> Tensor:
+    """Probabilities `(count, H, W)` of labels that are right with probability 0.7 (irn misc/imutils.py).
+
+    >>> label_probabilities(torch.tensor([[0, 2]]), 3)[:, 0]
+    tensor([[0.7000, 0.1500],
+            [0.1500, 0.1500],
+            [0.1500, 0.7000]])
+    """
+    certain = F.one_hot(labels, count).movedim(-1, 0).bool()
+    return torch.where(certain, LABEL_CONFIDENCE, (1 - LABEL_CONFIDENCE) / (count - 1))
 
 
 def to_labels(classes: np.ndarray, scores: Tensor) -> np.ndarray:

@@ -24,7 +24,7 @@ from companion.pipeline.stages import data as data_stage
 from companion.pipeline.stages import pseudo_masks
 from companion.pipeline.store import Job, Stage, absolute_path, without_file
 from companion.pipeline.training import train_stage
-from companion.settings import CrfSettings, Machine, SegmentationSettings, Settings, SettingsError
+from companion.settings import BackboneSettings, CrfSettings, Machine, SegmentationSettings, Settings, SettingsError
 from thesislib import randomness
 from thesislib.data.transforms import augment_jointly, to_tensor
 from thesislib.data.voc import DataError, VocDataset, read_mask
@@ -57,12 +57,20 @@ def segmenter_stage(settings: Settings, machine: Machine, label: str = "") -> St
         "checksum": initial_checksum(segmentation),
     }
     inputs = {"data": data_stage.stage(settings, machine)}
+    if segmentation.init == "backbone":
+        chosen |= shared_backbone(settings)
+        inputs["backbone"] = backbone_stage.stage(settings, machine)
     if segmentation.supervision == "pseudo":
         inputs["masks"] = pseudo_masks.masks_stage(settings, machine, label=label)
     elif machine.data_root and (print_ := masks_fingerprint(VocDataset(machine.data_root, "trainaug"))):
         chosen["masks"] = print_
     file = absolute_path(segmentation.weights)
     return Stage("segmenter", VERSION, compute_segmenter, chosen, inputs, machine, label, file)
+
+
+def shared_backbone(settings: Settings) -> dict[str, BackboneSettings]:
+    """The backbone of the classifier where the segmentation network stands on it, as a part of keys."""
+    return {"backbone": without_file(settings.backbone)} if settings.segmentation.init == "backbone" else {}
 
 
 def initial_checksum(segmentation: SegmentationSettings) -> str:
@@ -73,10 +81,10 @@ def initial_checksum(segmentation: SegmentationSettings) -> str:
             their own, or no such file.
     """
     init, file = segmentation.init, segmentation.weights
-    if init == "random":
+    if init in ("random", "backbone"):
         if file:
             raise SettingsError(
-                f"segmentation.init = 'random' reads no file, but segmentation.weights is {file}: set "
+                f"segmentation.init = {init!r} reads no file, but segmentation.weights is {file}: set "
                 "segmentation.init to 'imagenet' or 'coco', whichever the file comes from, or leave weights empty"
             )
         return ""
@@ -96,33 +104,58 @@ def initial_checksum(segmentation: SegmentationSettings) -> str:
 def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
     """Predictions of that network with and without the dense CRF."""
     trained = segmenter_stage(settings, machine, label)
-    chosen = {"segmentation": without_file(settings.segmentation), "crf": settings.crf}
+    chosen = {"segmentation": without_file(settings.segmentation), "crf": settings.crf, **shared_backbone(settings)}
     inputs = {"data": trained.inputs["data"], "segmenter": trained}
     return Stage("segmentation", VERSION, compute, chosen, inputs, machine, label)
 
 
-def build(settings: SegmentationSettings, num_classes: int, generator: torch.Generator | None = None) -> DeepLabV2:
-    """DeepLab-v2 of these settings; `num_classes` with background."""
-    backbone = ResNet101(
+def build(
+    settings: SegmentationSettings,
+    num_classes: int,
+    generator: torch.Generator | None = None,
+    backbone: BackboneSettings | None = None,
+) -> DeepLabV2:
+    """DeepLab-v2 of these settings; `num_classes` with background, `backbone` of the classifier in place of its own."""
+    network = backbone_stage.build(backbone) if backbone else _resnet101(settings)
+    if settings.frozen:
+        network.freeze()
+    return DeepLabV2(network, num_classes, rates=settings.rates, generator=generator)
+
+
+def _resnet101(settings: SegmentationSettings) -> ResNet101:
+    return ResNet101(
         settings.blocks, settings.width, stride=settings.stride, dilations=settings.dilations, layout=settings.layout
     )
-    if settings.frozen:
-        backbone.freeze()
-    return DeepLabV2(backbone, num_classes, rates=settings.rates, generator=generator)
 
 
-def load(folder: Path, settings: SegmentationSettings, num_classes: int, machine: Machine) -> DeepLabV2:
+def load(
+    folder: Path,
+    settings: SegmentationSettings,
+    num_classes: int,
+    machine: Machine,
+    backbone: BackboneSettings | None = None,
+) -> DeepLabV2:
     """The network in the folder of a stage `segmenter`, in evaluation mode on the machine's device."""
-    model = build(settings, num_classes)
+    model = build(settings, num_classes, backbone=backbone)
     load_weights(model, folder / artefacts.SEGMENTER_WEIGHTS)
     return place(model.eval(), machine.torch_device)
 
 
-def compute_segmenter(job: Job, segmentation: SegmentationSettings, seed: int, checksum: str, masks: str = "") -> None:
+def compute_segmenter(
+    job: Job,
+    segmentation: SegmentationSettings,
+    seed: int,
+    checksum: str,
+    masks: str = "",
+    backbone: BackboneSettings | None = None,
+) -> None:
     """Train on `trainaug` and keep the weights and the loss of every step."""
     images = data_stage.open_split(job, "trainaug", cache=True)
     torch.manual_seed(seed)
-    model = build(segmentation, len(images.classes) + 1, randomness.torch_generator(seed, randomness.INITIALISATION))
+    heads = randomness.torch_generator(seed, randomness.INITIALISATION)
+    model = build(segmentation, len(images.classes) + 1, heads, backbone)
+    if backbone:
+        load_weights(model, job.inputs["backbone"] / artefacts.BACKBONE_WEIGHTS, heads=False)
     if job.file:
         load_weights(model, job.file, heads=False)
     dataset = _MaskedImages(images, job.inputs.get("masks"), model, segmentation, seed)
@@ -171,13 +204,15 @@ def _objective(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) 
     return {"segmentation": segmentation_loss(model(images), labels.long())}
 
 
-def compute(job: Job, segmentation: SegmentationSettings, crf: CrfSettings) -> None:
+def compute(
+    job: Job, segmentation: SegmentationSettings, crf: CrfSettings, backbone: BackboneSettings | None = None
+) -> None:
     """Masks without and with the CRF, and confusion counts of both where there is truth."""
     scores: dict[str, dict[str, np.ndarray]] = {}
     params = affinity_stage.crf_params(DEEPLAB, crf)
     for split in segmentation.splits:
         images = data_stage.open_split(job, split)
-        model = load(job.inputs["segmenter"], segmentation, len(images.classes) + 1, job.machine)
+        model = load(job.inputs["segmenter"], segmentation, len(images.classes) + 1, job.machine, backbone)
         for i, name in enumerate(images.ids):
             if not artefacts.mask_path(job.folder, name, SEGMENTATIONS[-1]).is_file():
                 probabilities = predict(model, images.image(i), job.machine.precision)

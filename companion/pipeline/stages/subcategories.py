@@ -86,7 +86,7 @@ def pooled(model: CamClassifier, images: Sequence[np.ndarray], precision: str = 
     """What the heads see of images of one size, `(n, D)` float32; `precision` is that of the forward pass."""
     device = next(model.parameters()).device
     with autocast(device, precision):
-        output = model(torch.stack([to_tensor(image) for image in images]).to(device))
+        output = model(torch.stack([to_tensor(image, model.preprocessing) for image in images]).to(device))
     return output.pooled.float().cpu().numpy()
 
 
