@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import torch
 
-from companion.cost.gpu import results as gpu_results
+from companion.analysis import gpu_results
+from companion.cost.gpu import projection
 from companion.datasets.checks import check
 from companion.pipeline.stages import backbone as backbone_stage
 from companion.pipeline.stages import segmentation as segmentation_stage
@@ -77,8 +78,8 @@ def memory_settings(results: Path | None) -> str:
     if results is None:
         return f"not measured: `make gpu-check` on a GPU finds the settings that fit {THESIS_GPU} GB"
     record = gpu_results.read(results)
-    found = gpu_results.fitting(record, THESIS_GPU)
-    unknown = [name for name in gpu_results.TRAINED.values() if name not in found]
+    found = projection.fitting(record, THESIS_GPU)
+    unknown = [name for name in projection.TRAINED.values() if name not in found]
     chosen = " ".join(f"{name}={value}" for name, value in found.items()) or "none"
     missing = f"; nothing that was measured fits for {', '.join(unknown)}" if unknown else ""
     return f"{THESIS_GPU} GB in bf16: {chosen}{missing} (measured on {gpu_results.device(record)}, {results.name})"

@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from companion.analysis.gpu_results import Record, measured
 from companion.cost import operations
-from companion.cost.gpu import results as gpu_results
-from companion.cost.gpu.results import Record, measured
+from companion.cost.gpu.projection import TRAINED
 from companion.cost.work import CLASSIFIER, PETA, Work
 from companion.drawing.style import WIDTH, own_settings, plain
 from companion.settings.project import project_root
@@ -116,7 +116,7 @@ def in_parts(record: Record) -> pd.DataFrame:
             "images/s": entry["images_per_s"],
         }
         for entry in measured(record, "training", "training, in parts")
-        if entry["kind"] in gpu_results.TRAINED
+        if entry["kind"] in TRAINED
     ]
     frame = pd.DataFrame(lines, columns=["training", "parts", "GiB reserved", "images/s"])
     return frame.sort_values(["training", "parts"], ignore_index=True)

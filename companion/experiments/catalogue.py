@@ -11,6 +11,7 @@ from companion.experiments.experiment import Compute, Experiment
 from companion.experiments.number_of_subcategories import NumberOfSubcategories
 from companion.experiments.parameters import Parameter
 from companion.experiments.rounds import Table32
+from companion.experiments.performance import Performance
 from companion.experiments.sensitivity import Sensitivity
 from companion.experiments.table_2_1 import Table21
 from companion.experiments.table_3_1 import Table31
@@ -29,6 +30,7 @@ KINDS: tuple[type[Experiment], ...] = (
     Table32,
     Clusters,
     Tables33And34,
+    Performance,
 )
 EXPERIMENTS = {kind.notebook: kind for kind in KINDS}
 

@@ -169,11 +169,7 @@ def performance(settings: Settings, seeds: Sequence[int], machine: Machine, *, r
     Raises:
         ValueError: a file of results that cannot be read.
     """
-    from companion.cost.gpu import results as gpu_results  # which projects hours from what these plans need
-
-    if results:
-        gpu_results.chosen(results)
-    return []
+    return experiment("51_performance", settings, seeds, machine, {"results": results}).stages()
 
 
 NOTEBOOKS = {

@@ -21,7 +21,8 @@ from typing import Any
 
 import torch
 
-from companion.cost.gpu import results as gpu_results
+from companion.analysis import gpu_results
+from companion.cost.gpu import projection
 from companion.cost.gpu.measurements import Measurement, plan
 from companion.cost.gpu.steps import GIB, Scale, clean_memory, full_scale, tiny_scale
 from companion.pipeline.store import provenance
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output = options.output or _default_output(options.tiny)
     with tempfile.TemporaryDirectory() as folder:
         record = check(scale, options.minutes, Path(folder), output)
-    print(gpu_results.summary(record))
+    print(projection.summary(record))
     print(f"\n{output.resolve()}")
     if not gpu_results.measured(record):
         return 1
@@ -97,7 +98,7 @@ def check(scale: Scale, minutes: float, folder: Path, output: Path) -> dict[str,
         record["measurements"].append(entry)
         write_json(output, record)
         print(f"{entry['state']:8} {measurement.name}{_aside(entry)}", flush=True)
-    projected = gpu_results.projection(record, load("voc2012")) if scale.gpu else None
+    projected = projection.projected(record, load("voc2012")) if scale.gpu else None
     record |= {"finished": _now(), "projection": projected}
     write_json(output, record)
     return record

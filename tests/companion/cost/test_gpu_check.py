@@ -14,13 +14,14 @@ import torch
 from places import ROOT
 from torch.utils.data import Dataset
 
+from companion.analysis import gpu_results
 from companion.cli import doctor
 from companion.cli import main as cli
 from companion.cost import operations as flops
 from companion.cost import tables as performance
 from companion.cost import work as costs
 from companion.cost.gpu import check as gpu_check
-from companion.cost.gpu import results as gpu_results
+from companion.cost.gpu import projection
 from companion.cost.gpu import steps as gpu_work
 from companion.cost.gpu.measurements import Measurement
 from companion.pipeline.stages import classifier as classifier_stage
@@ -202,37 +203,35 @@ def test_hours_take_networks_in_bf16():
     entries += [training_entry(CLASSIFIER, 0.1, precision="fp32"), training_entry(CLASSIFIER, 0.4, accumulate=2)]
     entries += [inference_entry(kind, 0.2) for kind, work in kinds.items() if work.kind.unit == "image"]
     entries += [inference_entry(costs.MAPS, 0.01, precision="fp32")]
-    found = gpu_results.projection(record(*entries), load("voc2012"))
+    found = projection.projected(record(*entries), load("voc2012"))
     assert found["hours"][CLASSIFIER] == pytest.approx(kinds[CLASSIFIER].units * 0.4 / 3600)
     assert found["hours"][costs.MAPS] == pytest.approx(kinds[costs.MAPS].units * 0.2 / 3600)
     gpu = sum(hours for kind, hours in found["hours"].items() if kind != costs.CRF)
     assert found["gpu_hours"] == pytest.approx(gpu)
     assert found["crf_core_hours"] == pytest.approx(kinds[costs.CRF].units * 0.2 / 3600)
     for kind in kinds.keys() - {costs.CRF}:
-        without = gpu_results.projection(
-            record(*(entry for entry in entries if entry["kind"] != kind)), load("voc2012")
-        )
+        without = projection.projected(record(*(entry for entry in entries if entry["kind"] != kind)), load("voc2012"))
         assert without["gpu_hours"] is None and without["hours"][kind] is None
         assert without["hours"].keys() == kinds.keys() and list(without["hours"].values()).count(None) == 1
-    nothing = gpu_results.projection(record(), load("voc2012"))
+    nothing = projection.projected(record(), load("voc2012"))
     assert nothing["gpu_hours"] is None and set(nothing["hours"].values()) == {None}
-    assert "unknown" in gpu_results.summary(record(projection=nothing))
+    assert "unknown" in projection.summary(record(projection=nothing))
 
 
 def test_settings_that_fit_are_the_fewest_parts_measured_below_the_card():
     entries = [training_entry(CLASSIFIER, 1, parts, 20 / parts) for parts in (1, 2, 4)]
     entries += [training_entry(costs.AFFINITY, 1, parts, 40 / parts) for parts in (1, 2)]
-    entries += [inference_entry(kind, 1, count, count) for kind in gpu_results.BATCHED for count in (1, 4, 8)]
-    assert gpu_results.fitting(record(*entries), 12) == {
+    entries += [inference_entry(kind, 1, count, count) for kind in projection.BATCHED for count in (1, 4, 8)]
+    assert projection.fitting(record(*entries), 12) == {
         "classifier.accumulate": 2,
         "THESIS_BATCH_PIXELS": 8 * 375 * 500,
     }
-    assert gpu_results.fitting(record(*entries), 48) == {
+    assert projection.fitting(record(*entries), 48) == {
         "classifier.accumulate": 1,
         "affinity.accumulate": 1,
         "THESIS_BATCH_PIXELS": 8 * 375 * 500,
     }
-    assert gpu_results.fitting(record(training_entry()), 12) == {}  # memory was not measured
+    assert projection.fitting(record(training_entry()), 12) == {}  # memory was not measured
 
 
 def test_doctor_prints_what_fits_where_it_was_measured_and_does_not_guess(tmp_path):
@@ -246,7 +245,7 @@ def test_doctor_prints_what_fits_where_it_was_measured_and_does_not_guess(tmp_pa
 
 def test_doctor_names_results_that_are_broken_and_goes_on(tmp_path, monkeypatch, capsys):
     (tmp_path / "broken.json").write_text('{"started": ')
-    monkeypatch.setattr(gpu_results.newest, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(gpu_results, "FOLDER", tmp_path)
     assert cli.main(["doctor", "--preset", "voc2012", "--runs-dir", str(tmp_path)]) == 1
     found, advice, *after = capsys.readouterr().out.partition("MISSING GPU memory")[2].splitlines()
     assert "broken.json" in found and "delete that file" in advice

@@ -1,19 +1,14 @@
-"""Results of `gpu_check`: reading them, the hours they project, and the settings that fit into a card's memory.
+"""What results of `gpu_check` say: the hours they project, and the settings that fit into a card's memory.
 
 Nothing is said that was not measured: a kind of work without a measurement has no hours, and a card without a file has
 no advice. The thesis' own GPU had 12 GB (2.4.1, 3.4.1). Nothing here corresponds to published code.
 """
 
-import json
-from pathlib import Path
-from typing import Any
-
+from companion.analysis.gpu_results import Record, device, measured
 from companion.cost import operations as flops
 from companion.cost import work as costs
 from companion.settings import Settings
-from companion.settings.project import project_root
 
-FOLDER = project_root() / "benchmarks" / "gpu"
 SPARE_GIB = 1.0  # of a card, for the CUDA context and the display; PyTorch's own count does not have them
 TRAINED = {
     costs.CLASSIFIER.format(crop=448): "classifier.accumulate",
@@ -22,64 +17,6 @@ TRAINED = {
 }
 """Trainings that were measured in parts of a batch, and the setting that says in how many."""
 BATCHED = (costs.MAPS, costs.FEATURES, costs.REFINED)
-
-Record = dict[str, Any]
-
-
-def newest(folder: Path = FOLDER) -> Path | None:
-    """The results file of the last check of a GPU, None where there is none."""
-    found = [(read(path)["started"], path) for path in folder.glob("*.json") if not read(path)["tiny"]]
-    return max(found)[1] if found else None
-
-
-def read(path: Path) -> Record:
-    """The content of a results file.
-
-    Raises:
-        ValueError: it does not exist or is something else.
-    """
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"cannot read results of gpu-check from {path}: {error}. Delete the file; `make gpu-check` on a machine "
-            "with a GPU makes another"
-        ) from None
-    if not isinstance(record, dict) or not {"started", "tiny", "measurements"} <= record.keys():
-        raise ValueError(
-            f"{path} holds no results of gpu-check; make them with `make gpu-check` on a machine with a GPU"
-        )
-    return record
-
-
-def chosen(results: str) -> Record | None:
-    """The content of the results file that a notebook's parameter names, or of the newest; None where there is none.
-
-    Raises:
-        ValueError: it cannot be read.
-    """
-    path = project_root() / Path(results).expanduser() if results else newest()
-    return read(path) if path else None
-
-
-def measured(record: Record, *groups: str) -> list[Record]:
-    """The entries of these groups that were measured; of all groups if none is given."""
-    return [
-        entry
-        for entry in record["measurements"]
-        if entry["state"] == "measured" and (not groups or entry["group"] in groups)
-    ]
-
-
-def peak(record: Record) -> float | None:
-    """TFLOP/s of a large bf16 matrix product on this GPU."""
-    return next((entry["tflop_per_s"] for entry in measured(record, "peak")), None)
-
-
-def device(record: Record) -> str:
-    """The name of the GPU with its memory, or what else was measured."""
-    hardware = record["hardware"]
-    return f"{hardware['gpu']}, {hardware['memory_gib']:.0f} GiB" if hardware.get("gpu") else "no GPU"
 
 
 def seconds(record: Record) -> dict[str, float]:
@@ -91,7 +28,7 @@ def seconds(record: Record) -> dict[str, float]:
     return found
 
 
-def projection(record: Record, chosen: Settings) -> Record:
+def projected(record: Record, chosen: Settings) -> Record:
     """Hours of the whole thesis on VOC for one seed, from the counted units and the measured seconds.
 
     Returns:

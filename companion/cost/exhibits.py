@@ -1,0 +1,114 @@
+"""What `51_performance` shows: operations, the published method beside ours, and what a GPU reached.
+
+The frames and charts are those of `tables`. Nothing here corresponds to published code.
+"""
+
+from collections.abc import Iterator
+
+from companion.cost import tables, work
+from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Note, Table
+from companion.experiments.performance import Performance
+
+MEASURED = {
+    "throughput": (tables.throughput, "Every full-size stage"),
+    "in_parts": (
+        tables.in_parts,
+        "Trainings in bf16 whose batch goes through the network in parts, so that it fits a smaller card",
+    ),
+    "effects": (
+        tables.effects,
+        "The classifier's training step at crop 448 and batch 16 in bf16, one thing changed at a time",
+    ),
+    "loading": (
+        tables.loading,
+        "Images a second from JPEG files of 500 x 375: what the loader gives, and what training takes from it, by the "
+        "number of loading processes and the order of the augmentation",
+    ),
+    "demo": (
+        tables.demo,
+        "The demo's Table 2.1, seed 0, computed on this GPU: mIoU at the fixed threshold in per cent, bf16 beside "
+        "fp32, and the same seed on a processor; with one seed, a difference within the spread over seeds says nothing",
+    ),
+    "projection": (
+        tables.projection,
+        "Hours of the whole thesis on VOC for one seed, units of work times the measured seconds of one; missing where "
+        "it was not measured; the CRF's are those of one processor core, beside the GPU's",
+    ),
+}
+"""The measured tables by name: what makes them, and what they are."""
+
+
+def operations() -> Iterator[Figure | Table | KeyNumber]:
+    """What the thesis costs by kind of work and by notebook."""
+    works = work.whole_thesis()
+    yield Figure(
+        tables.cost_chart(works),
+        "costs",
+        "Operations of all tables and figures on VOC 2012 for one seed by kind of work; what several need is counted "
+        "once.",
+        "Horizontal bars of operations for each kind of work: training of the classifiers takes most, then response "
+        "maps.",
+    )
+    stages, results = work.stage_table(works), work.result_table()
+    yield Table(
+        stages,
+        "stages",
+        "Kinds of work of the whole thesis on VOC 2012 for one seed: operations of a training step or an image "
+        "(10^12), how many, and all together (10^15).",
+        formats=tables.formats(stages),
+    )
+    yield Table(
+        results,
+        "results",
+        "What each notebook needs for one seed with everything it builds on: networks trained, operations (10^15), and "
+        "images that go through the dense CRF. Notebooks share stages, so the last line is less than the sum.",
+        formats=tables.formats(results),
+    )
+    total = sum(each.units * each.flops for each in works) / work.PETA
+    yield KeyNumber("Operations of the whole thesis, one seed", total / 1000, unit=" EFLOP", note="10^18; counted")
+
+
+def against_published() -> Table:
+    """What is computed in another way than published."""
+    compared = tables.against_published()
+    return Table(
+        compared,
+        "published",
+        "One image of 500 x 375 with two classes, ours beside a direct reading of the published method; seconds and "
+        "memory from `benchmarks/against_published.py` where it was run.",
+        formats=tables.formats(compared),
+    )
+
+
+def throughput(performance: Performance) -> Figure | Note:
+    """How fast every stage is on the measured GPU."""
+    if performance.record is None:
+        return Note("No GPU was measured yet: run `make gpu-check` on a machine with one, then this notebook again.")
+    return Figure(
+        tables.throughput_chart(performance.record),
+        "throughput",
+        f"Images a second, share of the peak and memory of every full-size stage; {performance.measured_on}.",
+        "Three panels of horizontal bars, one bar a stage, in one colour for bf16 and another for fp32.",
+    )
+
+
+def measured(performance: Performance) -> Iterator[Table]:
+    """Every measured table that has a line."""
+    if performance.record is None:
+        return
+    for name, (make, caption) in MEASURED.items():
+        frame = make(performance.record)
+        if len(frame):
+            yield Table(frame, name, f"{caption}; {performance.measured_on}.", formats=tables.formats(frame))
+
+
+def hours(performance: Performance) -> Iterator[Exhibit]:
+    """How long the whole thesis would take, and what was not measured."""
+    if performance.record is None:
+        return
+    found = (performance.record["projection"] or {}).get("gpu_hours")
+    if found is not None:
+        note = f"projected; {performance.measured_on}"
+        yield KeyNumber("Whole thesis on VOC, one seed", found, unit=" GPU hours", note=note)
+    for missing in tables.not_measured(performance.record):
+        yield Note(f"Not measured: {missing}")
