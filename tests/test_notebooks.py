@@ -183,9 +183,10 @@ def test_parameters_are_literals_with_help_and_the_settings_cell_is_of_this_note
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_own_parameters_are_those_of_the_experiment(name):
     """Its fields have no defaults, so that grids and weights stand in the parameters cell alone."""
-    own = {each.name: each for each in fields(EXPERIMENTS[name]) if each.name not in BASE}
-    declared = parameters.declared(NOTEBOOKS / f"{name}.ipynb")
-    assert set(own) == {*declared} - {*parameters.COMMON, "profile"}
+    kind, declared = EXPERIMENTS[name], parameters.declared(NOTEBOOKS / f"{name}.ipynb")
+    own = {each.name: each for each in fields(kind) if each.name not in BASE}
+    in_settings = {each for each, found in declared.items() if kind.settings_of({each: found.value})}
+    assert set(own) <= set(declared) and set(declared) - set(own) <= {*parameters.COMMON, "profile", *in_settings}
     assert all(each.default is MISSING and each.default_factory is MISSING for each in own.values())
 
 

@@ -29,7 +29,6 @@ class Data(Experiment):
 
     notebook: ClassVar = "01_data"
 
-    data_seed: int
     images_shown: int
 
     def stages(self) -> list[Stage]:

@@ -31,7 +31,6 @@ class Sweeps(Experiment):
     split: ClassVar[str]
 
     margin: float
-    data_seed: int
 
     @property
     @abstractmethod
