@@ -12,6 +12,7 @@ from companion.experiments.number_of_subcategories import NumberOfSubcategories
 from companion.experiments.parameters import Parameter
 from companion.experiments.rounds import Table32
 from companion.experiments.performance import Performance
+from companion.experiments.quickstart import Quickstart
 from companion.experiments.sensitivity import Sensitivity
 from companion.experiments.table_2_1 import Table21
 from companion.experiments.table_3_1 import Table31
@@ -21,6 +22,7 @@ from companion.settings import Machine, Settings, SettingsError, load
 from companion.settings.project import NOTEBOOKS
 
 KINDS: tuple[type[Experiment], ...] = (
+    Quickstart,
     Data,
     Table21,
     Sensitivity,

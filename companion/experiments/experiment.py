@@ -12,12 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+from companion.datasets.demo.scenes import CLASSES
 from companion.pipeline import artefacts
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.store import Stage
 from companion.settings import Machine, Settings
 from companion.settings.project import project_root
-from thesislib.data.voc import VocDataset
+from thesislib.data.voc import VocDataset, find_root, read_classes
 
 Compute = Callable[[Mapping[Any, Stage]], Mapping[Any, Path]]
 """Computes what the store lacks of stages; returns the folder of each by the same name."""
@@ -68,6 +69,11 @@ class Experiment(ABC):
     def data_note(self) -> str:
         """What the data are, in words; empty where the notebook knows best."""
         return ""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, known before anything is computed."""
+        return read_classes(find_root(self.machine.data_root)) if self.machine.data_root else CLASSES
 
     def images(self, split: str) -> VocDataset:
         """A split of the data, generated first if it has to be."""

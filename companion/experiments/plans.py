@@ -10,7 +10,6 @@ from typing import Any
 
 from companion.analysis.methods import ALPHA, LAMBDA_CON, LAMBDA_ENT
 from companion.datasets.demo.scenes import CLASSES
-from companion.experiments import quickstart
 from companion.experiments import row_stages as experiments
 from companion.experiments.catalogue import experiment
 from companion.experiments.chapter_3 import ROUNDS
@@ -37,17 +36,8 @@ def first_steps(
         SettingsError: another number of steps, or no or unknown labels of a picture.
         DataError: a picture that cannot be used.
     """
-    quickstart.check_steps(steps)
-    rows = experiments.quickstart_rows(settings)
-    wanted = [experiments.classifier_stages(settings, rows, seeds[:1], machine)]
-    if steps >= 2:
-        wanted.append(experiments.affinity_stages(settings, rows[-1:], seeds[:1], machine))
-    if steps >= 3:
-        wanted.append(experiments.segmenter_stages(settings, rows[-1:], seeds[:1], machine))
-    if image:
-        smallest = quickstart.smallest_side(settings.backbone.stride, steps)
-        quickstart.own_picture(project_root() / image, image_labels, _classes(machine), smallest)
-    return [stage for stages in wanted for stage in stages.values()]
+    own = {"steps": steps, "image": image, "image_labels": image_labels}
+    return experiment("00_quickstart", settings, seeds, machine, own).stages()
 
 
 def data(settings: Settings, seeds: Sequence[int], machine: Machine) -> list[Stage]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from companion.analysis.claims import Claim, Row
 from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM, SUPERVISED
 from companion.datasets.voc2012.protocol import supervision_masks
-from companion.experiments.rows import claims_of_table_2_1, quickstart_rows, table_2_1
+from companion.experiments.rows import claims_of_table_2_1, table_2_1
 from companion.pipeline.stages import affinity, backbone, pseudo_masks, response_maps, segmentation
 from companion.pipeline.stages.rounds import features_stage, labels_stage, trained_stage
 from companion.pipeline.store import Stage
@@ -28,7 +28,6 @@ __all__ = [
     "cluster_stages",
     "feature_stages",
     "mask_stages",
-    "quickstart_rows",
     "refined_stages",
     "response_map_stages",
     "segmentation_stages",

@@ -99,9 +99,3 @@ def _check_trained(settings: Settings, what: str) -> None:
 
 def _other_form(settings: Settings) -> str:
     return {"written": "floored", "floored": "written"}[settings.classifier.concentration_form]
-
-
-def quickstart_rows(settings: Settings) -> list[Row]:
-    """Plain CAM and Mixup-CAM; plain CAM alone where a trained classifier is given."""
-    check_plain(settings)
-    return [PLAIN_CAM] if settings.classifier.weights else [PLAIN_CAM, MIXUP_CAM]

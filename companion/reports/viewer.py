@@ -1,134 +1,14 @@
-"""One image through all steps of the thesis, with sliders in Jupyter and as a picture in a report.
+"""Sliders over the picture of all steps, for a running notebook; a report has the picture alone."""
 
-Thesis 2.3 and 3.3: response map, its label map at a background threshold, random walk, pseudo-mask and segmentation.
-Only the label map has a threshold; the walk weighs the background by a power instead. Nothing here corresponds to
-published code.
-"""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets
-import numpy as np
-import torch
-from jaxtyping import UInt8
-from matplotlib.figure import Figure
 
-from companion.analysis.error_rates import object_iou
-from companion.drawing.image_grids import Example, Panel, grid, overlay
-from companion.drawing.style import colours
-from companion.pipeline.stages import affinity as affinity_stage
-from companion.pipeline.stages import pseudo_masks, segmentation
+from companion.drawing.all_steps import STRENGTH, Steps, draw
 from companion.reports import cells
-from companion.settings import Machine, Settings
-from thesislib import cam
-from thesislib.data.voc import IGNORE, colorize
-from thesislib.refinement import affinity as refinement
-from thesislib.refinement.crf import DEEPLAB, dense_crf
 
-ACROSS = 4
-STRENGTH = 0.7
 ALT = "The image, its response map, and over the image the mask that each step makes of it."
-
-
-@dataclass(frozen=True)
-class Steps:
-    """An image with its response map and the masks that later steps make of it.
-
-    Args:
-        example: the image, its labels, its truth where there is one, and the maps of one method.
-        masks: label maps `(H, W)` of the later steps by name, in their order.
-    """
-
-    example: Example
-    masks: Mapping[str, UInt8[np.ndarray, "h w"]]
-
-
-def later_masks(
-    example: Example, affinity: Path, segmenter: Path | None, settings: Settings, machine: Machine
-) -> dict[str, UInt8[np.ndarray, "h w"]]:
-    """Label maps of one image after the random walk, after the CRF (the pseudo-mask), and of the segmentation.
-
-    Args:
-        example: with the maps of one method.
-        affinity: folder of that method's stage `affinity`.
-        segmenter: folder of its stage `segmenter`; None: without segmentation.
-        settings: of that method.
-        machine: where it is computed.
-    """
-    [maps] = example.maps.values()
-    classes = np.flatnonzero(example.labels)
-    start = refinement.background_score(maps[classes], settings.affinity.walk_alpha)
-    network = affinity_stage.load(affinity, settings.backbone, machine)
-    [walked] = pseudo_masks.refine(network, [example.image], [start], settings.affinity, precision=machine.precision)
-    final = pseudo_masks.final_scores(example.image, walked, settings.segmentation.pseudo_mask, settings.crf)
-    masks = {"random walk": walked, "pseudo-mask": final}
-    found = {name: pseudo_masks.to_labels(classes, scores) for name, scores in masks.items()}
-    if segmenter:
-        trained = segmentation.load(segmenter, settings.segmentation, len(example.labels) + 1, machine)
-        probabilities = segmentation.predict(trained, example.image, precision=machine.precision)
-        sharpened = dense_crf(example.image, probabilities, affinity_stage.crf_params(DEEPLAB, settings.crf))
-        found["DeepLab-v2"], found["DeepLab-v2 + CRF"] = (
-            scores.argmax(dim=0).to(torch.uint8).numpy() for scores in (probabilities, sharpened)
-        )
-    return found
-
-
-def coloured(
-    image: UInt8[np.ndarray, "h w 3"], labels: UInt8[np.ndarray, "h w"], strength: float
-) -> UInt8[np.ndarray, "h w 3"]:
-    """Objects in their colours of PASCAL VOC over the image; background and void pixels stay as they are.
-
-    >>> coloured(np.full((1, 2, 3), 100, np.uint8), np.array([[0, 1]], np.uint8), 0.5)[0].tolist()
-    [[100, 100, 100], [114, 50, 50]]
-    """
-    objects = ((labels > 0) & (labels != IGNORE))[..., None]
-    blended = (1 - strength) * image + strength * colorize(labels)
-    return np.where(objects, blended, image).astype(np.uint8)
-
-
-def draw(shown: Sequence[Steps], background: float, strength: float = STRENGTH) -> Figure:
-    """Every step of each image; above a mask the IoU of the image's objects in per cent, where there is a truth.
-
-    Args:
-        shown: images.
-        background: threshold of the label maps, drawn as a white line on the response maps.
-        strength: density of the colours over the image, from 0 to 1.
-
-    Raises:
-        ValueError: `background` or `strength` lies outside 0..1.
-    """
-    for name, value in (("background", background), ("strength", strength)):
-        if not 0 <= value <= 1:
-            raise ValueError(f"{name} must lie in 0..1, got {value}")
-    lines: list[list[Panel | None]] = []
-    for steps in shown:
-        panels = _panels(steps, background, strength)
-        lines += [list(panels[at : at + ACROSS]) for at in range(0, len(panels), ACROSS)]
-    return grid(lines, colour_bar=True)
-
-
-def _panels(steps: Steps, background: float, strength: float) -> list[Panel]:
-    example = steps.example
-    [(method, maps)] = example.maps.items()
-    [frame] = colours([method]).values()
-    strongest = maps.amax(dim=0).numpy()
-    masks = {"label map": cam.label_map(maps, background).numpy()} | dict(steps.masks)
-    panels = [Panel(example.image, example.title)]
-    if example.truth is not None:
-        panels.append(Panel(coloured(example.image, example.truth, strength), "truth"))
-    panels.append(Panel(overlay(example.image, strongest, strength), method, frame, strongest, background))
-    for name, mask in masks.items():
-        panels.append(Panel(coloured(example.image, mask, strength), _title(name, example, mask)))
-    return panels
-
-
-def _title(name: str, example: Example, mask: UInt8[np.ndarray, "h w"]) -> str:
-    if example.truth is None:
-        return name
-    return f"{name}, IoU {object_iou(example.truth, mask, len(example.labels)):.0f}"
 
 
 def sliders(shown: Sequence[Steps], background: float, strength: float = STRENGTH) -> ipywidgets.VBox:

@@ -1,62 +1,71 @@
-"""A picture of the user's own: what is taken, and what is refused with which words."""
+"""What 00_quickstart needs computed for one, two or three steps, and what it refuses before anything is computed."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from companion import settings
-from companion.experiments import quickstart
+from companion.experiments.catalogue import experiment
+from companion.experiments.quickstart import Quickstart
+from companion.settings import Machine, SettingsError
 from thesislib.data.voc import DataError
-
-CLASSES = ("heron", "fox", "snail")
 
 
 @pytest.fixture
-def own_file(tmp_path):
+def picture(tmp_path):
     path = tmp_path / "own.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)).save(path)
-    return path
+    return str(path)
 
 
-def test_a_picture_of_the_users_own_and_its_labels(own_file):
-    picture, labels = quickstart.own_picture(own_file, ["snail"], CLASSES)
-    assert picture.shape == (40, 60, 3) and labels.tolist() == [0, 0, 1]
+def of(parameters=None, overrides=None, preset="smoke", crf=True):
+    chosen = settings.load(preset, Quickstart.settings_of(parameters or {}) | (overrides or {}))
+    return experiment("00_quickstart", chosen, range(2), Machine(device="cpu", crf=crf), parameters)
 
 
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        ([], "image_labels is empty.*heron, fox, snail"),
-        (["snial"], "'snial'; did you mean 'snail'"),
-        (["3"], "unknown class '3'"),
-    ],
-)
-def test_labels_of_the_users_own_picture_are_checked(own_file, labels, message):
-    with pytest.raises(settings.SettingsError, match=message):
-        quickstart.own_picture(own_file, labels, CLASSES)
+def labels(asked):
+    return [(stage.name, stage.label) for stage in asked.stages()]
 
 
-def test_a_picture_that_cannot_be_used_is_refused(own_file):
+def test_later_steps_are_those_of_the_last_row_with_the_first_seed():
+    classifiers = [("classifier", "CAM, seed 0"), ("classifier", "Mixup-CAM, seed 0")]
+    later = [("affinity", "Mixup-CAM, seed 0"), ("segmenter", "Mixup-CAM, seed 0")]
+    for steps in (1, 2, 3):
+        assert labels(of({"steps": steps})) == classifiers + later[: steps - 1]
+    assert labels(of({"steps": 3}, crf=False)) == classifiers
+
+
+def test_rows_inserted_around_mixup_cam_change_no_later_step(monkeypatch):
+    def later():
+        return {stage.key for stage in (*of().affinity.values(), *of().segmenter.values())}
+
+    usual, rows = later(), of().rows
+    more = {"cam": rows["cam"], "mixup": rows["cam"], "mixup_cam": rows["mixup_cam"], "own": rows["cam"]}
+    monkeypatch.setattr(Quickstart, "rows", more)
+    assert later() == usual
+
+
+def test_a_given_classifier_is_the_only_row_and_is_said_to_be_given(tmp_path):
+    (tmp_path / "given.safetensors").touch()
+    asked = of({"weights": str(tmp_path / "given.safetensors")})
+    assert [row.name for row in asked.rows.values()] == ["CAM"] and asked.trained == "given weights"
+    assert of().trained == "trained with seed 0"
+    assert of({"weights": ""}).settings.classifier.weights == ""
+
+
+def test_a_regulariser_set_beside_the_rows_is_refused():
+    with pytest.raises(SettingsError, match=r"classifier\.mixup_alpha is what the rows .* differ in"):
+        of(overrides={"classifier.mixup_alpha": 0.4})
+
+
+def test_steps_and_pictures_are_checked_before_anything_is_computed(picture):
+    with pytest.raises(SettingsError, match=r"steps = 4: expected 1 \(response maps\), 2 \(pseudo-masks\) or 3"):
+        of({"steps": 4})
+    with pytest.raises(SettingsError, match="image_labels is empty"):
+        of({"image": picture})
+    with pytest.raises(SettingsError, match="unknown class 'herno'; did you mean 'heron'"):
+        of({"image": picture, "image_labels": ["herno"]})
     with pytest.raises(DataError, match=r"missing\.png"):
-        quickstart.own_picture(own_file.with_name("missing.png"), ["fox"], CLASSES)
-    own_file.write_text("no picture")
-    with pytest.raises(DataError, match=r"own\.png"):
-        quickstart.own_picture(own_file, ["fox"], CLASSES)
-    Image.new("RGB", (5000, 40)).save(own_file)
-    with pytest.raises(DataError, match=r"500 x 4 pixels"):
-        quickstart.own_picture(own_file, ["fox"], CLASSES)
-
-
-def test_a_picture_for_the_random_walk_has_room_for_its_pairs(own_file):
-    """40 x 60 pixels: at stride 4 enough for 9 cells, at stride 8 not."""
-    quickstart.own_picture(own_file, ["fox"], CLASSES, quickstart.smallest_side(4, steps=2))
-    quickstart.own_picture(own_file, ["fox"], CLASSES, quickstart.smallest_side(8, steps=1))
-    with pytest.raises(DataError, match=r"60 x 40 pixels.*sides of at least 72"):
-        quickstart.own_picture(own_file, ["fox"], CLASSES, quickstart.smallest_side(8, steps=2))
-
-
-def test_a_large_picture_is_made_smaller(own_file):
-    Image.new("RGB", (2000, 1000)).save(own_file)
-    picture, labels = quickstart.own_picture(own_file, ["fox"], CLASSES)
-    assert picture.shape == (250, 500, 3)
-    assert labels.sum() == 1
+        of({"image": picture.replace("own", "missing"), "image_labels": ["heron"]})
+    asked = of({"image": picture, "image_labels": ["heron"]})
+    assert asked.about == f"the picture {picture}" and asked.own(asked.class_names).labels.sum() == 1

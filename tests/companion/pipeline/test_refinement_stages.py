@@ -76,9 +76,9 @@ def test_predicting_other_splits_trains_nothing_anew() -> None:
 
 
 @needs_crf
-def test_the_viewer_makes_the_masks_of_the_stages(computed: Computed) -> None:
+def test_later_steps_of_one_image_make_the_masks_of_the_stages(computed: Computed) -> None:
+    from companion.analysis import later_steps
     from companion.drawing.image_grids import examples
-    from companion.reports import viewer
 
     mask_stage = computed.masks["rw_crf"]
     maps = {"CAM": computed.folder(computed.refined.inputs["maps of val"])}
@@ -91,12 +91,14 @@ def test_the_viewer_makes_the_masks_of_the_stages(computed: Computed) -> None:
         "DeepLab-v2 + CRF": computed.folder(computed.segmentation, "crf"),
     }
     for i, example in enumerate(examples(computed.images, range(len(computed.images)), maps)):
-        found = viewer.later_masks(example, trained, segmenter, computed.settings, HERE)
+        given = example.image, example.labels, example.maps["CAM"]
+        found = later_steps.refined(*given, trained, computed.settings, HERE)
+        assert list(found) == ["random walk", "pseudo-mask"]
+        found |= later_steps.segmented(example.image, len(example.labels), segmenter, computed.settings, HERE)
         assert list(found) == list(stored)
         for step, folder in stored.items():
             expected = np.asarray(Image.open(folder / f"{computed.images.ids[i]}.png"))
             assert np.mean(found[step] == expected) > 0.999, (i, step)
-    assert list(viewer.later_masks(example, trained, None, computed.settings, HERE)) == ["random walk", "pseudo-mask"]
 
 
 @needs_crf
