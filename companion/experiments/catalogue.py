@@ -10,9 +10,9 @@ from companion.experiments.data import Data
 from companion.experiments.experiment import Compute, Experiment
 from companion.experiments.number_of_subcategories import NumberOfSubcategories
 from companion.experiments.parameters import Parameter
-from companion.experiments.rounds import Table32
 from companion.experiments.performance import Performance
 from companion.experiments.quickstart import Quickstart
+from companion.experiments.rounds import Table32
 from companion.experiments.sensitivity import Sensitivity
 from companion.experiments.table_2_1 import Table21
 from companion.experiments.table_3_1 import Table31

@@ -160,7 +160,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "35_segmentation": {"rounds": 1, "extra_rows": {"K = 3": {"subcategories.round": 1, "subcategories.k": 3}}},
 }
 """For each notebook whose parameters decide what is computed, other values of them."""
-CHECKED_ALONE = {"coco_weights", "image", "image_labels", "results"}
+CHECKED_ALONE = {"coco_weights", "image", "image_labels", "results", "weights"}
 """Those that name a file, and what is in it."""
 
 
