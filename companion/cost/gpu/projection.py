@@ -5,25 +5,24 @@ no advice. The thesis' own GPU had 12 GB (2.4.1, 3.4.1). Nothing here correspond
 """
 
 from companion.analysis.gpu_results import Record, device, measured
-from companion.cost import operations as flops
-from companion.cost import work as costs
+from companion.cost import operations, work
 from companion.settings import Settings
 
 SPARE_GIB = 1.0  # of a card, for the CUDA context and the display; PyTorch's own count does not have them
 TRAINED = {
-    costs.CLASSIFIER.format(crop=448): "classifier.accumulate",
-    costs.AFFINITY: "affinity.accumulate",
-    costs.SEGMENTER: "segmentation.accumulate",
+    work.CLASSIFIER.format(crop=448): "classifier.accumulate",
+    work.AFFINITY: "affinity.accumulate",
+    work.SEGMENTER: "segmentation.accumulate",
 }
 """Trainings that were measured in parts of a batch, and the setting that says in how many."""
-BATCHED = (costs.MAPS, costs.FEATURES, costs.REFINED)
+BATCHED = (work.MAPS, work.FEATURES, work.REFINED)
 
 
 def seconds(record: Record) -> dict[str, float]:
     """Shortest measured seconds of a unit of each kind of work; those of networks in bf16."""
     found: dict[str, float] = {}
     for entry in measured(record, "training", "training, in parts", "inference", "crf"):
-        if entry["precision"] == "bf16" or entry["kind"] == costs.CRF:
+        if entry["precision"] == "bf16" or entry["kind"] == work.CRF:
             found[entry["kind"]] = min(entry["seconds"], found.get(entry["kind"], float("inf")))
     return found
 
@@ -35,15 +34,15 @@ def projected(record: Record, chosen: Settings) -> Record:
         `hours` by kind of work, None where it was not measured; `gpu_hours`, their sum without the CRF, None where one
         is missing; `crf_core_hours`; `pflop`, all operations (10^15).
     """
-    works = costs.whole_thesis(chosen)
-    hours = costs.hours(works, seconds(record))
-    on_gpu = [value for kind, value in hours.items() if kind != costs.CRF]
+    works = work.whole_thesis(chosen)
+    hours = work.hours(works, seconds(record))
+    on_gpu = [value for kind, value in hours.items() if kind != work.CRF]
     return {
         "seeds": 1,
         "hours": hours,
         "gpu_hours": None if None in on_gpu else sum(value for value in on_gpu if value is not None),
-        "crf_core_hours": hours.get(costs.CRF),
-        "pflop": sum(work.units * work.flops for work in works) / costs.PETA,
+        "crf_core_hours": hours.get(work.CRF),
+        "pflop": sum(each.units * each.flops for each in works) / work.PETA,
     }
 
 
@@ -64,7 +63,7 @@ def fitting(record: Record, gib: float) -> dict[str, int]:
             found[setting] = min(parts)
     counts = [max((entry["images"] for entry in fits if entry["kind"] == kind), default=0) for kind in BATCHED]
     if min(counts):
-        found["THESIS_BATCH_PIXELS"] = min(counts) * flops.VOC_SIZE[0] * flops.VOC_SIZE[1]
+        found["THESIS_BATCH_PIXELS"] = min(counts) * operations.VOC_SIZE[0] * operations.VOC_SIZE[1]
     return found
 
 
@@ -75,7 +74,7 @@ def summary(record: Record) -> str:
     found = record["projection"]
     if found is None:
         return lines[0] + "\ntiny networks: nothing here says anything about the thesis"
-    missing = [kind for kind, value in found["hours"].items() if value is None and kind != costs.CRF]
+    missing = [kind for kind, value in found["hours"].items() if value is None and kind != work.CRF]
     if missing:
         lines.append(f"hours of the whole thesis: unknown, for these were not measured: {', '.join(missing)}")
     else:
