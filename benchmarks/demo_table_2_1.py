@@ -11,7 +11,8 @@ from pathlib import Path
 
 from companion.analysis import measures as scores
 from companion.cost.gpu.demo import SEED
-from companion.experiments import row_stages as experiments
+from companion.experiments import row_stages
+from companion.experiments.catalogue import experiment
 from companion.pipeline import engine
 from companion.pipeline.store import Store
 from companion.settings import Machine, load
@@ -22,8 +23,9 @@ OUTPUT = Path(__file__).with_suffix(".json")
 def main() -> None:
     """Compute the rows of the thesis and write their scores."""
     settings, store = load("demo"), Store(Path("runs"))
-    rows = [row for row in experiments.table_2_1(settings) if not row.control]
-    stages = experiments.response_map_stages(settings, rows, [SEED], Machine(device="cpu", precision="fp32"))
+    machine = Machine(device="cpu", precision="fp32")
+    rows = experiment("21_response_maps", settings, [SEED], machine).rows.values()
+    stages = row_stages.response_map_stages(settings, [row for row in rows if not row.control], [SEED], machine)
     folders = engine.run(list(stages.values()), store)
     miou = {
         name: {

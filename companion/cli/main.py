@@ -166,17 +166,17 @@ def _job(options: argparse.Namespace, notebook: Path) -> "Job":
 
 def stage(options: argparse.Namespace) -> int:
     """Compute what a stage builds on, then the stage itself, with every process that `torchrun` started."""
-    from companion.experiments import row_stages as experiments
+    from companion.experiments import row_stages
     from companion.pipeline import sharing as parallel
 
     parallel.start()
     try:
         with parallel.first_before_others():
-            if options.name not in experiments.TRAINED:
-                closest = nearest(options.name, [*experiments.TRAINED])
+            if options.name not in row_stages.TRAINED:
+                closest = nearest(options.name, [*row_stages.TRAINED])
                 raise SettingsError(f"no trained stage is called {options.name!r}{closest}")
             chosen, machine, store = _context(options)
-            wanted = experiments.TRAINED[options.name](chosen.override({"seed": options.seed}), machine)
+            wanted = row_stages.TRAINED[options.name](chosen.override({"seed": options.seed}), machine)
         folder = parallel.compute(wanted, store, engine.in_order(wanted.inputs.values()))
     finally:
         parallel.stop()

@@ -1,40 +1,19 @@
 """The stages that the rows of tables and figures need, by row and training seed.
 
-What notebooks use of `rows` can be had from here too. Stages that need the dense CRF are left out on a machine without
-its library, so that the rest still runs.
+Stages that need the dense CRF are left out on a machine without its library, so that the rest still runs.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 
-from companion.analysis.claims import Claim, Row
-from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM, SUPERVISED
+from companion.analysis.claims import Row
+from companion.analysis.methods import SUPERVISED
 from companion.datasets.voc2012.protocol import supervision_masks
-from companion.experiments.rows import claims_of_table_2_1, table_2_1
 from companion.pipeline.stages import affinity, backbone, pseudo_masks, response_maps, segmentation
 from companion.pipeline.stages.rounds import features_stage, labels_stage, trained_stage
 from companion.pipeline.store import Stage
 from companion.settings import Machine, Settings
 from thesislib.data.voc import VocDataset
 from thesislib.refinement.crf import crf_available
-
-__all__ = [
-    "MIXUP_CAM",
-    "PLAIN_CAM",
-    "TRAINED",
-    "Claim",
-    "affinity_stages",
-    "claims_of_table_2_1",
-    "classifier_stages",
-    "cluster_stages",
-    "feature_stages",
-    "mask_stages",
-    "refined_stages",
-    "response_map_stages",
-    "segmentation_stages",
-    "segmenter_stages",
-    "table_2_1",
-    "upper_bound",
-]
 
 
 def classifier_stages(

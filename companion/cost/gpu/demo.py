@@ -12,7 +12,7 @@ from typing import Any
 from companion.analysis import measures as scores
 from companion.analysis.claims import Row
 from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM
-from companion.experiments import row_stages as experiments
+from companion.experiments import row_stages
 from companion.pipeline import engine
 from companion.pipeline.store import Store
 from companion.settings import Machine, Settings
@@ -24,7 +24,7 @@ SHARED = ("data", "backbone")  # stages that both precisions start from
 
 def prepare(settings: Settings, runs: Path, device: str) -> dict[str, Any]:
     """Generate the data and train the initial weights, which all rows share."""
-    trained = experiments.classifier_stages(settings, [PLAIN_CAM], [SEED], Machine(device=device, precision="fp32"))
+    trained = row_stages.classifier_stages(settings, [PLAIN_CAM], [SEED], Machine(device=device, precision="fp32"))
     engine.run(list(trained[PLAIN_CAM.name, SEED].inputs.values()), Store(runs))
     return {}
 
@@ -40,7 +40,7 @@ def row(settings: Settings, chosen: Row, runs: Path, device: str, precision: str
         precision: of the training and of the maps.
     """
     machine = Machine(device=device, precision=precision)
-    (stage,) = experiments.response_map_stages(settings, [chosen], [SEED], machine).values()
+    (stage,) = row_stages.response_map_stages(settings, [chosen], [SEED], machine).values()
     folder = engine.run([stage], Store(runs))[stage.key]
     found = {split: scores.fixed_miou(scores.read_run(folder, split)) for split in settings.cam.splits}
     return {"row": chosen.name, "seed": SEED, "precision": precision, "miou": found}

@@ -21,8 +21,8 @@ from companion.cost.gpu import demo as gpu_demo
 from companion.cost.gpu import inference as gpu_inference
 from companion.cost.gpu import steps as gpu_work
 from companion.cost.gpu.steps import Scale, Step, Timing, Way
-from companion.experiments.rows import table_2_1
-from companion.settings import OptimiserSettings, load
+from companion.experiments.catalogue import experiment
+from companion.settings import Machine, OptimiserSettings, load
 from thesislib.data.augmentation import Order
 
 Entry = dict[str, Any]
@@ -182,7 +182,8 @@ def _of_images(
 
 def _demo(scale: Scale, folder: Path) -> Iterator[Measurement]:
     settings, runs = load("demo" if scale.gpu else "smoke"), folder / "fp32"
-    rows = [row for row in table_2_1(settings) if not row.control]
+    asked: Any = experiment("21_response_maps", settings, [gpu_demo.SEED], Machine(device=scale.device))
+    rows = [row for row in asked.rows.values() if not row.control]
     yield Measurement(
         "demo", "data and initial weights", 90, functools.partial(gpu_demo.prepare, settings, runs, scale.device)
     )

@@ -9,11 +9,10 @@ from voc_folder import make_voc
 from companion import settings
 from companion.analysis import maps as tables
 from companion.analysis import measures as scores
-from companion.analysis.claims import printed_difference
 from companion.analysis.methods import PLAIN_CAM
 from companion.experiments import chapter_3
 from companion.experiments import printed as paper
-from companion.experiments import row_stages as experiments
+from companion.experiments.catalogue import experiment
 from companion.pipeline import artefacts
 from companion.pipeline.artefacts import ResponseMaps
 from companion.pipeline.stages import response_maps
@@ -22,7 +21,8 @@ from thesislib.data.voc import VocDataset
 
 CLASSES = ("heron", "fox", "snail")
 FIXED = 0.15
-ROWS = experiments.table_2_1(settings.load("smoke"))
+TABLE = experiment("21_response_maps", settings.load("smoke"), (0,), settings.Machine(device="cpu"))
+ROWS = [*TABLE.rows.values()]
 SEEDS = range(3)
 PRINTED = tables.printed_values(ROWS, paper.table_2_1()["cam"])
 
@@ -224,7 +224,7 @@ def test_one_seed_gives_means_without_an_interval(train):
     one = {row: runs[:1] for row, runs in train.items()}
     cell = tables.fixed_threshold(one, one, {}).loc["CAM", "mIoU train"]
     assert np.isfinite(cell.mean) and np.isnan(cell.low) and cell.n == 1
-    claims = tables.claims(experiments.claims_of_table_2_1(ROWS), one, one, PRINTED)
+    claims = tables.claims(TABLE.claims, one, one, PRINTED)
     assert set(claims["verdicts"]) == {"? ? ?"}
 
 
@@ -242,16 +242,11 @@ def test_claims_hold_fail_or_stay_open():
     levels = dict.fromkeys((row.name for row in ROWS), (0.5, 0.51, 0.52))
     levels |= {"mixup": (0.53, 0.545, 0.55), "mixup + entropy": (0.5, 0.52, 0.52), "Mixup-CAM": (0.56, 0.52, 0.59)}
     runs = {row: [run_with_miou(m) for m in values] for row, values in levels.items()}
-    frame = tables.claims(experiments.claims_of_table_2_1(ROWS), runs, runs, PRINTED)
+    frame = tables.claims(TABLE.claims, runs, runs, PRINTED)
     assert frame.loc["mixup > CAM", "verdicts"] == "✓ ✓ ✓"
     assert frame.loc["mixup + entropy > mixup", "verdicts"] == "✗ ✗ ✗"
     assert frame.loc["Mixup-CAM > mixup", "verdicts"] == "? ? ?"
     assert frame.loc["mixup > CAM", "train, fixed"].mean == pytest.approx(100 * np.mean([0.03, 0.035, 0.03]), abs=0.1)
-
-
-def test_printed_differences_are_those_of_the_text():
-    printed = [printed_difference(claim, PRINTED) for claim in experiments.claims_of_table_2_1(ROWS)]
-    assert printed[:5] == pytest.approx([1.3, 0.2, 0.6, 2.1, 0.8]) and printed[5:] == [None, None]
 
 
 def test_settings_that_no_row_changes_are_left_out():
@@ -261,42 +256,10 @@ def test_settings_that_no_row_changes_are_left_out():
     assert frame.loc["CAM", "round"] == 0 and frame.loc["random sub-labels", "labels"] == "random"
 
 
-def test_rows_of_the_users_own_get_a_claim_and_their_settings():
-    smoke = settings.load("smoke")
-    rows = experiments.table_2_1(smoke, {"mixup 0.4": {"classifier.mixup_alpha": 0.4, "cam.background": 0.2}})
-    assert experiments.claims_of_table_2_1(rows)[-1].row.name == "mixup 0.4"
-    frame = tables.row_settings(rows, smoke)
-    assert frame.loc["mixup 0.4", ["mixup_alpha", "cam.background"]].tolist() == [0.4, 0.2]
-    assert frame.loc["CAM", ["mixup_alpha", "cam.background", "concentration_form"]].tolist() == [0, 0.15, "floored"]
-
-
-@pytest.mark.parametrize(
-    ("extra", "message"),
-    [({"CAM": {}}, "'CAM' is taken"), ({"mine": 3}, "row 'mine' needs its settings"), ({"mine": {"x": 1}}, "'x'")],
-)
-def test_bad_rows_of_the_users_own_are_refused(extra, message):
-    smoke = settings.load("smoke")
-    with pytest.raises(settings.SettingsError, match=message):
-        rows = experiments.table_2_1(smoke, extra)
-        experiments.response_map_stages(smoke, rows, SEEDS, settings.Machine())
-
-
-def test_trained_weights_cannot_fill_a_table_of_trainings():
-    given = settings.load("smoke", {"classifier.weights": "some.safetensors"})
-    with pytest.raises(settings.SettingsError, match=r"leave classifier\.weights empty"):
-        experiments.table_2_1(given)
-
-
-def test_a_regulariser_set_beside_the_rows_is_refused():
-    changed = settings.load("smoke", {"classifier.mixup_alpha": 0.4})
-    with pytest.raises(settings.SettingsError, match=r"classifier\.mixup_alpha is what the rows .* differ in"):
-        experiments.table_2_1(changed)
-
-
 def test_tally_counts_the_claims_of_the_thesis_alone():
     levels = {row.name: (0.5 + 0.01 * i, 0.51 + 0.01 * i, 0.52 + 0.011 * i) for i, row in enumerate(ROWS)}
     runs = {row: [run_with_miou(m) for m in values] for row, values in levels.items()}
-    said = tables.tally(experiments.claims_of_table_2_1(ROWS), runs, runs)
+    said = tables.tally(TABLE.claims, runs, runs)
     assert said.startswith("The thesis' 5 claims, by reading. train, fixed: 5 holds; train, oracle: 5 holds;")
 
 

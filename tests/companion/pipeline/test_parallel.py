@@ -13,7 +13,7 @@ from linked_store import linked_store
 from torch import nn
 
 from companion.cli import main as cli
-from companion.experiments import row_stages as experiments
+from companion.experiments import row_stages
 from companion.pipeline import artefacts
 from companion.pipeline import sharing as parallel
 from companion.pipeline.store import Store
@@ -92,7 +92,7 @@ def test_two_processes_train_the_networks_of_the_later_steps_as_one_does(
 ) -> None:
     monkeypatch.setenv("THESIS_DEVICE", "cpu")
     chosen = {name: load("smoke", dict(parse_override(line) for line in lines)) for name, (_, lines) in SHARED.items()}
-    stages = {name: experiments.TRAINED[name](settings, Machine()) for name, settings in chosen.items()}
+    stages = {name: row_stages.TRAINED[name](settings, Machine()) for name, settings in chosen.items()}
     upstream = [above for stage in stages.values() for above in stage.inputs.values()]
     stores = [linked_store(upstream, shared_store, tmp_path / name) for name in ("one", "two")]
 

@@ -15,7 +15,7 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix
 
 from companion.analysis.methods import SUPERVISED
-from companion.experiments import row_stages as experiments
+from companion.experiments import row_stages
 from companion.experiments.catalogue import EXPERIMENTS, experiment
 from companion.pipeline import artefacts, engine
 from companion.pipeline.artefacts import RefinedMaps, ResponseMaps
@@ -302,7 +302,7 @@ def test_an_image_without_a_class_is_refused(tmp_path: Path) -> None:
 def test_initial_weights_that_cannot_be_had_stop_before_anything_runs(
     overrides: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(experiments, "crf_available", lambda: True)
+    monkeypatch.setattr(row_stages, "crf_available", lambda: True)
     settings = load("smoke", {f"segmentation.{name}": value for name, value in overrides.items()})
     with pytest.raises(SettingsError, match=message):
         experiment("23_segmentation", settings, range(1), HERE).stages()
@@ -348,7 +348,7 @@ def test_stages_that_need_the_library_are_left_out_without_it(no_crf: None) -> N
 
 
 def test_with_the_library_every_step_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiments, "crf_available", lambda: True)
+    monkeypatch.setattr(row_stages, "crf_available", lambda: True)
     planned = engine.in_order(experiment("23_segmentation", load("smoke"), range(1), HERE).stages())
     assert {"affinity", "refined_maps", "pseudo_masks", "segmenter", "segmentation"} <= {
         stage.name for stage in planned

@@ -9,7 +9,7 @@ from linked_store import linked_store
 from PIL import Image
 from voc_folder import make_voc
 
-from companion.experiments import row_stages as experiments
+from companion.analysis.methods import MIXUP_CAM
 from companion.pipeline import artefacts, engine
 from companion.pipeline.artefacts import ResponseMaps
 from companion.pipeline.stages import affinity, backbone, classifier, data, response_maps, segmentation
@@ -25,7 +25,7 @@ HERE = Machine(device="cpu")
 
 @pytest.fixture(scope="module")
 def computed(shared_store: Store) -> tuple[Store, Stage, Settings]:
-    settings = load("smoke", experiments.MIXUP_CAM.overrides)
+    settings = load("smoke", MIXUP_CAM.overrides)
     stage = response_maps.stage(settings, HERE)
     engine.run([stage], shared_store)
     return shared_store, stage, settings
@@ -88,7 +88,7 @@ def test_a_trained_classifier_can_be_given_as_a_file(computed: tuple[Store, Stag
 def test_maps_and_logits_cut_short_continue_to_the_same_bits(tmp_path: Path, shared_store: Store, at: int) -> None:
     """6 images of train in batches of 3, then 8 of val: maps at reports 1-2 and 5-7, logits at 3-4 and 8-10."""
     machine = Machine(device="cpu", checkpoint_minutes=0, batch_pixels=3 * 64 * 64)
-    stage = response_maps.stage(load("smoke", experiments.MIXUP_CAM.overrides), machine)
+    stage = response_maps.stage(load("smoke", MIXUP_CAM.overrides), machine)
     # A batch of maps is stored before it is reported, a batch of logits after it.
     stored = {2: 1, 5: 1, 7: 1, 10: 0}[at]
     compare_cut_with_undisturbed(tmp_path, shared_store, stage, artefacts.SCORES, at, stored=stored)
@@ -116,17 +116,6 @@ def test_files_of_weights_are_found_from_another_working_directory(
     assert segmentation.segmenter_stage(chosen.override({"segmentation.supervision": "truth"}), HERE).file == ""
     monkeypatch.chdir(tmp_path)
     assert Store(tmp_path / "runs").compute(stages[2]).is_dir()
-
-
-def test_plain_classifier_does_not_depend_on_the_regularisers_settings() -> None:
-    settings = load("smoke")
-    keys = {
-        name: stage.key
-        for name, stage in experiments.response_map_stages(
-            settings, experiments.table_2_1(settings), [0, 1], HERE
-        ).items()
-    }
-    assert len(set(keys.values())) == len(keys) == 14
 
 
 @pytest.mark.parametrize(
