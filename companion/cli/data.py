@@ -12,6 +12,7 @@ from companion.pipeline.workers import share
 from thesislib.data.voc import DataError
 
 BENCHMARKS = {"voc2012": VOC2012}
+ANIMALS = "animals"  # the photographs of the preset of that name, cut from VOC 2012
 OWN = "own"  # any folder in VOC layout: nothing is made, everything is verified
 MOST_WORKERS = 16
 LISTED = 20
@@ -24,7 +25,9 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     text = "make PASCAL VOC 2012 ready, or check a data folder"
     kinds = commands.add_parser("data", help=text, description=text).add_subparsers(required=True, metavar="COMMAND")
     sub = _add(kinds, "prepare", prepare_data, "fetch, extract and verify a data set, and list its trainaug images")
-    sub.add_argument("benchmark", choices=[*BENCHMARKS, OWN], help="the data set; own: your data, which are verified")
+    text = "the data set; animals: cut from VOC 2012 for the preset of that name; own: your data, which are verified"
+    sub.add_argument("benchmark", choices=[*BENCHMARKS, ANIMALS, OWN], help=text)
+    sub.add_argument("--output", type=Path, help="of animals: the folder to make")
     sub.set_defaults(listed=LISTED)
     sub.add_argument("--download", action="store_true", help="download what is missing (3.4 GB)")
     sub.add_argument("--sbd-masks", action="store_true", help="also masks of all trainaug images, for the upper bound")
@@ -40,7 +43,11 @@ def prepare_data(options: argparse.Namespace) -> int:
         if options.download or options.sbd_masks:
             raise ValueError("--download and --sbd-masks are for voc2012: of your own data nothing is fetched or made")
         return check_data(options)
-    benchmark = BENCHMARKS[options.benchmark]
+    if (options.output is None) == (options.benchmark == ANIMALS):
+        raise ValueError("--output is the folder that `thesis data prepare animals` makes, and needed for nothing else")
+    if options.benchmark == ANIMALS and not options.download:
+        return _cut_animals(options)
+    benchmark = BENCHMARKS.get(options.benchmark, VOC2012)
     try:
         done = prepare(
             options.root,
@@ -55,6 +62,23 @@ def prepare_data(options: argparse.Namespace) -> int:
     print("\n".join([*(done.done or ["nothing to do"]), *(f"note: {note}" for note in done.notes)]))
     counts = ", ".join(f"{split} {facts.images}" for split, facts in benchmark.splits.items() if split != "test")
     print(f"{done.folder} is {benchmark.name} as the thesis uses it: {counts} images; lists, labels and files verified")
+    return _cut_animals(options) if options.benchmark == ANIMALS else 0
+
+
+def _cut_animals(options: argparse.Namespace) -> int:
+    """Cut the data of preset `animals` and say how many images of each split there are."""
+    from companion.datasets import animals
+
+    try:
+        done = animals.cut(options.root, options.output, share=_processes(options.workers), progress=True)
+    except OSError as error:
+        raise DataError(f"{error}: see that {options.root} can be read and {options.output} written") from error
+    counts = ", ".join(f"{split} {n}" for split, n in done.images.items())
+    print(
+        f"{options.output} holds VOC's images with a {', '.join(animals.ANIMALS)}: {counts}; {done.masks} with a mask"
+    )
+    for difference in animals.differences(done.images):
+        print(f"note: {difference}")
     return 0
 
 
