@@ -72,7 +72,7 @@ def report(results: Path, reports_dir: Path) -> bool:
     try:
         import ipykernel  # noqa: F401  # its process executes the notebook
 
-        from companion.reports import driver, jobs
+        from companion.reports import driver, jobs, site
     except ImportError as error:
         print(
             f"report skipped, for {error.name} is not installed: copy the results to a machine with the project "
@@ -81,7 +81,7 @@ def report(results: Path, reports_dir: Path) -> bool:
         return True
     job = jobs.Job(NOTEBOOK, NOTEBOOKS / f"{NOTEBOOK}.ipynb", {"results": str(results)}, reports_dir.resolve(), "demo")
     outcomes = driver.make([job], notebooks_dir=NOTEBOOKS)
-    print(f"\n{driver.summary(outcomes)}")
+    print(f"\n{driver.summary(outcomes)}\n\n{job.reports_dir / job.preset / site.INDEX}")
     return not outcomes[0].error
 
 
