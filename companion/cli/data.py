@@ -74,9 +74,8 @@ def _cut_animals(options: argparse.Namespace) -> int:
     except OSError as error:
         raise DataError(f"{error}: see that {options.root} can be read and {options.output} written") from error
     counts = ", ".join(f"{split} {n}" for split, n in done.images.items())
-    print(
-        f"{options.output} holds VOC's images with a {', '.join(animals.ANIMALS)}: {counts}; {done.masks} with a mask"
-    )
+    shown = ", ".join(animals.ANIMALS)
+    print(f"{options.output} holds VOC's images with a {shown}: {counts}; {done.masks} with a mask")
     for difference in animals.differences(done.images):
         print(f"note: {difference}")
     return 0

@@ -7,7 +7,6 @@ six classes, the five and person, who appears beside them; every other class is 
 """
 
 import math
-import os
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -34,7 +33,7 @@ from thesislib.data.voc import (
 ANIMALS = ("cat", "cow", "dog", "horse", "sheep")
 CLASSES = tuple(name for name in VOC_CLASSES if name in (*ANIMALS, "person"))
 LONG_SIDE = 256
-JPEG = {"quality": 92, "subsampling": 0}
+JPEG_QUALITY = 92
 SPLITS = ("trainaug", "train", "val")
 EXPECTED = {"trainaug": 3148, "train": 439, "val": 445}
 """Images of each split of the whole VOC 2012 with SBD's list of trainaug."""
@@ -121,7 +120,7 @@ def _copy(root: Path, output: Path, name: str) -> bool:
     picture = Image.fromarray(read_image(root / "JPEGImages" / f"{name}.jpg"))
     width, height = smaller_size(picture.size)
     reduced = picture if picture.size == (width, height) else picture.resize((width, height), Image.Resampling.LANCZOS)
-    reduced.save(output / "JPEGImages" / f"{name}.jpg", **JPEG)
+    reduced.save(output / "JPEGImages" / f"{name}.jpg", quality=JPEG_QUALITY, subsampling=0)
     for path in masks:
         mask = Image.fromarray(own_indices(read_mask(path))).resize((width, height), Image.Resampling.NEAREST)
         target = output / path.relative_to(root)
@@ -167,4 +166,4 @@ def differences(images: dict[str, int]) -> list[str]:
 def _write(path: Path, text: str) -> None:
     part = path.with_name(f"{path.name}.part")
     part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    part.replace(path)

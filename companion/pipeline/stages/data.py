@@ -22,11 +22,12 @@ from companion.datasets.demo.generator import write_demo
 from companion.pipeline import artefacts
 from companion.pipeline.store import Job, Progress, Stage
 from companion.settings import DataSettings, Machine, Settings, SettingsError
-from thesislib.data.voc import VocDataset
+from thesislib.data.voc import DataError, VocDataset
 from thesislib.files import write_whole
 
 VERSION = 1
 SPLITS = ("trainaug", "train", "val")
+PUBLISHED_STRIDE = 8  # smaller images than its cells are nobody's photographs
 
 
 def stage(settings: Settings, machine: Machine) -> Stage:
@@ -34,9 +35,11 @@ def stage(settings: Settings, machine: Machine) -> Stage:
 
     Raises:
         SettingsError: real data are asked for, but no folder is given.
-        DataError: the folder is missing or not in VOC layout.
+        DataError: the folder is missing or not in VOC layout, or has an image smaller than a cell of a coarse backbone.
     """
     if machine.data_root:
+        if settings.backbone.stride > PUBLISHED_STRIDE:
+            _refuse_images_below(settings.backbone.stride, machine.data_root)
         print_ = _folder_fingerprint(machine.data_root)
         return Stage("data", VERSION, compute_folder, {"fingerprint": print_}, machine=machine)
     if settings.data.source == "folder":
@@ -123,6 +126,19 @@ def _kept_rows(checkpoint: Path) -> dict[int, np.ndarray]:
         return {}
     kept = safetensors.numpy.load_file(checkpoint)
     return dict(zip(kept["images"].tolist(), kept["rows"], strict=True))
+
+
+@functools.lru_cache(maxsize=8)
+def _refuse_images_below(stride: int, root: str) -> None:
+    """Images of less than one cell would be padding for the most part."""
+    for split in SPLITS:
+        images = VocDataset(root, split)
+        small = [name for i, name in enumerate(images.ids) if min(images.size(i)) < stride]
+        if small:
+            raise DataError(
+                f"{len(small)} of {len(images)} images of {split} have less than a cell of backbone.stride = {stride} "
+                f"pixels, such as {small[0]}: take them out of the list, enlarge them, or lower backbone.stride"
+            )
 
 
 @functools.lru_cache(maxsize=8)

@@ -161,7 +161,7 @@ def label_probabilities(labels: Tensor, count: int) -> Tensor:
             [0.1500, 0.7000]])
     """
     certain = F.one_hot(labels, count).movedim(-1, 0).bool()
-    return torch.where(certain, LABEL_CONFIDENCE, (1 - LABEL_CONFIDENCE) / (count - 1))
+    return torch.where(certain, LABEL_CONFIDENCE, (1 - LABEL_CONFIDENCE) / (count - 1)).contiguous()
 
 
 def to_labels(classes: np.ndarray, scores: Tensor) -> np.ndarray:
