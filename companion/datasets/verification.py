@@ -1,8 +1,7 @@
 """A whole data folder verified: all that is wrong with its splits, and what else is worth knowing about it.
 
 Thesis 2.4.1 and 3.4.1. A folder whose `train` or `val` is VOC's very list is held to the rest of VOC 2012 as well
-(`companion.datasets.voc2012.protocol`); any other folder in VOC layout counts as data of one's own. Published code has no
-counterpart.
+(`voc2012.protocol`); any other folder in VOC layout counts as data of one's own. Published code has no counterpart.
 """
 
 from pathlib import Path

@@ -6,7 +6,8 @@ What they leave out has the defaults of `settings`: those of the published code 
 
 from typing import Any
 
-# The demo's own recipe, chosen with the plain CAM alone; see companion/datasets/demo/generator.py for the numbers behind it.
+# The demo's own recipe, chosen with the plain CAM alone; the numbers behind it are in
+# companion/datasets/demo/generator.py.
 DEMO: dict[str, Any] = {
     "data.source": "generated",
     "data.trainaug": 320,

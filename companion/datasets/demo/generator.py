@@ -1,8 +1,8 @@
 """The demo data: generated images in VOC layout, and the images of the pretext task that stands in for ImageNet.
 
 No counterpart in the thesis, which uses PASCAL VOC 2012 (2.4.1, 3.4.1), nor in published code. Deliberate differences
-from VOC: images are drawn (`companion.datasets.demo.scenes`), the 255 outline is 1 pixel wide, and each image has a mask of its
-objects' parts and the sub-type of each object, for analysis alone.
+from VOC: images are drawn (`scenes`), the 255 outline is 1 pixel wide, and each image has a mask of its objects' parts
+and the sub-type of each object, for analysis alone.
 
 Eight classes (heron, fox, snail, turtle, sloop, crane, tractor, wagon), four sub-types each (long, stout, leaning,
 pale). The default splits hold 320 `trainaug`, 104 `train` (the first of them), 104 `val` and 16 `test` images of 64

@@ -314,5 +314,6 @@ def test_archives_are_those_of_torchvision():
 
 
 def test_data_are_prepared_without_torch():
-    code = "import sys, companion.datasets.voc2012.prepare, companion.datasets.verification; sys.exit('torch' in sys.modules)"
+    modules = "companion.datasets.voc2012.prepare, companion.datasets.verification"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
