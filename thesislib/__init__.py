@@ -11,7 +11,9 @@ In the order of the thesis:
 | 3.3.2 | clusters and sub-category labels (3.2) | `clustering` |
 | 2.3.3, 3.3.3 | affinity, random walk, dense CRF | `refinement`, `models.affinitynet` |
 | 2.4, 3.4 | segmentation network and scores | `models.deeplab`, `metrics` |
+| 2.4.1, 3.4.1 | data, augmentation, optimiser | `data`, `optimisation` |
 
-Training is one loop, `training`; each whole method is a script in `examples/`. Nothing here knows of settings, stages,
-a store or notebooks: that is the `companion`.
+Training is one loop, `training`, over `batches` that can start anywhere; random numbers are a function of seed and step
+(`randomness`), so that a run goes on from its `checkpoints` bit for bit. Each whole method is a script in `examples/`.
+Nothing here knows of settings, stages, a store or notebooks: that is the `companion`.
 """

@@ -8,7 +8,7 @@ import hashlib
 import importlib
 import inspect
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -207,19 +207,10 @@ class TrainingImages(Dataset):
 
 def objective(settings: ClassifierSettings, num_classes: int, lambda_sub: float = 0) -> ClassifierObjective:
     """What these settings train on; `lambda_sub` is lambda of (3.3)."""
-    return ClassifierObjective(
-        num_classes,
-        mixup_alpha=settings.mixup_alpha,
-        lambda_ent=settings.lambda_ent,
-        entropy_level=settings.entropy_level,
-        entropy_score=settings.entropy_score,
-        lambda_con=settings.lambda_con,
-        concentration_form=settings.concentration_form,
-        concentration_map=settings.concentration_map,
-        lambda_sub=lambda_sub,
-        extra=load_term(settings.extra_term) if settings.extra_term else None,
-        lambda_extra=settings.lambda_extra,
-    )
+    names = {field.name for field in fields(ClassifierObjective)} & set(ClassifierSettings.model_fields)
+    weights = {name: getattr(settings, name) for name in names}
+    extra = load_term(settings.extra_term) if settings.extra_term else None
+    return ClassifierObjective(num_classes, lambda_sub=lambda_sub, extra=extra, **weights)
 
 
 def load_term(name: str) -> ExtraTerm:
