@@ -59,8 +59,8 @@ def score_folder(
     """Score a file for each image of a split; files of other images are left alone.
 
     Args:
-        folder: `<id>.png` of palette indices, `<id>.npz` or `<id>.npy` of response maps (see `exchange.files`), or a run of the
-            store.
+        folder: `<id>.png` of palette indices, `<id>.npz` or `<id>.npy` of response maps (see
+            `exchange.files`), or a run of the store.
         images: the split, with masks.
         background: fixed threshold of response maps, 0 to 1.
         workers: processes; 0 stays in this one, None uses the cores where there are many images.

@@ -29,3 +29,12 @@ def test_choices_that_are_written_out_are_those_of_the_library() -> None:
 def test_a_stage_that_is_not_trained_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["stage", "clasifier", "--preset", "smoke"]) == 2
     assert "no trained stage is called 'clasifier'; did you mean 'classifier'?" in capsys.readouterr().err
+
+
+def test_the_command_without_its_dependencies_says_how_they_are_installed() -> None:
+    code = "import sys; sys.modules['pydantic'] = None\nfrom companion.__main__ import main; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "pydantic is missing" in done.stderr
+    assert "thesislib[companion]" in done.stderr
+    assert "Traceback" not in done.stderr
