@@ -11,8 +11,8 @@ def main() -> int:
         if (error.name or "").split(".")[0] in ("companion", "thesislib"):
             raise
         print(
-            f"thesis: {error.name} is missing: thesislib alone is installed; `pip install 'thesislib[companion]'` brings "
-            "what the command and the notebooks need",
+            f"thesis: {error.name} is missing: thesislib alone is installed; `pip install 'thesislib[companion]'` "
+            "brings what the command and the notebooks need",
             file=sys.stderr,
         )
         return 2
