@@ -111,12 +111,12 @@ def _data(root: str) -> str:
 
 
 def _weights(settings: Settings) -> str:
+    stage = backbone_stage.stage(settings, Machine())
     if settings.backbone.network.startswith(PREFIX):
-        checksum, file = backbone_stage.timm_source(settings.backbone)
-        return f"{settings.backbone.network}: {file or checksum}"
+        return f"{settings.backbone.network}: {stage.file or stage.bound['checksum']}"
     if not settings.backbone.weights:
         raise ValueError("no file given")
-    backbone_stage.file_checksum(settings.backbone.weights)
+    backbone_stage.read_file(settings.backbone.weights, stage)
     tensors = load_weights(backbone_stage.build(settings.backbone), settings.backbone.weights, heads=False)
     return f"{settings.backbone.weights}: {tensors} tensors"
 
@@ -125,6 +125,6 @@ def _deeplab_weights(settings: Settings) -> str:
     chosen = settings.segmentation
     if not chosen.weights:
         raise ValueError("no file given")
-    segmentation_stage.initial_checksum(chosen)
+    segmentation_stage.read_initial_weights(chosen.weights, segmentation_stage.segmenter_stage(settings, Machine()))
     tensors = load_weights(segmentation_stage.build(chosen, num_classes=2), chosen.weights, heads=False)
     return f"{chosen.init}, {chosen.weights}: {tensors} tensors"

@@ -19,7 +19,7 @@ from companion.cli import files as cli_files
 from companion.cli import reports as cli_reports
 from companion.cli import weights as cli_weights
 from companion.pipeline import engine
-from companion.pipeline.store import StageFailed, Store
+from companion.pipeline.store import Stage, StageFailed, Store
 from companion.pipeline.workers import ProcessKilled
 from companion.settings import Machine, Preset, Settings, SettingsError, nearest
 
@@ -105,7 +105,8 @@ def reproduce(options: argparse.Namespace) -> int:
 
     _, _, store = _context(options)
     chosen = [find_notebook(notebook_of(name), NOTEBOOKS) for name in options.only or EXPERIMENTS]
-    jobs = [_job(options, notebook) for notebook in dict.fromkeys(chosen)]
+    read: dict[str, Stage] = {}
+    jobs = [_job(options, notebook, read) for notebook in dict.fromkeys(chosen)]
     stages = [stage for job in jobs for stage in job.stages]
     missing = len(engine.missing(stages, store))
     print(f"{len(jobs)} notebooks, preset {options.preset}, {options.seeds} seeds: {missing} stages to compute")
@@ -130,11 +131,11 @@ def run(options: argparse.Namespace) -> int:
     if "reports_dir" in given:
         raise SettingsError("give reports_dir as --reports-dir")
     if not given.keys() & {"preset", "data_root"}:
-        data.stage(chosen, machine)  # bad data are found before a kernel starts
+        engine.bind([data.stage(chosen, machine)])  # bad data are found before a kernel starts
     values = _parameters(options) | given
     checked(notebook, values)
     if kind := EXPERIMENTS.get(notebook.stem):
-        asked(kind, parameters.declared(notebook), values).stages()
+        engine.bind(asked(kind, parameters.declared(notebook), values).stages())
     preset = given.get("preset", options.preset)
     made = _made([Job(notebook.stem, notebook, values, options.reports_dir, preset)], options.reports_dir / preset)
     return 0 if made else 1
@@ -152,13 +153,14 @@ def _made(jobs: "Sequence[Job]", folder: Path) -> bool:
     return not any(outcome.error for outcome in outcomes)
 
 
-def _job(options: argparse.Namespace, notebook: Path) -> "Job":
+def _job(options: argparse.Namespace, notebook: Path, read: dict[str, Stage]) -> "Job":
     """The report of a notebook as `reproduce` makes it."""
     from companion.experiments.catalogue import experiment
     from companion.reports.jobs import Job, question
 
     chosen, machine, _ = _context(options)
     stages = experiment(notebook.stem, chosen, range(options.seeds), machine).stages()
+    engine.bind(stages, read)
     parameters = _parameters(options)
     asks = question(notebook, parameters, stages)
     return Job(notebook.stem, notebook, parameters, options.reports_dir, options.preset, stages, asks)
@@ -177,7 +179,8 @@ def stage(options: argparse.Namespace) -> int:
                 raise SettingsError(f"no trained stage is called {options.name!r}{closest}")
             chosen, machine, store = _context(options)
             wanted = row_stages.TRAINED[options.name](chosen.override({"seed": options.seed}), machine)
-        folder = parallel.compute(wanted, store, engine.in_order(wanted.inputs.values()))
+            *upstream, _ = engine.in_order([wanted])
+        folder = parallel.compute(wanted, store, upstream)
     finally:
         parallel.stop()
     if parallel.is_first():
@@ -190,8 +193,10 @@ def status(options: argparse.Namespace) -> int:
     from companion.experiments.catalogue import EXPERIMENTS, experiment
 
     chosen, machine, store = _context(options)
-    for name in EXPERIMENTS:
-        stages = engine.in_order(experiment(name, chosen, range(options.seeds), machine).stages())
+    planned = {name: experiment(name, chosen, range(options.seeds), machine).stages() for name in EXPERIMENTS}
+    engine.bind(stage for stages in planned.values() for stage in stages)
+    for name, wanted in planned.items():
+        stages = engine.in_order(wanted)
         done = sum(store.has(stage) for stage in stages)
         report = options.reports_dir / options.preset / f"{name}.html"
         print(f"{name:22} {done:4} of {len(stages):4} stages   report: {report if report.is_file() else 'none'}")

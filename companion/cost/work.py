@@ -9,10 +9,8 @@ names its GPU (12 GB) and no times; nothing here corresponds to published code.
 """
 
 import functools
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -21,7 +19,6 @@ from companion import settings
 from companion.cost import operations
 from companion.datasets.voc2012.protocol import VOC2012
 from companion.experiments.catalogue import EXPERIMENTS, experiment
-from companion.pipeline import engine
 from companion.pipeline.store import Stage
 from companion.settings import Machine, Settings
 
@@ -109,33 +106,26 @@ def _subcategories(stage: Stage) -> int:
 
 @functools.cache
 def planned(chosen: Settings, seeds: int = 1) -> dict[str, list[Stage]]:
-    """All stages that each notebook needs on VOC, with those they build on, on a machine that has the CRF."""
-    with tempfile.TemporaryDirectory() as folder:
-        weights, root = _stand_in(Path(folder))
-        files = {"backbone.weights": str(weights), "segmentation.weights": str(weights)}
-        machine = Machine(data_root=str(root), crf=True)
-        return {
-            name: engine.in_order(experiment(name, chosen.override(files), range(seeds), machine).stages())
-            for name in EXPERIMENTS
-        }
+    """All stages that each notebook needs, with those they build on, on a machine that has the CRF.
+
+    They are described and not bound, so neither data nor weights have to be there.
+    """
+    asked = {name: experiment(name, chosen, range(seeds), Machine(crf=True)) for name in EXPERIMENTS}
+    return {
+        name: each_once(above for stage in asks.stages() for above in stage.upstream()) for name, asks in asked.items()
+    }
 
 
-def _stand_in(folder: Path) -> tuple[Path, Path]:
-    """A weight file and a folder in VOC layout, without content: plans look at names alone."""
-    for part in ("JPEGImages", "Annotations", "SegmentationClass", "ImageSets/Segmentation"):
-        (folder / part).mkdir(parents=True)
-    for split in VOC2012.splits:
-        (folder / "ImageSets" / "Segmentation" / f"{split}.txt").write_text("image\n")
-    (folder / "SegmentationClass" / "image.png").touch()  # trainaug with true masks, which the upper bound trains on
-    (folder / "weights").touch()
-    return folder / "weights", folder
+def each_once(stages: Iterable[Stage]) -> list[Stage]:
+    """Stages without those that ask what another asks."""
+    return list({stage.description: stage for stage in stages}.values())
 
 
 def total(stages: Iterable[Stage], chosen: Settings) -> list[Work]:
     """The work of stages, each counted once however often it is named, added up by kind."""
     units: Counter[Kind] = Counter()
     flops: Counter[Kind] = Counter()
-    for stage in {stage.key: stage for stage in stages}.values():
+    for stage in each_once(stages):
         for work in work_of(stage, chosen):
             units[work.kind] += work.units
             flops[work.kind] += work.units * work.flops
@@ -183,7 +173,7 @@ def result_table(chosen: Settings | None = None) -> pd.DataFrame:
 
 
 def _line(stages: Iterable[Stage], chosen: Settings) -> dict[str, Any]:
-    once = list({stage.key: stage for stage in stages}.values())
+    once = each_once(stages)
     works = total(once, chosen)
     count = Counter(stage.name for stage in once)
     trained = {"classifiers": "classifier", "AffinityNets": "affinity", "DeepLabs": "segmenter"}

@@ -73,13 +73,33 @@ class Messages(Progress):
             get_worker().log_event(self.topic, f"{_name(self.stage)}: {done}/{total} {text}")
 
 
+def bind(stages: Iterable[Stage], read: dict[str, Stage] | None = None) -> None:
+    """Read the files that decide the stages' keys, each once, so that bad input is found before anything is computed.
+
+    Args:
+        stages: with all that they build on; those that are bound stay as they are.
+        read: for several calls that are to read a file once together: stages whose files have been read.
+
+    Raises:
+        SettingsError, DataError: a file or folder is missing or wrong.
+    """
+    unbound = [stage for wanted in stages for stage in wanted.upstream() if not stage.is_bound]
+    read = {} if read is None else read
+    for stage in unbound:
+        stage.bind_as(read.setdefault(stage.description, stage))
+
+
 def in_order(stages: Iterable[Stage]) -> list[Stage]:
-    """The stages and all they build on, each once, those needed first."""
+    """The stages and all they build on, each once, those needed first; binds them."""
+    stages = list(stages)
+    bind(stages)
     return list({stage.key: stage for wanted in stages for stage in wanted.upstream()}.values())
 
 
 def missing(stages: Iterable[Stage], store: Store) -> list[Stage]:
-    """What would have to be computed to have `stages`, those needed first."""
+    """What would have to be computed to have `stages`, those needed first; binds them."""
+    stages = list(stages)
+    bind(stages)
     wanted: dict[str, Stage] = {}
 
     def visit(stage: Stage) -> None:

@@ -153,7 +153,7 @@ def _compute_together(stage: Stage, store: Store, progress: Progress) -> None:
     elif of_first(None):
         with tempfile.TemporaryDirectory() as scratch:
             inputs = {name: store.folder(above) for name, above in stage.inputs.items()}
-            stage.compute(Job(Path(scratch), inputs, stage.machine, Progress(), stage.file), **stage.settings)
+            stage.compute(Job(Path(scratch), inputs, stage.machine, Progress(), stage.file), **stage.bound)
 
 
 @contextlib.contextmanager

@@ -66,6 +66,9 @@ class Job:
 class Stage:
     """One step of the pipeline, not yet computed.
 
+    Describing one touches no file. Files that decide its result are read when it is bound, that is when its key is
+    first asked for; what changes on the disk later is seen by a stage that is described anew.
+
     Args:
         name: folder name in the store.
         version: raised whenever the function's result changes for the same settings.
@@ -75,6 +78,8 @@ class Stage:
         machine: what does not decide the result: paths, device, worker counts.
         file: path of a file that the stage reads; its checksum belongs to the settings, its place decides nothing.
         label: words for progress displays.
+        reads: `reads(stage)`, the settings that stand for the content of files, such as a checksum: a module-level
+            function, which raises what is wrong with the files.
     """
 
     name: str
@@ -85,14 +90,34 @@ class Stage:
     machine: Machine = field(default_factory=Machine)
     label: str = ""
     file: str = ""
+    reads: Callable[["Stage"], Mapping[str, Any]] | None = None
+
+    @functools.cached_property
+    def bound(self) -> Mapping[str, Any]:
+        """All settings, those among them that stand for the content of files."""
+        return {**self.settings, **(self.reads(self) if self.reads else {})}
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether its files have been read."""
+        return "bound" in vars(self)
+
+    def bind_as(self, other: "Stage") -> None:
+        """Take what a stage of the same description has read, instead of reading it again."""
+        vars(self).setdefault("bound", other.bound)
 
     @functools.cached_property
     def key(self) -> str:
-        """Hash of name, version, settings and the keys upstream."""
+        """Hash of name, version, settings and the keys upstream; binds the stage and those upstream."""
+        question = {"stage": self.name, "version": self.version, "settings": _plain(self.bound)}
+        return _hash(question | {"inputs": {name: stage.key for name, stage in self.inputs.items()}})
+
+    @functools.cached_property
+    def description(self) -> str:
+        """Hash of what is known before any file is read; in one process, where it is equal, so is the key."""
         question = {"stage": self.name, "version": self.version, "settings": _plain(self.settings)}
-        question["inputs"] = {name: stage.key for name, stage in sorted(self.inputs.items())}
-        text = json.dumps(question, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+        places = {"file": self.file, "root": self.machine.data_root, "reads": str(self.reads)}
+        return _hash(question | places | {"inputs": {name: stage.description for name, stage in self.inputs.items()}})
 
     def __str__(self) -> str:
         return f"{self.name} {self.key}" + (f" ({self.label})" if self.label else "")
@@ -150,19 +175,19 @@ class Store:
         resumed = part.is_dir()
         part.mkdir(exist_ok=True)
         (part / FAILURE_LOG).unlink(missing_ok=True)
-        _write_json(part / "config.json", {"stage": stage.name, "version": stage.version} | _plain(stage.settings))
+        _write_json(part / "config.json", {"stage": stage.name, "version": stage.version} | _plain(stage.bound))
         inputs = {name: self.folder(upstream) for name, upstream in stage.inputs.items()}
         started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
         try:
-            stage.compute(Job(part, inputs, stage.machine, progress, stage.file), **stage.settings)
+            stage.compute(Job(part, inputs, stage.machine, progress, stage.file), **stage.bound)
         except Exception as error:
             with contextlib.suppress(OSError):
                 (part / FAILURE_LOG).write_text(f"{stage}\n{traceback.format_exc()}")
             raise StageFailed(f"{stage} failed: {error}\nlog: {part / FAILURE_LOG}") from error
         record = provenance() | {
-            "seed": stage.settings.get("seed"),
+            "seed": stage.bound.get("seed"),
             "inputs": {name: upstream.key for name, upstream in stage.inputs.items()},
-            "file": {"name": Path(stage.file).name, "sha256": stage.settings.get("checksum")} if stage.file else None,
+            "file": {"name": Path(stage.file).name, "sha256": stage.bound.get("checksum")} if stage.file else None,
             "precision": stage.machine.precision,
             "started": started.isoformat(timespec="seconds"),
             "duration_s": round(time.monotonic() - clock, 3),
@@ -235,6 +260,11 @@ def _is_artefact(folder: Path) -> bool:
 
 def _part(folder: Path) -> Path:
     return folder.with_name(folder.name + ".part")
+
+
+def _hash(question: Mapping[str, Any]) -> str:
+    text = json.dumps(question, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
 
 def _plain(value: Any) -> Any:

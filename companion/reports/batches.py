@@ -28,6 +28,7 @@ from companion.experiments import parameters as checks
 from companion.experiments.catalogue import asked, kind_of
 from companion.experiments.experiment import Experiment
 from companion.experiments.parameters import Parameter
+from companion.pipeline import engine
 from companion.pipeline.store import Stage, Store
 from companion.reports.execute import find_notebook
 from companion.reports.jobs import Job, question
@@ -135,9 +136,10 @@ def _check(name: str, content: dict[str, Any], notebooks_dir: Path, given: dict[
     if "grid" in content:
         _check_grid(grid)
     runs: list[Run] = []
+    seen: dict[str, Stage] = {}
     for values in itertools.product(*grid.values()):
         differing = dict(zip(grid, values, strict=True))
-        run = _run(kind, declared, {"preset": preset, "seeds": seeds} | fixed | differing, differing)
+        run = _run(kind, declared, {"preset": preset, "seeds": seeds} | fixed | differing, differing, seen)
         if any(run.parameters == other.parameters for other in runs):
             raise SettingsError(f"duplicate run: {in_words(run.differing)} is in the grid twice")
         runs.append(run)
@@ -168,13 +170,18 @@ def _check_grid(grid: Mapping[str, Any]) -> None:
 
 
 def _run(
-    kind: type[Experiment], declared: Mapping[str, Parameter], given: dict[str, Any], differing: Mapping[str, Any]
+    kind: type[Experiment],
+    declared: Mapping[str, Parameter],
+    given: dict[str, Any],
+    differing: Mapping[str, Any],
+    read: dict[str, Stage],
 ) -> Run:
-    """A run whose parameters the notebook would accept; its stages are planned, which builds all settings."""
+    """A run whose parameters the notebook would accept; its stages are bound, which reads all files that decide them."""
     try:
         _check_overrides(given.get("overrides", {}))
         experiment = asked(kind, declared, given)
         stages = experiment.stages()
+        engine.bind(stages, read)
     except (ValueError, TypeError) as error:
         raise SettingsError(f"{in_words(differing)}: {error}" if differing else str(error)) from None
     if given.get("data_root"):

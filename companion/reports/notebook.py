@@ -65,7 +65,7 @@ class Notebook:
         self.settings, self.seeds = self.experiment.settings, self.experiment.seeds
         self.folder = reports_dir / self.settings.preset / name
         self._record = self._new_record(name)
-        self._described = False
+        self._described = self._bound = False
         self._save()
         if self.settings.backbone.network != "resnet38":
             self.show(Note(VARIANT.format(network_name(self.settings.backbone.network))))
@@ -120,6 +120,9 @@ class Notebook:
 
     def run(self, stages: Mapping[Any, Stage]) -> dict[Any, Path]:
         """Compute what the store lacks of `stages`; returns the folder of each by the same name."""
+        if not self._bound:  # all that the notebook will need: bad files are found before anything is computed
+            engine.bind(self.experiment.stages())
+            self._bound = True
         store = Store(self.runs_dir)
         folders = engine.run(list(stages.values()), store)
         for stage in engine.in_order(stages.values()):

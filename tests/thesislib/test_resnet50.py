@@ -125,7 +125,7 @@ def test_other_widths_and_missing_weights_are_refused(file: Path) -> None:
     with pytest.raises(SettingsError, match=r"width 1 alone, got 0\.03125: set backbone\.width=1"):
         load("demo", {"backbone.network": "resnet50"})
     with pytest.raises(SettingsError, match=r"ImageNet weights of ResNet-50 \(resnet50-0676ba61\.pth from https"):
-        backbone.stage(variant(file).override({"backbone.weights": ""}), HERE)
+        engine.bind([backbone.stage(variant(file).override({"backbone.weights": ""}), HERE)])
 
 
 def test_network_is_part_of_every_question() -> None:

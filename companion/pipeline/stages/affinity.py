@@ -51,19 +51,15 @@ def labels_stage(settings: Settings, machine: Machine, label: str = "") -> Stage
 def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
     """The AffinityNet taught by the response maps of `settings`; `affinity.weights` takes a file instead of training.
 
-    Raises:
-        SettingsError: the file does not exist, or does not fill the AffinityNet of these settings.
+    Binding it raises `SettingsError` where the file does not exist, or does not fill the AffinityNet of these settings.
     """
     chosen: dict[str, Any] = {
         "backbone": without_file(settings.backbone),
         "affinity": without_file(settings.affinity),
     }
-    if file := settings.affinity.weights:
-        chosen["checksum"] = backbone_stage.file_checksum(file)
-        _check_file(file, chosen["checksum"], chosen["backbone"])
-        return Stage(
-            "affinity", VERSION, compute_converted, chosen, machine=machine, label=label, file=absolute_path(file)
-        )
+    if given := settings.affinity.weights:
+        file, reads = absolute_path(given), partial(_read_weights, given)
+        return Stage("affinity", VERSION, compute_converted, chosen, {}, machine, label, file, reads)
     labels = labels_stage(settings, machine, label)
     chosen["seed"] = settings.seed
     inputs = {
@@ -113,6 +109,12 @@ def compute_converted(job: Job, backbone: BackboneSettings, affinity: AffinitySe
     model = build(backbone)
     load_weights(model, job.file)
     save_weights(model, job.folder / artefacts.AFFINITY_WEIGHTS)
+
+
+def _read_weights(given: str, stage: Stage) -> dict[str, str]:
+    read = backbone_stage.read_file(given, stage)
+    _check_file(stage.file, read["checksum"], stage.settings["backbone"])
+    return read
 
 
 @functools.lru_cache(maxsize=8)

@@ -7,6 +7,7 @@ trained on a generated pretext task, one blob an image whose shape, texture and 
 
 import functools
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -46,26 +47,29 @@ PRETEXT_TARGETS = {"shape": len(SHAPES), "texture": len(TEXTURES), "hue": len(HU
 def stage(settings: Settings, machine: Machine) -> Stage:
     """The initial weights of `settings.backbone`: a file's, or those of the pretext task.
 
-    Raises:
-        SettingsError: the weight file does not exist or is that of another network, settings of paper scale or with
-            ResNet-50 name none, timm lacks the network or its stride, or the package of weights is not installed.
+    Binding it raises `SettingsError` where the weight file does not exist or is that of another network, settings that
+    need a file name none, timm lacks the network or its stride, or the package of weights is not installed.
     """
     backbone = settings.backbone
-    if backbone.network.startswith(PREFIX):
-        checksum, file = timm_source(backbone)
-        chosen = {"backbone": without_file(backbone), "checksum": checksum}
-        return Stage("backbone", VERSION, compute_timm, chosen, machine=machine, file=file)
-    if backbone.weights:
-        chosen = {"backbone": without_file(backbone), "checksum": file_checksum(backbone.weights)}
-        file = absolute_path(backbone.weights)
-        return Stage("backbone", VERSION, compute_converted, chosen, machine=machine, file=file)
-    if settings.data.source == "folder" or backbone.network != "resnet38":
-        raise SettingsError(
-            f"backbone.weights is empty: give the file of ImageNet weights of {registry.NETWORKS[backbone.network]} "
-            f"({INITIAL_WEIGHTS[backbone.network]}), or choose preset 'demo' with the network 'resnet38'"
-        )
+    given = backbone.weights
+    timm = backbone.network.startswith(PREFIX)
+    if timm or given or settings.data.source == "folder" or backbone.network != "resnet38":
+        chosen = {"backbone": without_file(backbone)}
+        compute, read = (compute_timm, _read_timm) if timm else (compute_converted, _read_weights)
+        file = absolute_path("" if timm and given == DOWNLOAD else given)
+        return Stage("backbone", VERSION, compute, chosen, machine=machine, file=file, reads=partial(read, given))
     chosen = {"backbone": backbone, "pretext": settings.pretext}
     return Stage("backbone", VERSION, compute_pretext, chosen, machine=machine, label="pretext task")
+
+
+def _read_weights(given: str, stage: Stage) -> dict[str, str]:
+    network = stage.settings["backbone"].network
+    if not given:
+        raise SettingsError(
+            f"backbone.weights is empty: give the file of ImageNet weights of {registry.NETWORKS[network]} "
+            f"({INITIAL_WEIGHTS[network]}), or choose preset 'demo' with the network 'resnet38'"
+        )
+    return read_file(given, stage)
 
 
 def build(settings: BackboneSettings) -> Network:
@@ -77,29 +81,27 @@ def build(settings: BackboneSettings) -> Network:
     return ResNet38(settings.width, stride=settings.stride, dilations=settings.dilations, dropout=settings.dropout)
 
 
-def timm_source(settings: BackboneSettings) -> tuple[str, str]:
-    """What stands in keys for the weights of a network of timm, and their file; no file where timm downloads them.
-
-    Raises:
-        SettingsError: as `stage`.
-    """
-    name, file = settings.network.removeprefix(PREFIX), settings.weights
+def _read_timm(given: str, stage: Stage) -> dict[str, str]:
+    """What stands in keys for the weights of a network of timm: a checksum, or the name of those that timm downloads."""
+    network, stride = stage.settings["backbone"].network, stage.settings["backbone"].stride
+    name = network.removeprefix(PREFIX)
     try:
-        _check_timm(name, settings.stride)
-        if file == DOWNLOAD:
-            return published_name(name), ""
-        if not file and name == LITE0:
-            return LITE0_SHA256, str(packaged_lite0())
+        _check_timm(name, stride)
+        if given == DOWNLOAD:
+            return {"checksum": published_name(name)}
+        if not given and name == LITE0:
+            packaged_lite0()
+            return {"checksum": LITE0_SHA256}
     except (ValueError, OSError) as error:
-        raise SettingsError(f"backbone.network = {settings.network!r}: {error}") from error
-    if not file:
+        raise SettingsError(f"backbone.network = {network!r}: {error}") from error
+    if not given:
         raise SettingsError(
             f"backbone.weights is empty: the installation has weights of {PREFIX}{LITE0} alone; for "
-            f"{settings.network} set backbone.weights to {DOWNLOAD!r} (downloaded by timm) or to a file"
+            f"{network} set backbone.weights to {DOWNLOAD!r} (downloaded by timm) or to a file"
         )
-    checksum = file_checksum(file)
-    _check_timm_file(name, settings.stride, checksum, file)
-    return checksum, absolute_path(file)
+    read = read_file(given, stage)
+    _check_timm_file(name, stride, read["checksum"], stage.file)
+    return read
 
 
 @functools.lru_cache(maxsize=8)
@@ -118,10 +120,10 @@ def _check_timm_file(name: str, stride: int, checksum: str, file: str) -> None:
 
 def _timm_network(name: str, stride: int, checksum: str, file: str) -> TimmBackbone:
     """A network of timm with its weights from a file: the package's, timm's own, or ours, already folded."""
+    if checksum == LITE0_SHA256 and name == LITE0:
+        return TimmBackbone(name, stride=stride, tensors=read_lite0(Path(file) if file else packaged_lite0()))
     if not file:
         return TimmBackbone(name, stride=stride, tensors=download(name))
-    if checksum == LITE0_SHA256 and name == LITE0:
-        return TimmBackbone(name, stride=stride, tensors=read_lite0(Path(file)))
     tensors = read_tensors(file)
     if any(key.startswith("network.") for key in tensors):
         model = TimmBackbone(name, stride=stride)
@@ -137,12 +139,20 @@ def initial_weights(network: str) -> str:
     return INITIAL_WEIGHTS[network]
 
 
-def file_checksum(path: str) -> str:
-    """SHA-256 of a weight file, which stands for the file in keys."""
-    if not Path(path).is_file():
-        raise SettingsError(f"no weight file {path}: give the path of an existing .params, .pth or .safetensors file")
-    state = Path(path).stat()
-    return _checksum(path, state.st_mtime_ns, state.st_size)
+def read_file(given: str, stage: Stage) -> dict[str, str]:
+    """The checksum (SHA-256) of a stage's weight file, which stands for the file in its key.
+
+    Args:
+        given: its path in the user's words.
+        stage: the stage; its `file` is the path from any working directory.
+
+    Raises:
+        SettingsError: there is no such file.
+    """
+    if not Path(stage.file).is_file():
+        raise SettingsError(f"no weight file {given}: give the path of an existing .params, .pth or .safetensors file")
+    state = Path(stage.file).stat()
+    return {"checksum": _checksum(stage.file, state.st_mtime_ns, state.st_size)}
 
 
 @functools.lru_cache(maxsize=8)

@@ -9,6 +9,7 @@ import importlib
 import inspect
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,9 @@ def stage(
     }
     inputs = {"data": data_stage.stage(settings, machine)}
     exploring = settings.subcategories.round > 0
-    if settings.classifier.weights and not exploring:
-        chosen["checksum"] = backbone_stage.file_checksum(settings.classifier.weights)
-        file = absolute_path(settings.classifier.weights)
-        return Stage("classifier", VERSION, compute_converted, chosen, inputs, machine, label, file)
+    if (given := settings.classifier.weights) and not exploring:
+        file, reads = absolute_path(given), partial(backbone_stage.read_file, given)
+        return Stage("classifier", VERSION, compute_converted, chosen, inputs, machine, label, file, reads)
     inputs["backbone"] = backbone_stage.stage(settings, machine)
     chosen |= {"seed": settings.seed, "extra_source": _source_hash(settings.classifier.extra_term)}
     if exploring:

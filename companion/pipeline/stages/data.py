@@ -4,12 +4,12 @@ Generated demo data are written into the artefact itself; a folder of the user's
 that bad input is found before anything is trained.
 """
 
-import functools
 import json
 import shutil
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,21 +33,25 @@ PUBLISHED_STRIDE = 8  # smaller images than its cells are nobody's photographs
 def stage(settings: Settings, machine: Machine) -> Stage:
     """The data of `settings`: generated, or the folder `machine.data_root`, known by the fingerprint of its content.
 
-    Raises:
-        SettingsError: real data are asked for, but no folder is given.
-        DataError: the folder is missing or not in VOC layout, or has an image smaller than a cell of a coarse backbone.
+    Binding it raises `SettingsError` where real data are asked for and no folder is given, and `DataError` where the
+    folder is missing or not in VOC layout, or has an image smaller than a cell of a coarse backbone.
     """
-    if machine.data_root:
-        if settings.backbone.stride > PUBLISHED_STRIDE:
-            _refuse_images_below(settings.backbone.stride, machine.data_root)
-        print_ = _folder_fingerprint(machine.data_root)
-        return Stage("data", VERSION, compute_folder, {"fingerprint": print_}, machine=machine)
-    if settings.data.source == "folder":
+    if machine.data_root or settings.data.source == "folder":
+        reads = partial(_read_folder, settings.preset, settings.backbone.stride)
+        return Stage("data", VERSION, compute_folder, {}, machine=machine, reads=reads)
+    return Stage("data", VERSION, compute_generated, {"data": settings.data}, machine=machine)
+
+
+def _read_folder(preset: str, stride: int, stage: Stage) -> dict[str, str]:
+    root = stage.machine.data_root
+    if not root:
         raise SettingsError(
-            f"preset {settings.preset!r} needs data: give data_root, the folder that holds VOCdevkit "
+            f"preset {preset!r} needs data: give data_root, the folder that holds VOCdevkit "
             "(or any folder in VOC layout), or choose preset 'demo'"
         )
-    return Stage("data", VERSION, compute_generated, {"data": settings.data}, machine=machine)
+    if stride > PUBLISHED_STRIDE:
+        _refuse_images_below(stride, root)
+    return {"fingerprint": fingerprint(root, SPLITS)}
 
 
 def compute_generated(job: Job, data: DataSettings) -> None:
@@ -128,7 +132,6 @@ def _kept_rows(checkpoint: Path) -> dict[int, np.ndarray]:
     return dict(zip(kept["images"].tolist(), kept["rows"], strict=True))
 
 
-@functools.lru_cache(maxsize=8)
 def _refuse_images_below(stride: int, root: str) -> None:
     """Images of less than one cell would be padding for the most part."""
     for split in SPLITS:
@@ -139,8 +142,3 @@ def _refuse_images_below(stride: int, root: str) -> None:
                 f"{len(small)} of {len(images)} images of {split} have less than a cell of backbone.stride = {stride} "
                 f"pixels, such as {small[0]}: take them out of the list, enlarge them, or lower backbone.stride"
             )
-
-
-@functools.lru_cache(maxsize=8)
-def _folder_fingerprint(root: str) -> str:
-    return fingerprint(root, SPLITS)

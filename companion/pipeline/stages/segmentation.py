@@ -46,15 +46,13 @@ INITIAL_WEIGHTS = {
 def segmenter_stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
     """The segmentation network trained on the pseudo-masks of `settings`, or on the truth (upper bound).
 
-    Raises:
-        SettingsError: as `initial_checksum`.
+    Binding it raises `SettingsError` where the initial weights cannot be had, see `read_initial_weights`.
     """
     segmentation = settings.segmentation
     trained = {"splits": SegmentationSettings().splits}  # those predicted later change no training
     chosen = {
         "segmentation": without_file(segmentation).model_copy(update=trained),
         "seed": settings.seed,
-        "checksum": initial_checksum(segmentation),
     }
     inputs = {"data": data_stage.stage(settings, machine)}
     if segmentation.init == "backbone":
@@ -62,10 +60,8 @@ def segmenter_stage(settings: Settings, machine: Machine, label: str = "") -> St
         inputs["backbone"] = backbone_stage.stage(settings, machine)
     if segmentation.supervision == "pseudo":
         inputs["masks"] = pseudo_masks.masks_stage(settings, machine, label=label)
-    elif machine.data_root and (print_ := masks_fingerprint(VocDataset(machine.data_root, "trainaug"))):
-        chosen["masks"] = print_
-    file = absolute_path(segmentation.weights)
-    return Stage("segmenter", VERSION, compute_segmenter, chosen, inputs, machine, label, file)
+    file, reads = absolute_path(segmentation.weights), partial(_read_files, segmentation.weights)
+    return Stage("segmenter", VERSION, compute_segmenter, chosen, inputs, machine, label, file, reads)
 
 
 def shared_backbone(settings: Settings) -> dict[str, BackboneSettings]:
@@ -73,22 +69,30 @@ def shared_backbone(settings: Settings) -> dict[str, BackboneSettings]:
     return {"backbone": without_file(settings.backbone)} if settings.segmentation.init == "backbone" else {}
 
 
-def initial_checksum(segmentation: SegmentationSettings) -> str:
-    """SHA-256 of the file of initial weights, empty where they are random.
+def _read_files(given: str, stage: Stage) -> dict[str, str]:
+    read, root = read_initial_weights(given, stage), stage.machine.data_root
+    if "masks" not in stage.inputs and root and (print_ := masks_fingerprint(VocDataset(root, "trainaug"))):
+        read["masks"] = print_
+    return read
+
+
+def read_initial_weights(given: str, stage: Stage) -> dict[str, str]:
+    """The checksum of the file of initial weights, empty where they are random; arguments as `backbone.read_file`.
 
     Raises:
         SettingsError: weights other than random without a file or the reverse, COCO weights in another layout than
             their own, or no such file.
     """
-    init, file = segmentation.init, segmentation.weights
+    segmentation = stage.settings["segmentation"]
+    init = segmentation.init
     if init in ("random", "backbone"):
-        if file:
+        if given:
             raise SettingsError(
-                f"segmentation.init = {init!r} reads no file, but segmentation.weights is {file}: set "
+                f"segmentation.init = {init!r} reads no file, but segmentation.weights is {given}: set "
                 "segmentation.init to 'imagenet' or 'coco', whichever the file comes from, or leave weights empty"
             )
-        return ""
-    if not file:
+        return {"checksum": ""}
+    if not given:
         raise SettingsError(
             f"segmentation.init = {init!r} needs a file: set segmentation.weights to {INITIAL_WEIGHTS[init]}; "
             "or set segmentation.init to 'random'"
@@ -98,7 +102,7 @@ def initial_checksum(segmentation: SegmentationSettings) -> str:
             f"segmentation.init = 'coco' with segmentation.layout = {segmentation.layout!r}: expected layout 'caffe', "
             f"for the file is {INITIAL_WEIGHTS[init]}"
         )
-    return backbone_stage.file_checksum(file)
+    return backbone_stage.read_file(given, stage)
 
 
 def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:

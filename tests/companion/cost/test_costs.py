@@ -15,9 +15,10 @@ from companion.cost import operations as flops
 from companion.cost import work as costs
 from companion.cost.gpu.inference import pictures
 from companion.cost.gpu.steps import tiny_scale
+from companion.pipeline import engine
 from companion.pipeline.stages import classifier as classifier_stage
 from companion.pipeline.stages import segmentation as segmentation_stage
-from companion.settings import load
+from companion.settings import SettingsError, load
 from thesislib import cam
 from thesislib.refinement.pairs import pair_offsets, source_shape
 from thesislib.refinement.random_walk import _coefficients, _sparse, _transition_stencil
@@ -159,3 +160,11 @@ def test_readme_prints_the_same_operations():
     readme = (ROOT / "README.md").read_text()
     lines = costs.markdown().partition("\n\n")[0].splitlines()[2:]
     assert lines and not [line for line in lines if line.replace("%", " %") not in readme]
+
+
+def test_counting_reads_no_file():
+    stages = [stage for planned in costs.planned(VOC).values() for stage in planned]
+    assert {"data", "backbone", "segmenter"} <= {stage.name for stage in stages}
+    assert not any(stage.is_bound for stage in stages)
+    with pytest.raises(SettingsError, match="needs data: give data_root"):
+        engine.bind(stages)

@@ -91,6 +91,6 @@ def test_files_that_are_no_affinitynet_of_this_size_stop_before_anything_runs(fi
         (tmp_path / "cut.pth", r"affinity\.weights: .*cut\.pth was refused: it is damaged"),
     ):
         with pytest.raises(SettingsError, match=message):
-            refined(with_file(path))
+            engine.bind([refined(with_file(path))])
     with pytest.raises(SettingsError, match=r"190 of another shape \(file, model\): b2\."):
-        refined(with_file(file, **{"backbone.width": 1 / 8}))
+        engine.bind([refined(with_file(file, **{"backbone.width": 1 / 8}))])

@@ -305,7 +305,7 @@ def test_initial_weights_that_cannot_be_had_stop_before_anything_runs(
     monkeypatch.setattr(row_stages, "crf_available", lambda: True)
     settings = load("smoke", {f"segmentation.{name}": value for name, value in overrides.items()})
     with pytest.raises(SettingsError, match=message):
-        experiment("23_segmentation", settings, range(1), HERE).stages()
+        engine.bind(experiment("23_segmentation", settings, range(1), HERE).stages())
 
 
 @needs_crf

@@ -1,3 +1,4 @@
+import pickle
 import sys
 from pathlib import Path
 
@@ -129,15 +130,15 @@ def test_files_of_weights_are_found_from_another_working_directory(
 )
 def test_missing_files_and_terms_are_found_before_anything_runs(overrides: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        response_maps.stage(load("smoke", overrides), HERE)
+        engine.bind([response_maps.stage(load("smoke", overrides), HERE)])
 
 
 def test_paper_scale_asks_for_data_and_weights(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="data_root"):
-        response_maps.stage(load("voc2012"), HERE)
+        engine.bind([response_maps.stage(load("voc2012"), HERE)])
     machine = Machine(data_root=str(_voc(tmp_path)), device="cpu")
     with pytest.raises(SettingsError, match=r"backbone\.weights is empty"):
-        response_maps.stage(load("voc2012"), machine)
+        engine.bind([response_maps.stage(load("voc2012"), machine)])
 
 
 def _voc(folder: Path) -> Path:
@@ -169,7 +170,7 @@ def test_a_broken_folder_stops_before_training(tmp_path: Path) -> None:
     assert images[0].stem in str(error.value)
     assert not list((tmp_path / "runs").glob("classifier/*"))
     with pytest.raises(DataError, match="no data folder"):
-        response_maps.stage(load("smoke"), Machine(data_root=str(tmp_path / "nowhere"), device="cpu"))
+        engine.bind([response_maps.stage(load("smoke"), Machine(data_root=str(tmp_path / "nowhere"), device="cpu"))])
 
 
 def test_changed_data_are_a_new_question(tmp_path: Path) -> None:
@@ -178,8 +179,28 @@ def test_changed_data_are_a_new_question(tmp_path: Path) -> None:
     assert data.stage(load("smoke"), machine).key == before
     annotation = next((tmp_path / "own").rglob("Annotations/*.xml"))
     annotation.write_text(annotation.read_text().replace("aeroplane", "boat").replace("person", "boat"))
-    data._folder_fingerprint.cache_clear()
     assert data.stage(load("smoke"), machine).key != before
+
+
+def test_the_files_of_a_plan_are_read_once_and_anew_for_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(data, "fingerprint", lambda root, splits: read.append(root) or str(len(read)))
+
+    def described() -> list[Stage]:
+        chosen, machine = load("smoke"), Machine(data_root=str(tmp_path), device="cpu")
+        return [response_maps.stage(chosen.override({"seed": seed}), machine) for seed in (0, 1)]
+
+    first, again = described(), described()
+    assert read == [] and first[0].description == again[0].description != again[1].description
+    engine.bind(first)
+    engine.bind(first)
+    assert read == [str(tmp_path)] and len({stage.inputs["data"].key for stage in first}) == 1
+    engine.bind(again)
+    assert len(read) == 2 and again[0].key != first[0].key
+    pickled = pickle.loads(pickle.dumps(first[0]))
+    assert pickled.key == first[0].key and len(read) == 2
 
 
 def test_batches_hold_every_image_once_beside_images_of_its_size(tmp_path: Path) -> None:

