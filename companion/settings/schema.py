@@ -1,6 +1,6 @@
 """Every hyper-parameter of the thesis as frozen, validated models.
 
-Values without another source are those of the published code (THESIS sections 2.4.1 and 3.4.1, jiwoon-ahn/psa and
+Values without another source are those of the published code (thesis sections 2.4.1 and 3.4.1, jiwoon-ahn/psa and
 Juliachang/SC-CAM). Register numbers (A1-A26, S1-S24) are those of docs/readings.md.
 """
 
