@@ -8,7 +8,7 @@ import hashlib
 import importlib
 import inspect
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from companion.pipeline.stages import backbone as backbone_stage
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.store import Job, Stage, absolute_path, without_file
 from companion.pipeline.training import train_stage
-from companion.settings import BackboneSettings, ClassifierSettings, Machine, Settings, SettingsError
+from companion.settings import BackboneSettings, ClassifierSettings, Machine, OptimiserSettings, Settings, SettingsError
 from thesislib import randomness
 from thesislib.clustering import labels_of_clusters
 from thesislib.data.transforms import Preprocessing, augment
@@ -35,6 +35,11 @@ from thesislib.models.weights import load_weights, num_outputs, save_weights
 from thesislib.objectives import ClassifierObjective, ExtraTerm
 
 VERSION = 1
+BESIDE_THE_OBJECTIVE = {
+    *OptimiserSettings.model_fields,
+    *("weights", "frozen", "dropout", "feature_channels", "augmentation", "extra_term"),
+}
+"""How the classifier is built, fed and trained; all its other settings are fields of `ClassifierObjective`."""
 
 
 def stage(
@@ -206,9 +211,12 @@ class TrainingImages(Dataset):
 
 
 def objective(settings: ClassifierSettings, num_classes: int, lambda_sub: float = 0) -> ClassifierObjective:
-    """What these settings train on; `lambda_sub` is lambda of (3.3)."""
-    names = {field.name for field in fields(ClassifierObjective)} & set(ClassifierSettings.model_fields)
-    weights = {name: getattr(settings, name) for name in names}
+    """What these settings train on; `lambda_sub` is lambda of (3.3).
+
+    Raises:
+        TypeError: a setting is no field of `ClassifierObjective`, so that it would have no effect.
+    """
+    weights = {name: getattr(settings, name) for name in ClassifierSettings.model_fields.keys() - BESIDE_THE_OBJECTIVE}
     extra = load_term(settings.extra_term) if settings.extra_term else None
     return ClassifierObjective(num_classes, lambda_sub=lambda_sub, extra=extra, **weights)
 

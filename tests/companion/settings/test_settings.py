@@ -1,9 +1,12 @@
+from dataclasses import fields
+from unittest import mock
+
 import pytest
 
 from companion import settings
 from companion.pipeline.stages import classifier
-from companion.settings import SegmentationSettings, SettingsError, load
-from thesislib.objectives import unit_weight
+from companion.settings import ClassifierSettings, SegmentationSettings, SettingsError, load
+from thesislib.objectives import ClassifierObjective, unit_weight
 
 
 @pytest.mark.parametrize("preset", ["smoke", "demo", "voc2012"])
@@ -74,6 +77,24 @@ def test_concentration_weight_converts_as_register_a4_computes(side: int, unit: 
     chosen = load("voc2012", {"classifier.lambda_con": 2e-4, "classifier.concentration_map": side})
     objective = classifier.objective(chosen.classifier, num_classes=20)
     assert unit_weight(objective.lambda_con, objective.concentration_map) == pytest.approx(unit, rel=1e-3)
+
+
+def test_every_setting_of_a_term_reaches_the_objective() -> None:
+    """A regulariser's setting that the objective does not take would have no effect, or the other way round."""
+    terms = set(ClassifierSettings.model_fields) - classifier.BESIDE_THE_OBJECTIVE
+    assert terms == {field.name for field in fields(ClassifierObjective)} - {"num_classes", "lambda_sub", "extra"}
+    others = {"entropy_level": "pixel", "entropy_score": "logit", "concentration_form": "floored"}
+    given = {name: others.get(name, 7) for name in terms}
+    chosen = classifier.objective(ClassifierSettings(**given), num_classes=20)
+    assert {name: getattr(chosen, name) for name in terms} == given
+
+
+def test_a_setting_that_the_objective_does_not_have_is_refused() -> None:
+    class Forgotten(ClassifierSettings):
+        lambda_smooth: float = 0
+
+    with mock.patch.object(classifier, "ClassifierSettings", Forgotten), pytest.raises(TypeError, match="smooth"):
+        classifier.objective(Forgotten(), num_classes=20)
 
 
 @pytest.mark.parametrize(
