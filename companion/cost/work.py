@@ -31,6 +31,8 @@ SEGMENTER = "DeepLab-v2, training"
 TEST = "DeepLab-v2, test"
 CRF = "dense CRF, on the processor"
 PETA = 1e15
+WITHOUT_COST = ("data", "backbone", "subcategories")
+"""Stages with nothing for the GPU or the CRF: K-means runs on the processor, initial weights are given."""
 
 
 class Kind(NamedTuple):
@@ -58,9 +60,16 @@ def images(*splits: str) -> int:
 
 
 def work_of(stage: Stage, chosen: Settings) -> list[Work]:
-    """What a planned stage of VOC has to do on the GPU and in the CRF; nothing for the others."""
+    """What a planned stage of VOC has to do on the GPU and in the CRF; nothing for those that only convert a file.
+
+    Raises:
+        ValueError: a stage that is not known here.
+    """
     given = stage.settings
-    if stage.name == "classifier" and "seed" in given:
+    converted = stage.name in ("classifier", "affinity") and "seed" not in given
+    if converted or stage.name in WITHOUT_COST:
+        return []
+    if stage.name == "classifier":
         classifier = given["classifier"]
         kind = Kind(CLASSIFIER.format(crop=classifier.augmentation.crop), "step")
         of_step = operations.classifier_step(chosen, classifier.augmentation.crop, _subcategories(stage))
@@ -88,7 +97,7 @@ def work_of(stage: Stage, chosen: Settings) -> list[Work]:
     if stage.name == "segmentation":
         count = images(*given["segmentation"].splits)
         return [Work(Kind(TEST, "image"), count, operations.segmentation(chosen)), Work(Kind(CRF, "image"), count, 0)]
-    return []
+    raise ValueError(f"stage {stage.name!r} has no cost: give its work here, or name it in WITHOUT_COST")
 
 
 def _steps(epochs: int, batch: int, split: str = "trainaug") -> int:

@@ -16,36 +16,37 @@ from thesislib.data.voc import VocDataset
 from thesislib.refinement.crf import crf_available
 
 
-def classifier_stages(
-    settings: Settings, rows: Iterable[Row], seeds: Sequence[int], machine: Machine
-) -> dict[tuple[str, int], Stage]:
-    """The classifier of every row and training seed, by row name and seed."""
-    return _of_each(trained_stage, settings, rows, seeds, machine)
-
-
-def response_map_stages(
-    settings: Settings, rows: Iterable[Row], seeds: Sequence[int], machine: Machine
-) -> dict[tuple[str, int], Stage]:
-    """The response maps of every row and training seed, by row name and seed."""
-    return _of_each(response_maps.stage, settings, rows, seeds, machine)
-
-
-def _has_crf(machine: Machine) -> bool:
-    return crf_available() if machine.crf is None else machine.crf
-
-
-def _of_each(
+def of_each(
     step: Callable[[Settings, Machine, str], Stage],
     settings: Settings,
     rows: Iterable[Row],
     seeds: Sequence[int],
     machine: Machine,
 ) -> dict[tuple[str, int], Stage]:
+    """What `step` makes of settings, machine and label, for every row and training seed, by row name and seed."""
     return {
         (row.name, seed): step(settings.override(row.overrides | {"seed": seed}), machine, f"{row.name}, seed {seed}")
         for row in rows
         for seed in seeds
     }
+
+
+def classifier_stages(
+    settings: Settings, rows: Iterable[Row], seeds: Sequence[int], machine: Machine
+) -> dict[tuple[str, int], Stage]:
+    """The classifier of every row and training seed, by row name and seed."""
+    return of_each(trained_stage, settings, rows, seeds, machine)
+
+
+def response_map_stages(
+    settings: Settings, rows: Iterable[Row], seeds: Sequence[int], machine: Machine
+) -> dict[tuple[str, int], Stage]:
+    """The response maps of every row and training seed, by row name and seed."""
+    return of_each(response_maps.stage, settings, rows, seeds, machine)
+
+
+def _has_crf(machine: Machine) -> bool:
+    return crf_available() if machine.crf is None else machine.crf
 
 
 def upper_bound(machine: Machine) -> dict[str, Row]:
@@ -65,7 +66,7 @@ def refined_stages(
     def step(chosen: Settings, machine: Machine, label: str) -> Stage:
         return pseudo_masks.refined_stage(chosen, machine, chosen.cam.splits, label)
 
-    return _of_each(step, settings, rows, seeds, machine) if _has_crf(machine) else {}
+    return of_each(step, settings, rows, seeds, machine) if _has_crf(machine) else {}
 
 
 def mask_stages(
@@ -76,28 +77,28 @@ def mask_stages(
     def step(chosen: Settings, machine: Machine, label: str) -> Stage:
         return pseudo_masks.masks_stage(chosen, machine, split, label)
 
-    return _of_each(step, settings, rows, seeds, machine) if _has_crf(machine) else {}
+    return of_each(step, settings, rows, seeds, machine) if _has_crf(machine) else {}
 
 
 def affinity_stages(
     settings: Settings, rows: Iterable[Row], seeds: Sequence[int], machine: Machine
 ) -> dict[tuple[str, int], Stage]:
     """The AffinityNet of every row and seed; none without the CRF library."""
-    return _of_each(affinity.stage, settings, rows, seeds, machine) if _has_crf(machine) else {}
+    return of_each(affinity.stage, settings, rows, seeds, machine) if _has_crf(machine) else {}
 
 
 def segmenter_stages(
     settings: Settings, rows: Iterable[Row], seeds: Sequence[int], machine: Machine
 ) -> dict[tuple[str, int], Stage]:
     """The segmentation network of every row and seed; none without the CRF library."""
-    return _of_each(segmentation.segmenter_stage, settings, rows, seeds, machine) if _has_crf(machine) else {}
+    return of_each(segmentation.segmenter_stage, settings, rows, seeds, machine) if _has_crf(machine) else {}
 
 
 def segmentation_stages(
     settings: Settings, rows: Iterable[Row], seeds: Sequence[int], machine: Machine
 ) -> dict[tuple[str, int], Stage]:
     """The segmentation of every row and seed; none without the CRF library."""
-    return _of_each(segmentation.stage, settings, rows, seeds, machine) if _has_crf(machine) else {}
+    return of_each(segmentation.stage, settings, rows, seeds, machine) if _has_crf(machine) else {}
 
 
 def cluster_stages(
@@ -122,7 +123,7 @@ def _of_rounds(
     machine: Machine,
 ) -> dict[tuple[int, int], Stage]:
     rows = [Row(str(number), {"subcategories.round": number}) for number in rounds]
-    return {(int(name), seed): stage for (name, seed), stage in _of_each(step, settings, rows, seeds, machine).items()}
+    return {(int(name), seed): stage for (name, seed), stage in of_each(step, settings, rows, seeds, machine).items()}
 
 
 TRAINED: dict[str, Callable[[Settings, Machine], Stage]] = {

@@ -16,9 +16,11 @@ from companion.cost import work as costs
 from companion.cost.gpu.inference import pictures
 from companion.cost.gpu.steps import tiny_scale
 from companion.pipeline import engine
+from companion.pipeline.stages import affinity
 from companion.pipeline.stages import classifier as classifier_stage
 from companion.pipeline.stages import segmentation as segmentation_stage
-from companion.settings import SettingsError, load
+from companion.pipeline.store import Stage
+from companion.settings import Machine, SettingsError, load
 from thesislib import cam
 from thesislib.refinement.pairs import pair_offsets, source_shape
 from thesislib.refinement.random_walk import _coefficients, _sparse, _transition_stencil
@@ -111,6 +113,16 @@ def test_work_of_a_stage_is_images_and_steps_of_voc():
     assert kinds["segmentation"] == {costs.TEST: 1449, costs.CRF: 1449}
     assert kinds["affinity_labels"] == {costs.CRF: 2 * 10_582}
     assert kinds["data"] == kinds["backbone"] == {}
+
+
+def test_a_converted_network_costs_nothing_and_an_unknown_stage_is_refused():
+    given = load("voc2012", {"classifier.weights": "res38_cls.pth", "affinity.weights": "res38_aff.pth"})
+    machine = Machine(crf=True)
+    assert [costs.work_of(build(given, machine), given) for build in (classifier_stage.stage, affinity.stage)] == [
+        []
+    ] * 2
+    with pytest.raises(ValueError, match="stage 'smoothed_maps' has no cost"):
+        costs.work_of(Stage("smoothed_maps", 1, print, {}), VOC)
 
 
 def test_all_rows_of_the_tables_are_planned_whether_or_not_the_crf_is_here(monkeypatch):
