@@ -4,6 +4,8 @@ export OMP_NUM_THREADS ?= 1
 BIN := .venv/bin
 PRESET ?= demo
 SEEDS ?= 3
+DATA_ROOT ?=
+ONLY ?=
 PYTHON ?= python3.12 python3.11 python3
 
 .DEFAULT_GOAL := help
@@ -12,8 +14,9 @@ PYTHON ?= python3.12 python3.11 python3
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-reproduce: .venv/ready  ## the whole thesis on the demo data; ends with the path of the report (PRESET=, SEEDS=)
-	$(BIN)/thesis reproduce --preset $(PRESET) --seeds $(SEEDS)
+reproduce: .venv/ready  ## the whole thesis on the demo data; ends with the path of the report (PRESET=, SEEDS=, DATA_ROOT=, ONLY=)
+	$(BIN)/thesis reproduce --preset $(PRESET) --seeds $(SEEDS) \
+	  $(if $(DATA_ROOT),--data-root $(DATA_ROOT)) $(if $(ONLY),--only $(ONLY))
 
 test: .venv/ready  ## all tests, notebooks included
 	$(BIN)/python -m pytest -n 2 --dist worksteal
