@@ -62,9 +62,18 @@ def row_settings(rows: Sequence[Row], settings: Settings) -> pd.DataFrame:
     return pd.DataFrame(columns, dtype=object).rename_axis("method")
 
 
-def fixed_threshold(train: Scores, val: Scores, printed: Mapping[str, Printed]) -> pd.DataFrame:
-    """Table 2.1 or 3.1 at the fixed threshold: mIoU on both splits, and columns of printed values by their heading."""
+def fixed_threshold(
+    train: Scores, val: Scores, printed: Mapping[str, Printed], more: Mapping[str, Measure] | None = None
+) -> pd.DataFrame:
+    """Table 2.1 or 3.1 at the fixed threshold: mIoU on both splits, and columns of printed values by their heading.
+
+    Args:
+        train, val: the scored maps.
+        printed: columns of the thesis, the last ones.
+        more: measures on train by their heading, behind mIoU.
+    """
     frame = table(train, {"mIoU train": score.fixed_miou}).join(table(val, {"mIoU val": score.fixed_miou}))
+    frame = frame.join(table(train, more or {}))
     for heading, values in printed.items():
         frame[heading] = pd.Series([values.get(row) for row in frame.index], index=frame.index, dtype=object)
     return frame

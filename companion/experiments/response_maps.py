@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 
 from companion.analysis import chain, chance, maps, measures, refined_images
-from companion.analysis.claims import Claim, Place, Row
-from companion.analysis.measures import Scores
+from companion.analysis.claims import Claim, Place, Printed, Row
+from companion.analysis.measures import Measure, Scores
 from companion.drawing import curves, image_grids
 from companion.experiments import printed, row_stages
 from companion.experiments.exhibits import Figure, KeyNumber, Note, Table
@@ -130,21 +130,23 @@ class ResponseMaps(Experiment):
             **more,
         )
 
-    def fixed_threshold(self, name: str, source: str, columns: Mapping[str, Mapping[str, float | None]]) -> Table:
+    def fixed_threshold(
+        self, name: str, source: str, columns: Mapping[str, Printed], more: Mapping[str, Measure] | None = None
+    ) -> Table:
         """A table of the thesis at the fixed threshold.
 
         Args:
-            name: of the table's files.
-            source: what the thesis calls it.
+            name, source: of the table's files; what the thesis calls it.
             columns: the printed values by split.
+            more: columns of one's own, measures on train by their heading, such as `{"recall": measures.mean_recall}`.
         """
+        named = f"; beside it {', '.join(more)}" if more else ""
+        thesis = {f"thesis, VOC {split}": column for split, column in columns.items()}
         remark = f"The printed values are of VOC 2012{' train' if [*columns] == ['train'] else ''}, single runs."
         return Table(
-            maps.fixed_threshold(
-                self.train, self.val, {f"thesis, VOC {split}": column for split, column in columns.items()}
-            ),
+            maps.fixed_threshold(self.train, self.val, thesis, more),
             name,
-            f"mIoU in per cent at the fixed threshold {self.threshold}: {self.of_both}.",
+            f"mIoU in per cent at the fixed threshold {self.threshold}: {self.of_both}{named}.",
             best=["mIoU train", "mIoU val"],
             beside={
                 f"mIoU {split}": (f"thesis, VOC {split}", Place(source, split, "response maps")) for split in columns

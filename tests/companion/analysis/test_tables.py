@@ -1,6 +1,7 @@
 """Scores and tables against scikit-learn and per-image loops, on random maps of a tiny folder."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import t as student_t
 from sklearn.metrics import confusion_matrix, jaccard_score
@@ -166,6 +167,15 @@ def test_rows_keep_their_order_and_only_thesis_rows_have_a_printed_value(train):
     frame = tables.fixed_threshold(train, train, {"thesis, VOC train": PRINTED})
     assert frame.index.tolist() == [row.name for row in ROWS]
     assert frame["thesis, VOC train"].dropna().tolist() == [48.0, 49.3, 49.5, 49.9, 50.1]
+
+
+def test_columns_of_ones_own_stand_before_the_printed_ones(train):
+    printed = {"thesis, VOC train": PRINTED}
+    frame = tables.fixed_threshold(train, train, printed, {"recall train": scores.mean_recall})
+    assert [*frame.columns] == ["mIoU train", "mIoU val", "recall train", "thesis, VOC train"]
+    means = [np.mean([scores.mean_recall(run) for run in train[row.name]]) for row in ROWS]
+    assert [cell.mean for cell in frame["recall train"]] == pytest.approx(means)
+    pd.testing.assert_frame_equal(frame.drop(columns="recall train"), tables.fixed_threshold(train, train, printed))
 
 
 def test_oracle_table_applies_the_threshold_of_train_to_val(train):

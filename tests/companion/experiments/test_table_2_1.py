@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from companion import settings
-from companion.analysis import maps
+from companion.analysis import maps, measures
 from companion.analysis.claims import Row, Verdict, printed_difference
 from companion.experiments.catalogue import experiment
 from companion.experiments.exhibits import Figure, KeyNumber, Note, Table
@@ -22,6 +22,7 @@ QUESTIONS = (
     "classifiers",
 )  # fmt: skip
 """All but `whom_the_walk_helps`, whose pairs of cells the small images made up here do not have."""
+RECALL = {"recall train": measures.mean_recall}
 
 
 def asked(chosen=SMOKE, kind=Table21, **more):
@@ -129,6 +130,15 @@ def test_verdicts_stand_beside_the_printed_differences(both):
     assert [each.thesis for each in verdicts[:5]] == pytest.approx([1.3, 0.2, 0.6, 2.1, 0.8])
     assert [each.thesis for each in verdicts[5:]] == [None, None]
     assert verdicts[0].claim == "Mixup alone improves the response maps: mixup > CAM"
+
+
+def test_a_column_of_ones_own_is_in_the_table_and_its_caption(tmp_path):
+    found = asked(compute=made_results.compute(tmp_path / "made"))
+    thesis = {"train": found.thesis}
+    without, more = (found.fixed_threshold("table_2_1", "Table 2.1", thesis, columns) for columns in (None, RECALL))
+    assert [*more.frame.columns] == ["mIoU train", "mIoU val", *RECALL, "thesis, VOC train"]
+    assert "recall train" in more.caption and "recall" not in without.caption
+    assert (more.best, more.beside, more.note) == (without.best, without.beside, without.note)
 
 
 def test_without_the_crf_library_the_refined_column_says_so(tmp_path):
