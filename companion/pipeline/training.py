@@ -14,7 +14,7 @@ from thesislib import training
 from thesislib.batches import Batches
 from thesislib.checkpoints import History
 from thesislib.models.classifier import parameter_groups
-from thesislib.optimisation import Optimisation
+from thesislib.optimisation import Optimisation, ParameterGroups
 
 
 def train_stage(
@@ -48,12 +48,9 @@ def train_stage(
         parts=settings.accumulate,
         share=Processes(),
     )
-    groups = parameter_groups(
-        model, settings.learning_rate, settings.weight_decay, new_layer_factor=settings.new_layer_factor
-    )
     return training.train(
         model,
-        groups,
+        groups(model, settings),
         objective,
         batches,
         optimisation(settings),
@@ -64,6 +61,13 @@ def train_stage(
         checkpoint_seconds=60 * machine.checkpoint_minutes,
         kept=kept,
         progress=job.progress,
+    )
+
+
+def groups(model: nn.Module, settings: OptimiserSettings) -> ParameterGroups:
+    """The published parameter groups, with the learning rates and weight decay of the settings."""
+    return parameter_groups(
+        model, settings.learning_rate, settings.weight_decay, new_layer_factor=settings.new_layer_factor
     )
 
 

@@ -1,4 +1,4 @@
-"""Training steps that `gpu_check` times: the networks and losses of the stages on random images with random weights.
+"""Training steps that `gpu_check` times: the networks and objectives of the stages on random images and weights.
 
 The step is `thesislib.training.train_step`, of networks and optimisers that are built in different ways. What is
 measured at all, on which machine and for how long, is a `Scale`. Nothing here corresponds to published code.
@@ -14,18 +14,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from companion.cost import operations as flops
+from companion.pipeline.stages import affinity as affinity_stage
 from companion.pipeline.stages import classifier as classifier_stage
-from companion.pipeline.training import optimisation
+from companion.pipeline.stages import segmentation as segmentation_stage
+from companion.pipeline.training import groups, optimisation
 from companion.settings import OptimiserSettings, Settings, load
-from thesislib.losses import segmentation_loss
-from thesislib.models.classifier import parameter_groups
-from thesislib.refinement import affinity_loss
-from thesislib.refinement.pairs import UNDECIDED, pair_labels
+from thesislib.refinement.pairs import UNDECIDED
 from thesislib.training import Objective, train_step
 
 GIB = 2**30
@@ -162,10 +160,7 @@ def training_step(
     """A function that trains `model` on one batch, as `training.train` does apart from checkpoints."""
     if way.channels_last:
         model.to(memory_format=torch.channels_last)
-    groups = parameter_groups(
-        model, settings.learning_rate, settings.weight_decay, new_layer_factor=settings.new_layer_factor
-    )
-    optimiser = optimisation(settings).build(groups, fused=way.fused)
+    optimiser = optimisation(settings).build(groups(model, settings), fused=way.fused)
     network: Any = torch.compile(model.train(), backend=scale.backend) if way.compiled else model.train()
     return functools.partial(
         train_step,
@@ -199,11 +194,7 @@ def affinity_step(scale: Scale, way: Way) -> tuple[Step, list[Tensor]]:
     cells = -(-crop // model.stride)
     names = torch.tensor([0, 1, 2, UNDECIDED], dtype=torch.uint8, device=scale.device)
     labels = names[torch.randint(4, (chosen.batch_size, cells, cells), device=scale.device)]
-
-    def objective(network: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
-        return {"affinity": affinity_loss(network(batch[0]), *pair_labels(batch[1]))}
-
-    return training_step(scale, model, objective, chosen, way), [images, labels]
+    return training_step(scale, model, affinity_stage.objective, chosen, way), [images, labels]
 
 
 def segmenter_step(scale: Scale, way: Way) -> tuple[Step, list[Tensor]]:
@@ -211,10 +202,7 @@ def segmenter_step(scale: Scale, way: Way) -> tuple[Step, list[Tensor]]:
     chosen = scale.settings.segmentation
     crop = chosen.augmentation.crop
     images = torch.randn(chosen.batch_size, 3, crop, crop, device=scale.device)
-    labels = torch.randint(flops.VOC_CLASSES + 1, (chosen.batch_size, crop, crop), device=scale.device)
-
-    def objective(network: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
-        return {"segmentation": segmentation_loss(network(batch[0]), batch[1])}
-
+    shape = (chosen.batch_size, crop, crop)
+    labels = torch.randint(flops.VOC_CLASSES + 1, shape, dtype=torch.uint8, device=scale.device)
     model = fresh(scale, flops.segmenter)
-    return training_step(scale, model, objective, chosen, way), [images, labels]
+    return training_step(scale, model, segmentation_stage.objective, chosen, way), [images, labels]

@@ -99,7 +99,7 @@ def compute(job: Job, backbone: BackboneSettings, affinity: AffinitySettings, se
         history = train_stage(job, model, whole, len(images), _head_objective, affinity, seed)
     else:
         crops = LabelledCrops(images, scores, affinity, model, seed)
-        history = train_stage(job, model, crops, len(images), _objective, affinity, seed)
+        history = train_stage(job, model, crops, len(images), objective, affinity, seed)
     save_weights(model, job.folder / artefacts.AFFINITY_WEIGHTS)
     artefacts.write_history(job.folder, history)
 
@@ -164,7 +164,8 @@ def crf_params(base: CrfParams, crf: CrfSettings) -> CrfParams:
     return CrfParams(**{**base.__dict__, "scale_factor": crf.scale_factor})
 
 
-def _objective(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+def objective(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+    """The affinity loss of images `(B, 3, H, W)` with labels of their cells `(B, h, w)`."""
     images, labels = batch
     return {"affinity": affinity_loss(model(images), *pair_labels(labels))}
 

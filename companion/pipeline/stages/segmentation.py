@@ -163,7 +163,7 @@ def compute_segmenter(
     if job.file:
         load_weights(model, job.file, heads=False)
     dataset = _MaskedImages(images, job.inputs.get("masks"), model, segmentation, seed)
-    history = train_stage(job, model, dataset, len(images), _objective, segmentation, seed)
+    history = train_stage(job, model, dataset, len(images), objective, segmentation, seed)
     save_weights(model, job.folder / artefacts.SEGMENTER_WEIGHTS)
     artefacts.write_history(job.folder, history)
 
@@ -203,7 +203,8 @@ class _MaskedImages(Dataset):
         return view, labels
 
 
-def _objective(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+def objective(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+    """The loss of images `(B, 3, H, W)` with masks `(B, H, W)` of palette indices."""
     images, labels = batch
     return {"segmentation": segmentation_loss(model(images), labels.long())}
 
