@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool
 
-from companion.settings.schema import Frozen
+from companion.settings.base import Frozen
 
 
 def _from_environment(name: str, default: Any) -> Any:
