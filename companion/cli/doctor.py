@@ -88,8 +88,10 @@ def memory_settings(results: Path | None) -> str:
 def _disk(preset: str, runs_dir: Path) -> Finding:
     existing = next(folder for folder in (runs_dir.absolute(), *runs_dir.absolute().parents) if folder.exists())
     free = shutil.disk_usage(existing).free / 1e9
-    needed = NEEDED_GB[preset]
-    return Finding("disk", free > needed, f"{free:.0f} GB free at {existing}", f"free {needed} GB, or use --runs-dir")
+    found, needed = f"{free:.0f} GB free at {existing}", NEEDED_GB.get(preset)
+    if needed is None:
+        return Finding("disk", True, f"{found}; how much preset {preset} needs was not measured")
+    return Finding("disk", free > needed, found, f"free {needed} GB, or use --runs-dir")
 
 
 def _attempt(what: str, look: Callable[[], str], advice: str) -> Finding:

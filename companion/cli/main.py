@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from companion import settings
 from companion.cli import batch as cli_batch
@@ -21,7 +21,7 @@ from companion.cli import weights as cli_weights
 from companion.pipeline import engine
 from companion.pipeline.store import Stage, StageFailed, Store
 from companion.pipeline.workers import ProcessKilled
-from companion.settings import Machine, Preset, Settings, SettingsError, nearest
+from companion.settings import PRESETS, Machine, Settings, SettingsError, nearest
 
 if TYPE_CHECKING:
     from companion.reports.jobs import Job
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="thesis", description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--preset", default="demo", help=f"data and scale: {', '.join(get_args(Preset))}")
+    common.add_argument("--preset", default="demo", help=f"data and scale: {', '.join(PRESETS)}")
     text = "reading of the thesis at paper scale: released (published code, default) or text (as printed)"
     common.add_argument("--profile", default="released", help=text)
     common.add_argument("--seeds", type=int, default=3, help="number of training seeds (0, 1, ...)")

@@ -3,6 +3,7 @@
 from companion.settings.loading import load, parse_override
 from companion.settings.machine import Machine
 from companion.settings.names import SettingsError, nearest
+from companion.settings.presets import PRESETS
 from companion.settings.schema import (
     AffinitySettings,
     BackboneSettings,
@@ -11,7 +12,6 @@ from companion.settings.schema import (
     CrfSettings,
     DataSettings,
     OptimiserSettings,
-    Preset,
     PretextSettings,
     Profile,
     SegmentationSettings,
@@ -22,6 +22,7 @@ from companion.settings.schema import (
 )
 
 __all__ = [
+    "PRESETS",
     "AffinitySettings",
     "BackboneSettings",
     "CamSettings",
@@ -30,7 +31,6 @@ __all__ = [
     "DataSettings",
     "Machine",
     "OptimiserSettings",
-    "Preset",
     "PretextSettings",
     "Profile",
     "SegmentationSettings",

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from companion.settings.names import SettingsError, one_of
 from companion.settings.presets import PRESETS, TEXT_PROFILE
-from companion.settings.schema import Preset, Profile, Settings, validate
+from companion.settings.schema import Profile, Settings, validate
 
 
 def load(preset: str = "demo", overrides: Mapping[str, Any] | None = None, *, profile: str = "released") -> Settings:
@@ -19,7 +19,7 @@ def load(preset: str = "demo", overrides: Mapping[str, Any] | None = None, *, pr
     Raises:
         SettingsError: unknown preset, profile or name, or a value outside its range; names the nearest valid one.
     """
-    one_of("preset", preset, get_args(Preset))
+    one_of("preset", preset, tuple(PRESETS))
     one_of("profile", profile, get_args(Profile))
     reading = TEXT_PROFILE if profile == "text" and preset == "voc2012" else {}
     base = validate({"preset": preset, "profile": profile})

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, Literal, Self, get_type_hints
 
-from pydantic import BaseModel, Field, StrictBool, ValidationError, model_validator
+from pydantic import BaseModel, Field, StrictBool, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from companion.settings.backbone import BackboneSettings
 from companion.settings.base import Count, Frozen
-from companion.settings.names import SettingsError, nearest
+from companion.settings.names import SettingsError, nearest, one_of
+from companion.settings.presets import PRESETS
 from thesislib.data.augmentation import Augmentation
 
-Preset = Literal["smoke", "demo", "animals", "voc2012"]
 Split = Literal["trainaug", "train", "val", "test"]
 Factor = Annotated[float, Field(gt=0, le=8)]
 Profile = Literal["released", "text"]
@@ -28,7 +28,11 @@ class DataSettings(Frozen):
     `train`, the scored split, is the first images of `trainaug`, the split that is trained on.
     """
 
-    source: Literal["generated", "folder"] = "folder"
+    source: Literal["generated", "folder"] = Field(
+        "folder",
+        description="generated: images drawn by a program unless --data-root names a folder, and a ResNet-38 without a "
+        "weight file pre-trained on the pretext task; folder: of --data-root, and weights from a file or the package",
+    )
     image_size: int = Field(64, ge=32, le=512, description="side of a generated image in pixels")
     trainaug: int = Field(0, ge=0, description="generated training images with image labels")
     train: int = Field(0, ge=0, description="the first of them, on which response maps are scored")
@@ -211,7 +215,7 @@ class SegmentationSettings(OptimiserSettings):
 class Settings(Frozen):
     """Everything that decides a number. `seed` drives initialisation, order, augmentation, mixing and dropout."""
 
-    preset: Preset = "voc2012"
+    preset: str = Field("voc2012", description="one of presets.PRESETS")
     profile: Profile = "released"
     seed: int = Field(0, ge=0)
     data: DataSettings = DataSettings()
@@ -223,6 +227,12 @@ class Settings(Frozen):
     affinity: AffinitySettings = AffinitySettings()
     crf: CrfSettings = CrfSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
+
+    @field_validator("preset")
+    @classmethod
+    def _is_registered(cls, preset: str) -> str:
+        one_of("preset", preset, tuple(PRESETS))
+        return preset
 
     def override(self, overrides: Mapping[str, Any]) -> "Settings":
         """A copy with dotted names replaced.

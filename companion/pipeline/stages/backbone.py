@@ -67,7 +67,9 @@ def _read_weights(given: str, stage: Stage) -> dict[str, str]:
     if not given:
         raise SettingsError(
             f"backbone.weights is empty: give the file of ImageNet weights of {registry.NETWORKS[network]} "
-            f"({INITIAL_WEIGHTS[network]}), or choose preset 'demo' with the network 'resnet38'"
+            f"({INITIAL_WEIGHTS[network]}), take backbone.network={PREFIX}{LITE0}, whose weights are installed, or "
+            "choose preset 'demo' with the network 'resnet38', which has data.source=generated: it pre-trains on the "
+            "pretext task, also where --data-root names a folder"
         )
     return read_file(given, stage)
 

@@ -13,11 +13,12 @@ from places import ROOT
 from torchvision.models import resnet
 
 from companion.cli import main as cli
+from companion.cli.doctor import NEEDED_GB
 from companion.experiments.catalogue import experiment
 from companion.pipeline import engine
 from companion.pipeline.stages import data
 from companion.pipeline.store import Store
-from companion.settings import Machine, load
+from companion.settings import PRESETS, Machine, load
 
 README = (ROOT / "README.md").read_text()
 
@@ -84,6 +85,18 @@ def test_doctor_says_what_is_missing_and_how_to_get_it(tmp_path: Path, capsys: p
     cli.main(["doctor", "--preset", "demo", "--runs-dir", str(tmp_path)])
     shown = capsys.readouterr().out
     assert "MISSING data" not in shown and "DeepLab weights" not in shown
+
+
+@pytest.mark.parametrize("preset", [*PRESETS, "of one's own"])
+def test_doctor_knows_every_preset(
+    preset: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PRESETS, "of one's own", PRESETS["smoke"])
+    cli.main(["doctor", "--preset", preset, "--runs-dir", str(tmp_path)])
+    shown = capsys.readouterr().out
+    assert ("was not measured" in shown) == (preset not in NEEDED_GB) and set(PRESETS) - {*NEEDED_GB} == {
+        "of one's own"
+    }
 
 
 def test_doctor_loads_the_initial_weights_of_deeplab(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

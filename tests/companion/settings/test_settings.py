@@ -5,11 +5,12 @@ import pytest
 
 from companion import settings
 from companion.pipeline.stages import classifier
-from companion.settings import ClassifierSettings, SegmentationSettings, SettingsError, load
+from companion.settings import PRESETS, ClassifierSettings, SegmentationSettings, SettingsError, load
+from companion.settings.schema import validate
 from thesislib.objectives import ClassifierObjective, unit_weight
 
 
-@pytest.mark.parametrize("preset", ["smoke", "demo", "voc2012"])
+@pytest.mark.parametrize("preset", PRESETS)
 def test_presets_are_valid_and_frozen(preset: str) -> None:
     chosen = load(preset)
     assert chosen.preset == preset
@@ -47,6 +48,13 @@ def test_values_out_of_range_name_the_setting_and_the_range(name: str, value: ob
         load("demo", {name: value})
     assert name.split(".")[0] in str(error.value)
     assert expected in str(error.value)
+
+
+def test_a_preset_is_registered_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PRESETS, "tiny", {"classifier.epochs": 1})
+    assert (load("tiny").preset, load("tiny").classifier.epochs) == ("tiny", 1)
+    with pytest.raises(SettingsError, match="unknown preset 'tiyn'; did you mean 'tiny'"):
+        validate({"preset": "tiyn"})
 
 
 def test_unknown_preset_names_the_nearest() -> None:
