@@ -15,7 +15,7 @@ import random_walk
 import refinement_steps
 import torch
 
-from companion.pipeline.store import commit
+from companion.pipeline.provenance import commit
 
 OUTPUT = Path(__file__).with_suffix(".json")
 ROWS = 3  # background and two classes

@@ -12,13 +12,10 @@ import datetime
 import errno
 import functools
 import hashlib
-import importlib.metadata
 import json
 import os
-import platform
 import re
 import shutil
-import subprocess
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +26,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
+from companion.pipeline.provenance import provenance
 from companion.settings import Machine
 from thesislib.files import sync
 
@@ -230,26 +228,6 @@ def without_file(settings: Any) -> Any:
 def absolute_path(file: str) -> str:
     """The path of a file that a stage reads, for workers with another working directory; empty where there is none."""
     return str(Path(file).absolute()) if file else ""
-
-
-def provenance() -> dict[str, Any]:
-    """Commit, versions and hardware of this process."""
-    import torch  # not with the module: see `Machine.torch_device`
-
-    packages = {name: importlib.metadata.version(name) for name in ("torch", "numpy", "scikit-learn", "pillow")}
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    machine = {"processor": platform.machine(), "cores": os.cpu_count(), "gpu": gpu}
-    return {"commit": commit(), "versions": {"python": platform.python_version()} | packages, "hardware": machine}
-
-
-@functools.cache
-def commit() -> str:
-    """The commit of this source tree, with `-dirty` where tracked files differ from it; `unknown` outside git."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def _is_artefact(folder: Path) -> bool:

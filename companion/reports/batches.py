@@ -176,7 +176,7 @@ def _run(
     differing: Mapping[str, Any],
     read: dict[str, Stage],
 ) -> Run:
-    """A run whose parameters the notebook would accept; its stages are bound, which reads all files that decide them."""
+    """A run whose parameters the notebook would accept; its stages are bound, which reads the files they depend on."""
     try:
         _check_overrides(given.get("overrides", {}))
         experiment = asked(kind, declared, given)

@@ -18,7 +18,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from companion.analysis.claims import Place
-from companion.pipeline.store import provenance
+from companion.pipeline.provenance import provenance
 
 FILE = "results.json"
 WITHOUT_NETWORK = ("data", "backbone")

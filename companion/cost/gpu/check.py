@@ -25,7 +25,7 @@ from companion.analysis import gpu_results
 from companion.cost.gpu import projection
 from companion.cost.gpu.measurements import Measurement, plan
 from companion.cost.gpu.steps import GIB, Scale, clean_memory, full_scale, tiny_scale
-from companion.pipeline.store import provenance
+from companion.pipeline.provenance import provenance
 from companion.reports.record import write_json
 from companion.settings import load
 from companion.settings.project import NOTEBOOKS, project_root

@@ -84,7 +84,7 @@ def build(settings: BackboneSettings) -> Network:
 
 
 def _read_timm(given: str, stage: Stage) -> dict[str, str]:
-    """What stands in keys for the weights of a network of timm: a checksum, or the name of those that timm downloads."""
+    """What stands in keys for weights of a network of timm: a checksum, or the name of those that timm downloads."""
     network, stride = stage.settings["backbone"].network, stage.settings["backbone"].stride
     name = network.removeprefix(PREFIX)
     try:
