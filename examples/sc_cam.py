@@ -89,7 +89,7 @@ def write_maps(model: CamClassifier, images: VocDataset, folder: Path) -> float:
         present, labels = np.flatnonzero(images.labels[i]), cam.label_map(maps, BACKGROUND).numpy()
         np.savez_compressed(folder / f"{name}.npz", classes=present, maps=maps[present].numpy())
         write_mask(folder / f"{name}.png", labels)
-        if images.mask_path(i).is_file():
+        if images.has_mask(i):
             confusion.update(images.mask(i), labels)
     return confusion.miou()
 

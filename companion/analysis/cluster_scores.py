@@ -16,7 +16,7 @@ from jaxtyping import Float, Float64, Int64, Integer, Shaped
 
 from companion.analysis.claims import paired, remarks
 from companion.analysis.cluster_quality import ari, chance_level, mean_over_classes, nmi, purity, silhouettes
-from companion.analysis.cluster_tables import Rounds
+from companion.analysis.cluster_tables import Round, Rounds
 from companion.analysis.maps import over_seeds
 from companion.analysis.statistics import Interval
 from companion.pipeline.artefacts import Features
@@ -41,7 +41,7 @@ Quality = Mapping[str, Mapping[int, Sequence[Float64[np.ndarray, " c"]]]]
 
 def measure(
     found: Rounds,
-    features: Mapping[tuple[int, int], Path],
+    separate: Mapping[tuple[int, int], Float64[np.ndarray, " c"]],
     labels: Shaped[np.ndarray, "n c"],
     subtypes: Integer[np.ndarray, "n c"] | None,
 ) -> Quality:
@@ -49,20 +49,24 @@ def measure(
 
     Args:
         found: the clusters.
-        features: folders of stage `features` by round and seed, those of the round before each round of `found`.
+        separate: `separation` of the same clusters.
         labels: of the same images, 0 or 1; the clusters of a class are compared with the other classes in its images.
         subtypes: the true sub-types of the same images, None where they are not known.
     """
     quality: dict[str, dict[int, list[np.ndarray]]] = {}
     known = _known(labels, subtypes)
     for (number, seed), each in sorted(found.items()):
-        seen = Features.read(features[number - 1, seed]).features
-        scores = {SILHOUETTE: silhouettes(seen, each.assignments)}
+        scores = {SILHOUETTE: separate[number, seed]}
         for what, reference in (known | _earlier(found, number, seed)).items():
             scores |= _agreement(each.assignments, reference, what, (seed, number))
         for name, of_classes in scores.items():
             quality.setdefault(name, {}).setdefault(number, []).append(of_classes)
     return quality
+
+
+def separation(features: Path, found: Round) -> Float64[np.ndarray, " c"]:
+    """Silhouettes of clusters in the features in which they were found; `features` is the folder of that stage."""
+    return silhouettes(Features.read(features).features, found.assignments)
 
 
 def _known(labels: np.ndarray, subtypes: np.ndarray | None) -> dict[str, np.ndarray]:

@@ -116,13 +116,19 @@ def most_accompanied(labels: Shaped[np.ndarray, "n c"]) -> int:
     return int((labels * (labels.sum(axis=1, keepdims=True) > 1)).sum(axis=0).argmax())
 
 
-def describe(images: VocDataset, found: Round, shown: Mapping[int, Sequence[int]]) -> pd.DataFrame:
+def describe(
+    images: VocDataset,
+    found: Round,
+    shown: Mapping[int, Sequence[int]],
+    areas: Mapping[int, Float64[np.ndarray, " n"]],
+) -> pd.DataFrame:
     """What is in each cluster: images, object area, other classes, and true sub-types where they are known.
 
     Args:
         images: the split that was clustered.
         found: its clusters.
         shown: clusters by class.
+        areas: `object_areas` by class.
 
     Returns:
         A row a cluster. The area is the class's share of the scored pixels, over the images that have a mask; all
@@ -135,10 +141,11 @@ def describe(images: VocDataset, found: Round, shown: Mapping[int, Sequence[int]
             share = 100 * images.labels[members].mean(axis=0)
             share[c] = 0
             often = [j for j in np.argsort(-share, kind="stable")[:2] if share[j]]
-            areas = object_areas(images, members.tolist(), c)
+            of_cluster = areas[c][members]
+            known = of_cluster[np.isfinite(of_cluster)]
             lines[cluster_name(images.classes[c], cluster)] = {
                 "images": len(members),
-                "object area": areas[np.isfinite(areas)].mean() if np.isfinite(areas).any() else np.nan,
+                "object area": known.mean() if known.size else np.nan,
                 "alone": 100 * (images.labels[members].sum(axis=1) == 1).mean(),
                 "most often with": ", ".join(f"{images.classes[j]} {share[j]:.0f}" for j in often) or "no other class",
                 **_subtype_shares(images, members, c),
@@ -151,13 +158,13 @@ def cluster_name(class_name: str, cluster: int) -> str:
     return f"{class_name} {cluster + 1}"
 
 
-def object_areas(images: VocDataset, chosen: Sequence[int], c: int) -> Float64[np.ndarray, " n"]:
-    """Share of the scored pixels of each chosen image that show a class, in per cent; NaN without a mask."""
-    found = np.full(len(chosen), np.nan)
-    for row, i in enumerate(chosen):
-        if images.mask_path(i).is_file():
+def object_areas(images: VocDataset, c: int) -> Float64[np.ndarray, " n"]:
+    """Share of the scored pixels of each image that show a class, in per cent; NaN without the class or a mask."""
+    found = np.full(len(images), np.nan)
+    for i in np.flatnonzero(images.labels[:, c]).tolist():
+        if images.has_mask(i):
             mask = images.mask(i)
-            found[row] = 100 * (mask == c + 1).sum() / max((mask != IGNORE).sum(), 1)
+            found[i] = 100 * (mask == c + 1).sum() / max((mask != IGNORE).sum(), 1)
     return found
 
 

@@ -3,8 +3,8 @@
 Thesis 2.4.1 and 3.4.1 describe PASCAL VOC 2012 in a sentence; nothing here corresponds to published code.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ def split_summary(datasets: Mapping[str, VocDataset]) -> pd.DataFrame:
         classes = images.labels.sum(axis=1)
         rows[name] = {
             "images": len(images),
-            "with mask": sum(images.mask_path(i).is_file() for i in range(len(images))),
+            "with mask": sum(images.has_mask(i) for i in range(len(images))),
             "1 class": int((classes == 1).sum()),
             "2 classes": int((classes == 2).sum()),
             "3 or more": int((classes > 2).sum()),
@@ -52,21 +52,33 @@ def joint_label_bits(labels: Shaped[np.ndarray, "n c"]) -> float:
     return float(_bits(counts / counts.sum()))
 
 
-def pixel_summary(images: VocDataset) -> pd.DataFrame:
-    """Share of each class among the pixels that are scored, in per cent, and mean area of it in images that have it.
+class Pixels(NamedTuple):
+    """Pixels of each image by class, background first, and of all images by class and part, no part first."""
 
-    On generated data also how the pixels of its objects divide into parts, in per cent.
-    """
-    names = ["background", *images.classes]
+    scored: Int64[np.ndarray, "n c1"]
+    parts: Int64[np.ndarray, "c1 p1"]
+
+
+def count_pixels(images: VocDataset) -> Pixels:
+    """The pixels of the masks; those of parts are 0 where these are not known."""
+    classes = len(images.classes) + 1
     pixels = np.zeros((len(images), IGNORE + 1), np.int64)
-    parts = np.zeros((len(names), len(PARTS) + 1), np.int64)
+    parts = np.zeros((classes, len(PARTS) + 1), np.int64)
     for i in range(len(images)):
         mask, part = images.mask(i), images.parts(i)
         pixels[i] = np.bincount(mask.ravel(), minlength=IGNORE + 1)
         if part is not None:
-            valid = mask < len(names)
+            valid = mask < classes
             np.add.at(parts, (mask[valid], part[valid]), 1)
-    scored = pixels[:, : len(names)]
+    return Pixels(pixels[:, :classes], parts)
+
+
+def pixel_summary(classes: Sequence[str], counted: Pixels) -> pd.DataFrame:
+    """Share of each class among the pixels that are scored, in per cent, and mean area of it in images that have it.
+
+    On generated data also how the pixels of its objects divide into parts, in per cent.
+    """
+    names, (scored, parts) = ["background", *classes], counted
     areas = np.where(scored > 0, scored / scored.sum(axis=1, keepdims=True), np.nan)
     with np.errstate(invalid="ignore"):
         frame = pd.DataFrame(

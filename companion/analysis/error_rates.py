@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float64, Int64, UInt8
 
 from companion.analysis import errors, measures
 from companion.analysis.maps import over_seeds
@@ -82,19 +82,29 @@ def difference(
     return over_seeds(differences)
 
 
-def part_table(folders: Mapping[tuple[str, int], Path], images: VocDataset) -> pd.DataFrame:
-    """Share of the pixels of each known part that get their class; for generated images, which know their parts."""
+def part_shares(folder: Path, images: VocDataset) -> Float64[np.ndarray, " p"]:
+    """Share of the pixels of each known part that get their class, in per cent; images know their parts if generated.
+
+    Args:
+        folder: of predicted masks.
+        images: with truth and parts.
+    """
+    right, total = np.zeros(len(metrics.PARTS)), np.zeros(len(metrics.PARTS))
+    for i in range(len(images)):
+        truth, parts, predicted = images.mask(i), images.parts(i), read(folder, images, i)
+        for part in range(len(metrics.PARTS)):
+            here = (parts == part + 1) & (truth > 0) & (truth <= len(images.classes))
+            right[part] += (predicted[here] == truth[here]).sum()
+            total[part] += here.sum()
+    with np.errstate(invalid="ignore"):
+        return 100 * right / total
+
+
+def part_table(found: Mapping[tuple[str, int], Float64[np.ndarray, " p"]]) -> pd.DataFrame:
+    """`part_shares` of each row with intervals over seeds."""
     shares: dict[str, list[list[float]]] = {}
-    for (row, _), folder in folders.items():
-        right, total = np.zeros(len(metrics.PARTS)), np.zeros(len(metrics.PARTS))
-        for i in range(len(images)):
-            truth, parts, predicted = images.mask(i), images.parts(i), read(folder, images, i)
-            for part in range(len(metrics.PARTS)):
-                here = (parts == part + 1) & (truth > 0) & (truth <= len(images.classes))
-                right[part] += (predicted[here] == truth[here]).sum()
-                total[part] += here.sum()
-        with np.errstate(invalid="ignore"):
-            shares.setdefault(row, []).append((100 * right / total).tolist())
+    for (row, _), of_parts in found.items():
+        shares.setdefault(row, []).append(of_parts.tolist())
     cells = {row: [over_seeds(of_part) for of_part in zip(*of, strict=True)] for row, of in shares.items()}
     frame = pd.DataFrame.from_dict(cells, orient="index", columns=list(metrics.PARTS), dtype=object)
     return frame.rename_axis("trained on masks of")

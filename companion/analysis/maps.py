@@ -7,7 +7,6 @@ code.
 
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -29,7 +28,6 @@ from companion.analysis.measures import Measure, Scores
 from companion.analysis.statistics import Interval, mean_interval, paired_difference, verdict
 from companion.settings import Settings
 from thesislib import metrics
-from thesislib.data.voc import VocDataset
 
 READINGS = ("train, fixed", "train, oracle", "val, threshold of train")
 """Ways to read a difference: threshold fixed in advance; chosen by the truth; chosen on train and applied to val."""
@@ -139,13 +137,12 @@ def part_coverage(scores: Scores, background: float) -> pd.DataFrame:
     return pd.DataFrame.from_dict(cells, orient="index", columns=PART_COLUMNS, dtype=object).rename_axis("method")
 
 
-def spread(scores: Scores, folders: Mapping[tuple[str, int], Path], images: VocDataset, reference: str) -> pd.DataFrame:
+def spread(scores: Scores, entropies: Mapping[str, Sequence[float]], reference: str) -> pd.DataFrame:
     """How much of the objects the maps reach and how evenly (behind Fig. 2.1), for the rows in `scores`.
 
     Args:
-        scores: of the split `images`.
-        folders: of stage `response_maps` by row and seed; the entropy is computed from their maps.
-        images: the split.
+        scores: of a split.
+        entropies: `measures.spatial_entropy` on the same split by row, one a seed.
         reference: a row; recall is taken at the object precision that it has at the fixed threshold, seed by seed.
     """
     frame = table(scores, {"object area above threshold": score.object_share})
@@ -153,8 +150,7 @@ def spread(scores: Scores, folders: Mapping[tuple[str, int], Path], images: VocD
     recall, entropy = {}, {}
     for row, runs in scores.items():
         recall[row] = over_seeds([score.recall_at_precision(*pair) for pair in zip(runs, goals, strict=True)])
-        of_row = [folder for (name, _), folder in folders.items() if name == row]
-        entropy[row] = over_seeds([score.spatial_entropy(folder, images) for folder in of_row])
+        entropy[row] = over_seeds(entropies[row])
     frame.insert(1, f"recall at precision of {reference}", pd.Series(recall, dtype=object))
     frame.insert(2, "spatial entropy", pd.Series(entropy, dtype=object))
     return frame.join(table(scores, {"spatial variance": score.spatial_variance, "variation": score.variation}))

@@ -6,7 +6,7 @@ so the argument, an even map is refined better than a peaked one. Nothing here c
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -85,6 +85,11 @@ def figure_2_4(maps: Scores, refined: Scores, row: str, reference: str = PLAIN_C
             correlation(run["uniformity"], score.image_iou(walked) - score.image_iou(run)) for run, walked in pairs
         ]
     return {name: over_seeds(of_seeds) for name, of_seeds in answers.items()}
+
+
+def named_values(numbers: Mapping[str, Any], of: str) -> pd.DataFrame:
+    """Numbers by name as a table of one column."""
+    return pd.DataFrame({"value": numbers}, dtype=object).rename_axis(of)
 
 
 # --- Why the random walk helps or does not ----------------------------------------------------------------------------

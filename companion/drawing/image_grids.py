@@ -89,7 +89,7 @@ def examples(images: VocDataset, chosen: Iterable[int], folders: Mapping[str, Pa
     """Images of a split with the maps that stage `response_maps` left in the folder of each method."""
     found = []
     for i in chosen:
-        truth = images.mask(i) if images.mask_path(i).is_file() else None
+        truth = images.mask(i) if images.has_mask(i) else None
         maps = {
             method: cam.normalize(ResponseMaps.read(folder, images.ids[i]).of_classes(len(images.classes)))
             for method, folder in (folders or {}).items()

@@ -7,7 +7,7 @@ from typing import Any
 from companion.experiments import parameters as checks
 from companion.experiments.clusters import Clusters
 from companion.experiments.data import Data
-from companion.experiments.experiment import Compute, Experiment
+from companion.experiments.experiment import Compute, Experiment, Keep
 from companion.experiments.number_of_subcategories import NumberOfSubcategories
 from companion.experiments.parameters import Parameter
 from companion.experiments.performance import Performance
@@ -83,6 +83,7 @@ def asked(
     declared: Mapping[str, Parameter],
     given: Mapping[str, Any],
     compute: Compute | None = None,
+    keep: Keep | None = None,
 ) -> Experiment:
     """The experiment that a notebook asks with its parameters, settings and machine included.
 
@@ -91,6 +92,7 @@ def asked(
         declared: the parameters of its cell.
         given: other values of them; `preset`, `overrides` and so on among them.
         compute: computes stages; not needed to plan.
+        keep: keeps what is measured on what they computed.
 
     Raises:
         SettingsError: an ill-typed parameter, or a value outside its range.
@@ -103,7 +105,7 @@ def asked(
     chosen = kind.settings_of(own) | checks.check_overrides(values["overrides"])
     settings = load(values["preset"], chosen, profile=own.get("profile", "released"))
     machine = Machine(data_root=str(checks.existing_folder(values["data_root"]) or ""))
-    return _made(kind, settings, seeds, machine, own, compute)
+    return _made(kind, settings, seeds, machine, own, compute, keep)
 
 
 def _made(
@@ -113,8 +115,10 @@ def _made(
     machine: Machine,
     parameters: Mapping[str, Any],
     compute: Compute | None,
+    keep: Keep | None = None,
 ) -> Experiment:
     own = {field.name for field in fields(kind)} - {field.name for field in fields(Experiment)}
     chosen = {name: value for name, value in parameters.items() if name in own}
-    planned = {} if compute is None else {"compute": compute}
-    return kind(settings=settings, seeds=seeds, machine=machine, **planned, **chosen)
+    running: dict[str, Any] = {"compute": compute, "keep": keep}
+    running = {name: function for name, function in running.items() if function}
+    return kind(settings=settings, seeds=seeds, machine=machine, **running, **chosen)

@@ -4,7 +4,16 @@ Thesis section 3.4. The control rows are not in the thesis: a gain can come from
 from a longer schedule as well as from clusters. Nothing here corresponds to published code.
 """
 
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from companion.analysis import cluster_scores
 from companion.analysis.claims import Row
+from companion.analysis.cluster_tables import Round, Rounds
+from companion.experiments.experiment import Keep
 from companion.settings import Settings, SettingsError
 
 ROUNDS = 3  # thesis 3.4.1
@@ -57,3 +66,24 @@ def same_schedule(settings: Settings) -> bool:
     """Whether a round is trained as long and on the same crop as the plain classifier (S6)."""
     rounds, classifier = settings.subcategories, settings.classifier
     return not rounds.used and (rounds.epochs, rounds.crop) == (classifier.epochs, classifier.augmentation.crop)
+
+
+def separation(
+    found: Rounds, features: Mapping[tuple[int, int], Path], keep: Keep
+) -> dict[tuple[int, int], np.ndarray]:
+    """Silhouettes by class of the clusters of every round and seed.
+
+    Args:
+        found: the clusters.
+        features: folders of stage `features` by round and seed, those of the round before each round of `found`.
+        keep: of the experiment.
+    """
+    silhouettes = {}
+    for (number, seed), clusters in found.items():
+        measure = partial(_separation, features[number - 1, seed], clusters)
+        (silhouettes[number, seed],) = keep(f"silhouettes, round {number}, seed {seed}", measure)
+    return silhouettes
+
+
+def _separation(features: Path, clusters: Round) -> list[np.ndarray]:
+    return [cluster_scores.separation(features, clusters)]

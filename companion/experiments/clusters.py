@@ -4,28 +4,21 @@ Thesis section 3.4. Classes are chosen by a rule that looks at image labels alon
 with which round r is trained; they are found in the features of round r - 1.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 from companion.analysis import cluster_heads, cluster_moves, cluster_quality, cluster_scores, cluster_tables
 from companion.analysis.claims import Verdict, judged
-from companion.analysis.cluster_heads import Heads, Resemblance
-from companion.analysis.cluster_scores import NMI_OTHERS, NMI_TRUE, Quality
-from companion.analysis.cluster_tables import FIGURE_3_5, FIGURES_3_9_TO_3_11, Round
+from companion.analysis.cluster_scores import NMI_OTHERS, NMI_TRUE
+from companion.analysis.cluster_tables import FIGURE_3_5, FIGURES_3_9_TO_3_11
 from companion.analysis.maps import over_seeds
-from companion.datasets.demo.scenes import CLASSES
 from companion.drawing import cluster_charts, cluster_pictures
-from companion.experiments import printed, row_stages
-from companion.experiments.chapter_3 import sc_cam
-from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Note, Table
-from companion.experiments.experiment import Experiment
-from companion.pipeline.store import Stage
-from thesislib.data.voc import VocDataset, find_root, read_classes
+from companion.experiments import printed
+from companion.experiments.exhibits import Exhibits, Figure, KeyNumber, Note, Table
+from companion.experiments.found_clusters import STARTS, FoundClusters
 
-THREE = 3  # clusters of each class in Fig. 3.5, starts in Fig. 3.6
+THREE = 3  # clusters of each class in Fig. 3.5
 IN_BOTH_ROUNDS = ("3.9", "3.10", "3.11")
 
 
@@ -40,114 +33,44 @@ def in_the_thesis() -> str:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Clusters(Experiment):
+class Clusters(FoundClusters):
     """What images of a cluster share, and which of them move together from the first round to the last."""
 
     notebook: ClassVar = "34_clusters"
     reproduces: ClassVar = ("fig-3.5", "fig-3.6", "fig-3.9", "fig-3.10", "fig-3.11")
 
-    rounds: int
-    data_seed: int
-    classes_shown: Sequence[str]
-    images_per_cluster: int
-
-    def __post_init__(self) -> None:
-        cluster_tables.check_shown(self.rounds, self.images_per_cluster)
-        if self.classes_shown:
-            folder = self.machine.data_root
-            cluster_tables.check_classes(self.classes_shown, read_classes(find_root(folder)) if folder else CLASSES)
-
-    # --- Stages ---
-
-    @property
-    def classifiers(self) -> Mapping[tuple[str, int], Stage]:
-        """The stage of the classifier of the last round, by row name and seed."""
-        return row_stages.classifier_stages(self.settings, [sc_cam(self.rounds)], self.seeds, self.machine)
-
-    @property
-    def features_before(self) -> Mapping[tuple[int, int], Stage]:
-        """The stage of the features in which the clusters of the last round are found, by round and seed."""
-        return row_stages.feature_stages(self.settings, [self.rounds - 1], self.seeds, self.machine)
-
-    @property
-    def labels(self) -> Mapping[tuple[int, int], Stage]:
-        """The stage of the clusters by round and seed."""
-        return row_stages.cluster_stages(self.settings, range(1, self.rounds + 1), self.seeds, self.machine)
-
-    def stages(self) -> list[Stage]:
-        return [*self.classifiers.values(), *self.features_before.values(), *self.labels.values()]
-
-    # --- What is read ---
-
-    @cached_property
-    def folders(self) -> tuple[Mapping[Any, Path], ...]:
-        """Those of `classifiers`, of `labels` and of `features_before`, by the same names."""
-        return tuple(self.compute(stages) for stages in (self.classifiers, self.labels, self.features_before))
-
-    @cached_property
-    def found(self) -> Mapping[tuple[int, int], Round]:
-        """The clusters by round and seed."""
-        return cluster_tables.read_rounds(self.folders[1])
-
-    @property
-    def first(self) -> Round:
-        """The clusters of round 1 and seed 0."""
-        return self.found[1, self.seeds[0]]
-
-    @property
-    def last(self) -> Round:
-        """The clusters of the last round and seed 0."""
-        return self.found[self.rounds, self.seeds[0]]
-
-    @cached_property
-    def clustered(self) -> VocDataset:
-        """The images that are clustered."""
-        return self.images("trainaug")
-
-    @cached_property
-    def heads(self) -> Mapping[int, Heads]:
-        """The weight rows of both heads by seed."""
-        return {seed: cluster_heads.read_heads(folder) for (_, seed), folder in self.folders[0].items()}
-
-    @cached_property
-    def quality(self) -> Quality:
-        """How good the clusters of the last round are."""
-        of_last = {key: each for key, each in self.found.items() if key[0] == self.rounds}
-        return cluster_scores.measure(of_last, self.folders[2], self.clustered.labels, self.clustered.subtypes)
-
-    @cached_property
-    def accompanied(self) -> int:
-        """The class that is in most images together with another one."""
-        return cluster_tables.most_accompanied(self.clustered.labels)
-
-    @property
-    def of_what(self) -> str:
-        """The images and K, in words."""
-        return f"{len(self.clustered)} images of trainaug, K = {self.last.k}"
-
-    @property
-    def data_note(self) -> str:
-        said = "the split that is clustered; masks and sub-types for analysis only"
-        return f"{len(self.clustered)} images of trainaug, {said}"
-
     # --- Exhibits, in the order of the notebook ---
 
-    def in_common(self) -> Iterator[Exhibit]:
+    def in_common(self) -> Iterator[Exhibits]:
         """Fig. 3.5 and what is in its clusters."""
-        images, last = self.clustered, self.last
-        chosen = cluster_tables.choose_classes(images, FIGURE_3_5, self.classes_shown)
-        shown = {c: last.largest(c, THREE) for c in chosen}
-        yield Figure(
-            cluster_pictures.nearest_sheet(images, last, shown, self.images_per_cluster),
+        yield self.nearest_images
+        yield self.in_numbers
+
+    @property
+    def largest(self) -> dict[int, list[int]]:
+        """The largest clusters of the classes of Fig. 3.5."""
+        chosen = cluster_tables.choose_classes(self.clustered, FIGURE_3_5, self.classes_shown)
+        return {c: self.last.largest(c, THREE) for c in chosen}
+
+    def nearest_images(self) -> Figure:
+        """Fig. 3.5."""
+        return Figure(
+            cluster_pictures.nearest_sheet(self.clustered, self.last, self.largest, self.images_per_cluster),
             "fig_3_5",
-            f"Fig. 3.5: the three largest clusters of {len(chosen)} classes in round {self.rounds}, each by the "
+            f"Fig. 3.5: the three largest clusters of {len(self.largest)} classes in round {self.rounds}, each by the "
             f"{self.images_per_cluster} images nearest to its centroid; {self.of_what}, seed 0.",
             "A line for each class, in it three groups of images, each with the number of the cluster and of its "
             "images.",
         )
+
+    def in_numbers(self) -> Table:
+        """What is in the clusters of Fig. 3.5."""
+        images, shown = self.clustered, self.largest
         kinds = ". " if images.subtypes is None else "; then the true sub-types. "
-        yield Table(
-            cluster_tables.describe(images, last, shown),
+        found = self.keep("object areas", lambda: [cluster_tables.object_areas(images, c) for c in shown])
+        areas = dict(zip(shown, found, strict=True))
+        return Table(
+            cluster_tables.describe(images, self.last, shown, areas),
             "fig_3_5_clusters",
             "The same clusters in numbers, in per cent: mean area of the object where there is a mask, images with no "
             f"other class, and the other classes that come along most often{kinds}Round {self.rounds}, {self.of_what}, "
@@ -180,9 +103,9 @@ class Clusters(Experiment):
         """Fig. 3.6: the rows of the two heads by t-SNE, from four starts."""
         c, classes = self.accompanied, self.clustered.classes
         used = sorted(self.last.largest(c, self.last.k))
-        rows = cluster_heads.rows_of(self.heads[self.seeds[0]], c, used)
-        panels = {"start: principal components": cluster_heads.embed(rows, start="pca")}
-        panels |= {f"random start {s}": cluster_heads.embed(rows, start="random", seed=s) for s in range(THREE)}
+        found = self.keep("t-SNE", lambda: self.embedded(c, used))
+        names = ["start: principal components", *(f"random start {s}" for s in range(STARTS))]
+        panels = dict(zip(names, found, strict=True))
         return Figure(
             cluster_charts.embeddings(panels, classes, c, used),
             "fig_3_6",
@@ -209,21 +132,9 @@ class Clusters(Experiment):
             "Two matrices with a line for each cluster and a column for each other class, cosines above, counts below.",
         )
 
-    @cached_property
-    def resembling(self) -> dict[str, list[Resemblance]]:
-        """How far rows of sub-categories resemble those of the classes that come along: by reading, one a seed."""
-        labels = self.clustered.labels
-        return {
-            reading: [
-                cluster_heads.resemblance(self.heads[s], self.found[self.rounds, s], labels, s, reading=reading)
-                for s in self.seeds
-            ]
-            for reading in cluster_heads.READINGS
-        }
-
-    def resemblance(self) -> Iterator[Exhibit]:
+    def resemblance(self) -> Iterator[Exhibits]:
         """Cosines and counts, and whether one follows the other more than by chance."""
-        yield self.matrices()
+        yield self.matrices
         c, classes = self.accompanied, self.clustered.classes
         yield Table(
             cluster_heads.resemblance_table(self.resembling, c, classes[c]),

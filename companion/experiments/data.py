@@ -11,10 +11,11 @@ from typing import ClassVar
 import pandas as pd
 
 from companion.analysis import data_summary
+from companion.analysis.data_summary import Pixels
 from companion.datasets.demo.scenes import FORMS
 from companion.drawing import curves, image_grids
 from companion.experiments import printed
-from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Note, Table
+from companion.experiments.exhibits import Exhibits, Figure, KeyNumber, Note, Table
 from companion.experiments.experiment import Experiment
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.store import Stage
@@ -108,19 +109,29 @@ class Data(Experiment):
             formats={"bits": ".2f"},
         )
 
-    def images_and_masks(self) -> Iterator[Figure | Table]:
+    def images_and_masks(self) -> Iterator[Exhibits]:
         """The first images of train with their masks, and what these cover."""
+        yield self.contact_sheet
+        yield self.pixels
+
+    def contact_sheet(self) -> Figure:
+        """The first images of train with their masks."""
         train = self.on_train
         shown = range(min(self.images_shown, len(train)))
-        yield Figure(
+        return Figure(
             image_grids.contact_sheet(image_grids.examples(train, shown), train.classes),
             "images",
             f"The first {len(shown)} of {len(train)} images of train with their labels and masks.",
             "Images beside masks in the colours of PASCAL VOC.",
         )
+
+    def pixels(self) -> Table:
+        """What the masks of train cover."""
+        train = self.on_train
+        counted = Pixels(*self.keep("pixels of train", lambda: data_summary.count_pixels(train)))
         parts = "; then how the pixels of its objects divide into parts." if self.generated else "."
-        yield Table(
-            data_summary.pixel_summary(train),
+        return Table(
+            data_summary.pixel_summary(train.classes, counted),
             "pixels",
             f"Pixels of train ({len(train)} images) in per cent: share of each class, and its area in the images that "
             f"show it{parts}",
@@ -139,26 +150,35 @@ class Data(Experiment):
             "Each image beside a map of its parts: heads, bodies, and thin parts such as legs and masts.",
         )
 
-    def subtypes(self) -> Iterator[Exhibit]:
+    def subtypes(self) -> Iterator[Exhibits]:
         """The sub-types of the commonest class, and how many images have each, where they are known."""
         trainaug, counted = self.trainaug, data_summary.subtype_counts(self.trainaug)
-        if not self.generated or counted is None or trainaug.subtypes is None:
+        if not self.generated or counted is None:
             return
+        yield self.one_of_each_subtype
+        frame = pd.DataFrame(
+            counted, index=list(trainaug.classes), columns=[form.name for form in FORMS[: counted.shape[1]]]
+        )
+        yield Table(
+            frame.rename_axis("class"),
+            "subtypes",
+            f"Images of trainaug ({len(trainaug)}) by class and the sub-type of its first object.",
+        )
+
+    def one_of_each_subtype(self) -> Figure | None:
+        """One image of each sub-type of the commonest class."""
+        trainaug = self.trainaug
+        if trainaug.subtypes is None:
+            return None
         names, commonest = [form.name for form in FORMS], int(self.counts.images.argmax())
         of_each = data_summary.of_each_subtype(trainaug, commonest)
         shown = [
             replace(example, title=names[trainaug.subtypes[i, commonest]])
             for i, example in zip(of_each, image_grids.examples(trainaug, of_each), strict=True)
         ]
-        yield Figure(
+        return Figure(
             image_grids.contact_sheet(shown, trainaug.classes, across=4),
             "subtypes",
             f"One image of each sub-type of {trainaug.classes[commonest]}, the class with most images in trainaug.",
             "Images of one class whose bodies differ in shape, size, tilt and tone.",
-        )
-        frame = pd.DataFrame(counted, index=list(trainaug.classes), columns=names[: counted.shape[1]])
-        yield Table(
-            frame.rename_axis("class"),
-            "subtypes",
-            f"Images of trainaug ({len(trainaug)}) by class and the sub-type of its first object.",
         )

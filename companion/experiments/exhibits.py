@@ -3,7 +3,7 @@
 `Notebook.show` takes them, and verdicts (`analysis.claims.Verdict`) as well.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,3 +81,9 @@ class Note:
 
 
 Exhibit = Table | Figure | KeyNumber | Note | Verdict
+Exhibits = Exhibit | Callable[[], Any] | Iterable[Any]
+"""What is shown: an exhibit, several, or a function that makes them.
+
+A function is called where it is shown. What it draws from may not be published (`LeftOut`); then the page says so in
+its place and goes on, so an exhibit drawn from photographs or maps is given as a function of its own.
+"""

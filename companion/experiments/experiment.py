@@ -6,13 +6,16 @@ anything is computed, so `thesis run`, `reproduce`, `batch` and the cost count r
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from companion.datasets.demo.scenes import CLASSES
+from companion.datasets.published import open_split
 from companion.pipeline import artefacts
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.store import Stage
@@ -22,6 +25,14 @@ from thesislib.data.voc import VocDataset, find_root, read_classes
 
 Compute = Callable[[Mapping[Any, Stage]], Mapping[Any, Path]]
 """Computes what the store lacks of stages; returns the folder of each by the same name."""
+
+
+Keep = Callable[[str, Callable[[], Sequence[np.ndarray]]], Sequence[np.ndarray]]
+"""Keeps under a name what is measured on maps, masks or weights, so that it is known where these are not published."""
+
+
+def _measured(name: str, measure: Callable[[], Sequence[np.ndarray]]) -> Sequence[np.ndarray]:
+    return measure()
 
 
 def _nothing(stages: Mapping[Any, Stage]) -> Mapping[Any, Path]:
@@ -37,6 +48,7 @@ class Experiment(ABC):
         seeds: training seeds.
         machine: where stages run.
         compute: computes stages; not needed to plan.
+        keep: keeps what is measured on maps, masks or weights.
 
     Class attributes:
         notebook: its name without `.ipynb`.
@@ -50,6 +62,7 @@ class Experiment(ABC):
     seeds: Sequence[int]
     machine: Machine
     compute: Compute = _nothing
+    keep: Keep = _measured
 
     @abstractmethod
     def stages(self) -> list[Stage]:
@@ -78,7 +91,11 @@ class Experiment(ABC):
     def images(self, split: str) -> VocDataset:
         """A split of the data, generated first if it has to be."""
         folder = self.compute({"data": data_stage.stage(self.settings, self.machine)})["data"]
-        return VocDataset(self.machine.data_root or folder / artefacts.DATASET, split, cache=self.generated)
+        return open_split(self.machine.data_root or folder / artefacts.DATASET, split, cache=self.generated)
+
+    def of_each(self, name: str, measure: Callable[[Path], Any], folders: Iterable[Path]) -> list[np.ndarray]:
+        """A measure of each folder, kept under a name."""
+        return [*self.keep(name, lambda: [np.asarray(measure(folder)) for folder in folders])]
 
     @cached_property
     def on_train(self) -> VocDataset:

@@ -4,13 +4,13 @@ Each number is read at the fixed threshold first; the threshold that truth would
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
 
 from companion.analysis import chain, chance, maps, measures, refined_images
 from companion.analysis.claims import Claim, Place, Printed, Row
@@ -101,6 +101,11 @@ class ResponseMaps(Experiment):
         """Why the refined scores are missing, where they are."""
         if not self.refined:
             yield Note(f"{what} shown as not run: {crf.crf_missing()}")
+
+    def measured(self, what: str, measure: Callable[[Path], Any], rows: Sequence[str]) -> dict[str, list[np.ndarray]]:
+        """A measure of the folder of maps of some rows, by row name, one a seed."""
+        folders = {row: [self.folders[row, seed] for seed in self.seeds] for row in rows}
+        return {row: self.of_each(f"{what}, {row}", measure, of_row) for row, of_row in folders.items()}
 
     # --- Captions ---
 
@@ -273,9 +278,11 @@ class ResponseMaps(Experiment):
 
     def spread(self, rows: Sequence[Row], figure: str) -> Table:
         """How much of the objects the maps reach and how evenly: the numbers behind a figure."""
-        names = {row.name: self.train[row.name] for row in rows}
+        images, names = self.on_train, [row.name for row in rows]
+        found = self.measured("entropy", partial(measures.spatial_entropy, images=images), names)
+        entropies = {name: np.stack(of_row).tolist() for name, of_row in found.items()}
         return Table(
-            maps.spread(names, self.folders, self.on_train, "CAM"),
+            maps.spread({name: self.train[name] for name in names}, entropies, "CAM"),
             "spread",
             f"Behind {figure}, in per cent, unrefined maps of {len(self.on_train)} images of train, {self.over}: "
             f"{SPREAD.format(threshold=self.threshold)}",
@@ -298,7 +305,7 @@ class ResponseMaps(Experiment):
         kinds = ["CAM", *["refined"] * bool(self.refined)]
         return Table(
             refined_images.refined_columns(
-                [*self.rows_by_name()], {split: runs[split] for split in splits}, self.refined, thesis
+                [row.name for row in self.rows.values()], {split: runs[split] for split in splits}, self.refined, thesis
             ),
             name,
             caption,
@@ -309,12 +316,3 @@ class ResponseMaps(Experiment):
             },
             formats={f"adds, {split}": "+.1f" for split in splits},
         )
-
-    def rows_by_name(self) -> dict[str, Row]:
-        """The refined rows by the name they are shown with."""
-        return {row.name: row for row in self.rows.values()}
-
-
-def named_values(numbers: Mapping[str, Any], of: str) -> pd.DataFrame:
-    """Numbers by name as a table of one column."""
-    return pd.DataFrame({"value": numbers}, dtype=object).rename_axis(of)

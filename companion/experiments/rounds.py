@@ -17,7 +17,7 @@ from companion.analysis.methods import PLAIN_CAM
 from companion.drawing import cluster_charts, curves
 from companion.drawing import rounds as charts
 from companion.experiments import printed, row_stages
-from companion.experiments.chapter_3 import sc_cam
+from companion.experiments.chapter_3 import sc_cam, separation
 from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Table
 from companion.experiments.experiment import Experiment
 from companion.experiments.own_rows import check_plain
@@ -114,8 +114,9 @@ class Table32(Experiment):
     def quality(self) -> Quality:
         """How good the clusters of every round are."""
         features, labels = self.compute(self.features), self.compute(self.labels)
-        images = self.trained_on
-        return cluster_scores.measure(cluster_tables.read_rounds(labels), features, images.labels, images.subtypes)
+        images, found = self.trained_on, cluster_tables.read_rounds(labels)
+        separate = separation(found, features, self.keep)
+        return cluster_scores.measure(found, separate, images.labels, images.subtypes)
 
     @cached_property
     def thesis(self) -> Mapping[str, Mapping[int, float]]:

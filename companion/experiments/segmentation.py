@@ -244,6 +244,10 @@ class Segmentation(Experiment):
                 place = Place(source, split, f"after {chain.short(step)}") if source else None
                 yield judged(claim.text, found, thesis=thesis, place=place)
 
+    def control_verdicts(self) -> Iterator[Verdict]:
+        """What the control rows answer."""
+        return self.above(self.controls)
+
     @abstractmethod
     def verdicts(self) -> Iterator[Verdict | KeyNumber]:
         """What became of the claims."""

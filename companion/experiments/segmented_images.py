@@ -6,7 +6,7 @@ counted.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +99,9 @@ class SegmentedImages(Segmentation):
     @cached_property
     def errors(self) -> Mapping[tuple[str, int], Int64[np.ndarray, "n k"]]:
         """Pixels wrong in each way, an image each, by row name and seed."""
-        return error_rates.count(self.predicted, self.on_val, self.band)
+        predicted, images = self.predicted, self.on_val
+        found = self.keep("wrong pixels", lambda: [*error_rates.count(predicted, images, self.band).values()])
+        return dict(zip(predicted, found, strict=True))
 
     def worst(self, kinds: Sequence[str]) -> dict[str, list[int]]:
         """Positions of the images of val that fail most in each way, with the method and the first seed."""
@@ -146,7 +148,10 @@ class SegmentedImages(Segmentation):
     def parts(self) -> Iterator[Table]:
         """What becomes of the parts of objects, where they are known."""
         if self.segmented and self.generated:
-            frame = error_rates.part_table(self.predicted, self.on_val)
+            predicted = self.predicted
+            measure = partial(error_rates.part_shares, images=self.on_val)
+            shares = self.of_each("parts", measure, predicted.values())
+            frame = error_rates.part_table(dict(zip(predicted, shares, strict=True)))
             yield Table(
                 frame,
                 "parts",

@@ -6,7 +6,7 @@ give it to the notebook as its `extra_rows` parameter.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import ClassVar
 
 from companion.analysis import chain, forward, maps, measures, refined_images
@@ -24,9 +24,9 @@ from companion.analysis.claims import (
 from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM, regularisers
 from companion.drawing import curves, diagrams, image_grids
 from companion.experiments import printed
-from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Note, Table
+from companion.experiments.exhibits import Exhibit, Exhibits, Figure, KeyNumber, Note, Table
 from companion.experiments.own_rows import check_plain, check_trained, other_form, own_key, rows_of_the_user
-from companion.experiments.response_maps import ResponseMaps, named_values
+from companion.experiments.response_maps import ResponseMaps
 
 SOURCE = "Table 2.1"
 THE_TWO = ("cam", "mixup_cam")
@@ -217,7 +217,7 @@ class Table21(ResponseMaps):
         )
         numbers = refined_images.figure_2_4(train, refined, row)
         yield Table(
-            named_values(numbers, "over the images of train"),
+            refined_images.named_values(numbers, "over the images of train"),
             "fig_2_4_numbers",
             f"Slope and correlations over {len(self.on_train)} images of train, {self.over}. Variation is the "
             "coefficient of variation of the map inside the objects (0: even).",
@@ -236,11 +236,10 @@ class Table21(ResponseMaps):
         if not self.refined:
             return
         train, refined, images = self.train, self.refined["train"], len(self.on_train)
+        measure = partial(refined_images.background_response, images=self.on_train)
+        responses = self.measured("background response", measure, [row.name for row in self.of(THE_TWO)])
         for row in self.of(THE_TWO):
-            responses = [
-                refined_images.background_response(self.folders[row.name, seed], self.on_train) for seed in self.seeds
-            ]
-            runs = train[row.name], refined[row.name], responses
+            runs = train[row.name], refined[row.name], responses[row.name]
             yield Table(
                 refined_images.by_background(*runs),
                 f"walk_{row.name.replace('-', '_')}",
@@ -265,20 +264,24 @@ class Table21(ResponseMaps):
             "(47 × 63); the cells at its sides and bottom have affinities to fewer neighbours."
         )
 
-    def by_difficulty(self) -> Iterator[Exhibit]:
-        """Fig. 2.1 and the numbers behind it: images at fixed percentiles of the IoU with plain CAM."""
+    def by_difficulty(self) -> Iterator[Exhibits]:
+        """Fig. 2.1 and the numbers behind it."""
+        yield self.at_percentiles
+        yield self.spread(self.of(IN_FIGURES), "Fig. 2.1")
+
+    def at_percentiles(self) -> Figure:
+        """Fig. 2.1: images at fixed percentiles of the IoU with plain CAM."""
         rows = self.of(IN_FIGURES)
         plain = measures.image_iou(self.train[self.rows["cam"].name][0])
         five = measures.nearest_to_quantiles(plain, [0.1, 0.3, 0.5, 0.7, 0.9])
         shown = image_grids.examples(self.on_train, five, self.of_seed_0(rows))
-        yield Figure(
+        return Figure(
             image_grids.compare(shown, self.threshold),
             "fig_2_1",
             "Fig. 2.1: the same images of train with plain CAM, with mixup, and with Mixup-CAM. IoU in per cent at the "
             f"fixed threshold {self.threshold} (white line), mean over the object classes of the image.",
             "Five images, their masks, and three response maps each over the greyed image.",
         )
-        yield self.spread(rows, "Fig. 2.1")
 
     def one_class_each(self) -> Figure:
         """Fig. 2.3: for each class the first image that shows it alone."""

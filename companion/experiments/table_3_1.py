@@ -16,7 +16,7 @@ from companion.analysis.methods import PLAIN_CAM
 from companion.drawing import diagrams, image_grids
 from companion.experiments import printed, row_stages
 from companion.experiments.chapter_3 import NAME, controls, sc_cam
-from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Note, Table
+from companion.experiments.exhibits import Exhibits, Figure, KeyNumber, Note, Table
 from companion.experiments.own_rows import check_plain, own_key, rows_of_the_user
 from companion.experiments.response_maps import ResponseMaps
 
@@ -223,8 +223,8 @@ class Table31(ResponseMaps):
     def claims_tables(self) -> Iterator[Table]:
         """Every claim in the three readings, and on each split before and after the walk."""
         yield self.claims_table(self.claims, self.thesis["map, train"])
-        names = self.rows_by_name()
-        of_refined = [claim for claim in self.claims if {claim.row.name, claim.reference.name} <= {*names}]
+        names = {row.name for row in self.rows.values()}
+        of_refined = [claim for claim in self.claims if {claim.row.name, claim.reference.name} <= names]
         for split, images in (("train", self.on_train), ("val", self.on_val)):
             steps = {step: scores for step, scores in self.steps.items() if step.endswith(split)}
             yield Table(
@@ -253,14 +253,18 @@ class Table31(ResponseMaps):
             "Images of single objects with their masks and three response maps each over the greyed image.",
         )
 
-    def many(self) -> Iterator[Exhibit]:
+    def many(self) -> Iterator[Exhibits]:
         """As Fig. 3.3, of the first images of val, and the numbers behind it."""
+        yield self.first_images
+        yield self.spread([*self.of(THE_TWO), self.merged], "Fig. 3.3")
+
+    def first_images(self) -> Figure:
+        """As Fig. 3.3, of the first images of val."""
         count, drawing = self.first_of_val(self.of(THE_TWO))
-        yield Figure(
+        return Figure(
             drawing,
             "fig_3_3_val",
             f"As Fig. 3.3: CAM and SC-CAM on the first {count} of {len(self.on_val)} images of val; IoU at the fixed "
             f"threshold {self.threshold}.",
             "Many images with their masks and two response maps each.",
         )
-        yield self.spread([*self.of(THE_TWO), self.merged], "Fig. 3.3")

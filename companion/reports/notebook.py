@@ -5,21 +5,24 @@ Everything shown is also written at once: tables as CSV, LaTeX and Markdown, fig
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from companion.analysis import forward
 from companion.analysis.claims import Verdict
 from companion.analysis.statistics import VERDICTS
+from companion.datasets.published import LeftOut
 from companion.experiments import parameters as checks
 from companion.experiments.catalogue import asked, kind_of
-from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Note, Table
+from companion.experiments.exhibits import Exhibits, Figure, KeyNumber, Note, Table
 from companion.experiments.experiment import Experiment
 from companion.pipeline import engine
 from companion.pipeline.store import Stage, Store
-from companion.reports import cells, printed_beside, table_files, typeset
+from companion.reports import cells, kept, printed_beside, table_files, typeset
 from companion.reports.record import (
     FILE,
     Artefact,
@@ -61,11 +64,12 @@ class Notebook:
         self.parameters = {each: namespace[each] for each in declared}
         self.runs_dir = checks.folder("runs_dir", self.parameters["runs_dir"])
         reports_dir = checks.folder("reports_dir", self.parameters["reports_dir"])
-        self.experiment: Any = asked(kind or kind_of(name), declared, self.parameters, self.run)
+        self.experiment: Any = asked(kind or kind_of(name), declared, self.parameters, self.run, self.keep)
         self.settings, self.seeds = self.experiment.settings, self.experiment.seeds
         self.folder = reports_dir / self.settings.preset / name
         self._record = self._new_record(name)
         self._described = self._bound = False
+        self._kept: dict[str, Sequence[np.ndarray]] = {}
         self._save()
         if self.settings.backbone.network != "resnet38":
             self.show(Note(VARIANT.format(network_name(self.settings.backbone.network))))
@@ -97,10 +101,26 @@ class Notebook:
         """Whether the images are generated."""
         return self.experiment.generated
 
-    def show(self, *exhibits: Exhibit | Iterable[Exhibit]) -> None:
-        """Show tables, figures, numbers, verdicts and remarks, and write their files and the record."""
+    def show(self, *exhibits: Exhibits) -> None:
+        """Show tables, figures, numbers, verdicts and remarks, and write their files and the record.
+
+        What cannot be shown because something it draws from is not published is said once, in its place.
+        """
+        missing: dict[str, None] = {}
         for exhibit in exhibits:
+            self._exhibit(exhibit, missing)
+        for text in missing:
+            self._note(text)
+        if exhibits and not self._described:
+            self._described = True
+            self._record.data = self.experiment.data_note or self._record.data
+            self._save()
+
+    def _exhibit(self, exhibit: Exhibits, missing: dict[str, None]) -> None:
+        try:
             match exhibit:
+                case None:
+                    pass
                 case Table():
                     self._table(exhibit)
                 case Figure():
@@ -111,12 +131,13 @@ class Notebook:
                     self._verdict(exhibit)
                 case Note():
                     self._note(exhibit.text)
+                case Callable():
+                    self._exhibit(exhibit(), missing)
                 case _:
-                    self.show(*exhibit)
-        if exhibits and not self._described:
-            self._described = True
-            self._record.data = self.experiment.data_note or self._record.data
-            self._save()
+                    for each in exhibit:
+                        self._exhibit(each, missing)
+        except LeftOut as left_out:
+            missing[str(left_out)] = None
 
     def run(self, stages: Mapping[Any, Stage]) -> dict[Any, Path]:
         """Compute what the store lacks of `stages`; returns the folder of each by the same name."""
@@ -135,6 +156,13 @@ class Notebook:
             self._note(mixed)
         self._save()
         return {name: folders[stage.key] for name, stage in stages.items()}
+
+    def keep(self, name: str, measure: Callable[[], Sequence[np.ndarray]]) -> Sequence[np.ndarray]:
+        """Measure something on maps, masks or weights, and keep it beside the record as well."""
+        found = [np.asarray(each) for each in measure()]
+        self._kept[name] = found
+        kept.write(self.folder / kept.FILE, self._kept)
+        return found
 
     def _table(self, table: Table) -> None:
         """Show a table and write `<name>.csv`, `<name>.tex` and `<name>.md`.

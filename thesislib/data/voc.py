@@ -112,6 +112,10 @@ class VocDataset:
         """File of mask `i`, whether it exists or not: a test split has none."""
         return self.root / "SegmentationClass" / f"{self.ids[i]}.png"
 
+    def has_mask(self, i: int) -> bool:
+        """Whether there is truth for image `i`."""
+        return self.mask_path(i).is_file()
+
     def _decode(self, path: Path, read: Callable[[Path], np.ndarray]) -> np.ndarray:
         if self._decoded is None:
             return read(path)

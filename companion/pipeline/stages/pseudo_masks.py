@@ -177,7 +177,7 @@ def _refined_labels(folder: Path, images: VocDataset, i: int) -> np.ndarray:
 
 def score_labels(images: VocDataset, predict: Callable[[int], np.ndarray]) -> dict[str, np.ndarray]:
     """Confusion counts `image_confusion` `(N, C+1, C+1)` of `predict(i)`; nothing where an image has no truth."""
-    if not all(images.mask_path(i).is_file() for i in range(len(images))):
+    if not all(images.has_mask(i) for i in range(len(images))):
         return {}
     counts = []
     for i in range(len(images)):

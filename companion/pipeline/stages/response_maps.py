@@ -61,7 +61,7 @@ def compute(job: Job, backbone: BackboneSettings, classifier: ClassifierSettings
             checkpoint = job.folder / f"{split}-{CHECKPOINT}"
             logits = predict(model, images, job.machine, job.progress, checkpoint)
         measured = {"logits": logits, "labels": images.labels}
-        if all(images.mask_path(i).is_file() for i in range(len(images))):
+        if all(images.has_mask(i) for i in range(len(images))):
             measured |= score(images, job.folder, cam.background)
         scores[split] = measured
     artefacts.write_scores(job.folder, scores)

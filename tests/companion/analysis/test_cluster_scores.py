@@ -36,16 +36,22 @@ def write_features(folder, key=(0, 0), n=N):
     return folder
 
 
+def measure(found, features, labels, subtypes):
+    """Quality of clusters that were found in features of the round before."""
+    separate = {(r, seed): cluster_scores.separation(features[r - 1, seed], each) for (r, seed), each in found.items()}
+    return cluster_scores.measure(found, separate, labels, subtypes)
+
+
 def measure_alone(folder, labels, assignments, subtypes=None):
     """Quality of one clustering."""
     clusters = Round(assignments, np.zeros(assignments.shape), int(assignments.max()) + 1)
     features = {(0, 0): write_features(folder, n=len(labels))}
-    return cluster_scores.measure({(1, 0): clusters}, features, labels, subtypes)
+    return measure({(1, 0): clusters}, features, labels, subtypes)
 
 
 @pytest.fixture(scope="module")
 def quality(found, features):
-    return cluster_scores.measure(found, features, LABELS, SUBTYPES)
+    return measure(found, features, LABELS, SUBTYPES)
 
 
 def over_classes(score):
@@ -164,7 +170,7 @@ def test_changes_are_paired_by_seed(quality):
 
 def test_the_same_question_gets_the_same_chance_level(quality, found, features):
     last = {key: found[key] for key in ((2, 2), (1, 2))}
-    for name, of_rounds in cluster_scores.measure(last, features, LABELS, SUBTYPES).items():
+    for name, of_rounds in measure(last, features, LABELS, SUBTYPES).items():
         for number, of_seeds in of_rounds.items():
             np.testing.assert_array_equal(of_seeds, quality[name][number][2:])
 
@@ -180,7 +186,7 @@ def test_table_has_a_line_a_round_and_gaps_where_there_is_no_score(quality):
 
 def test_without_sub_types_the_rest_is_measured(found, features, quality):
     first = {key: each for key, each in found.items() if key[1] == 0}
-    rest = cluster_scores.measure(first, features, LABELS, None)
+    rest = measure(first, features, LABELS, None)
     assert not set(cluster_scores.OF_GENERATED) & set(rest)
     assert {*cluster_scores.OF_ALL_DATA, *cluster_scores.OF_ROUNDS} == set(rest)
     assert cluster_scores.above_chance(rest, cluster_scores.NMI_TRUE, 1) is None
@@ -201,7 +207,7 @@ def test_a_score_that_no_class_has_is_missing(features):
     single = np.full((N, 1), -1, np.int16)
     single[:3, 0] = range(3)
     rounds = {(1, seed): random_round(LABELS, seed)._replace(assignments=single) for seed in SEEDS}
-    quality = cluster_scores.measure(rounds, features, LABELS[:, :1], None)
+    quality = measure(rounds, features, LABELS[:, :1], None)
     assert cluster_scores.table(quality, ["silhouette"]).iloc[0, 0] is None
     assert cluster_scores.change(quality, "silhouette", 1, 1) is None
     assert cluster_charts.quality_lines(quality)["silhouette"][0].points == {}

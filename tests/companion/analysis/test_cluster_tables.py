@@ -84,8 +84,12 @@ def test_most_accompanied_class_by_counting(seed):
     assert cluster_tables.most_accompanied(labels) == counts.index(max(counts))
 
 
+def areas_of(images):
+    return {c: cluster_tables.object_areas(images, c) for c in range(len(images.classes))}
+
+
 def test_description_by_a_loop_over_the_images(images, found):
-    table = cluster_tables.describe(images, found, {0: [0, 1], 2: [2]})
+    table = cluster_tables.describe(images, found, {0: [0, 1], 2: [2]}, areas_of(images))
     assert list(table.index) == ["heron 1", "heron 2", "snail 3"]
     for name, c, cluster in (("heron 1", 0, 0), ("heron 2", 0, 1), ("snail 3", 2, 2)):
         members = [i for i in range(len(images)) if found.assignments[i, c] == cluster]
@@ -109,15 +113,15 @@ def test_description_by_a_loop_over_the_images(images, found):
 def test_subtypes_are_shared_out_over_each_cluster(images, found, monkeypatch):
     subtypes = np.where(images.labels > 0, np.arange(len(images))[:, None] % 4, -1)
     monkeypatch.setattr(images, "subtypes", subtypes)
-    row = cluster_tables.describe(images, found, {1: [0]}).loc["fox 1"]
+    row = cluster_tables.describe(images, found, {1: [0]}, areas_of(images)).loc["fox 1"]
     kinds = subtypes[found.assignments[:, 1] == 0, 1]
     shares = [100 * np.mean(kinds == t) for t in range(4)]
     assert row[["long", "stout", "leaning", "pale"]].tolist() == pytest.approx(shares)
 
 
 def test_a_cluster_without_masks_has_no_area(images):
-    areas = cluster_tables.object_areas(images, [0, 3], 0)
-    assert np.isnan(areas[0]) and 0 < areas[1] < 100
+    areas = cluster_tables.object_areas(images, 0)
+    assert np.isnan(areas[0]) and 0 < areas[3] < 100 and np.isnan(areas[images.labels[:, 0] == 0]).all()
 
 
 @pytest.mark.parametrize(("rounds", "number", "message"), [(1, 6, "at least 2"), (3, 0, "images_per_cluster")])

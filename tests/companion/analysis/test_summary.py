@@ -53,7 +53,7 @@ def test_labels_carry_at_most_a_bit_each_and_together_no_more_than_their_sum(fol
 
 
 def test_pixels_of_the_generated_images_by_class_and_part(generated):
-    frame = summary.pixel_summary(generated)
+    frame = summary.pixel_summary(generated.classes, summary.count_pixels(generated))
     assert frame["share of pixels"].sum() == pytest.approx(100)
     masks = np.stack([generated.mask(i) for i in range(len(generated))])
     parts = np.stack([generated.parts(i) for i in range(len(generated))])
@@ -69,7 +69,8 @@ def test_pixels_of_the_generated_images_by_class_and_part(generated):
 def test_a_folder_of_photographs_has_no_parts_and_no_subtypes(folder):
     images = VocDataset(folder, "val")
     images.ids = images.ids[:4]
-    assert list(summary.pixel_summary(images)) == ["share of pixels", "area where present"]
+    frame = summary.pixel_summary(images.classes, summary.count_pixels(images))
+    assert list(frame) == ["share of pixels", "area where present"]
     assert summary.subtype_counts(images) is None and summary.of_each_subtype(images, 0) == []
 
 

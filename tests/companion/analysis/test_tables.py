@@ -211,7 +211,10 @@ def test_class_iou_has_the_mean_over_seeds(train):
 
 
 def test_spread_takes_recall_at_the_precision_of_the_reference(train, folders, images):
-    frame = tables.spread({name: train[name] for name in ("CAM", "Mixup-CAM")}, folders, images, "CAM")
+    names = ("CAM", "Mixup-CAM")
+    entropies = {name: [scores.spatial_entropy(folders[name, seed], images) for seed in range(3)] for name in names}
+    frame = tables.spread({name: train[name] for name in names}, entropies, "CAM")
+    assert frame.loc["CAM", "spatial entropy"].mean == pytest.approx(np.mean(entropies["CAM"]))
     assert frame.index.tolist() == ["CAM", "Mixup-CAM"]
     expected = [
         scores.recall_at_precision(run, scores.object_precision(scores.fixed_counts(reference)))

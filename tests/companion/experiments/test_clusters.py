@@ -2,12 +2,13 @@
 
 import made_results
 import pytest
+from exhibit_list import flat
 
 from companion import settings
 from companion.analysis.claims import Verdict
 from companion.experiments import clusters
 from companion.experiments.clusters import Clusters
-from companion.experiments.exhibits import Figure, KeyNumber, Note, Table
+from companion.experiments.exhibits import KeyNumber, Note, Table
 from companion.settings import Machine, SettingsError
 
 SMOKE = settings.load("smoke")
@@ -50,11 +51,7 @@ def test_stages_are_the_clusters_of_every_round_and_the_network_of_the_last():
 
 def shown(experiment):
     """All exhibits of an experiment, by question."""
-    found = {}
-    for question in QUESTIONS:
-        answer = getattr(experiment, question)()
-        found[question] = [answer] if isinstance(answer, Table | Figure | Note) else [*answer]
-    return found
+    return {question: flat(getattr(experiment, question)) for question in QUESTIONS}
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["sub-types known", "sub-types unknown"])

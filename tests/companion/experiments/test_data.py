@@ -1,6 +1,7 @@
 """What 01_data says of a folder in VOC layout, where neither parts nor sub-types are known."""
 
 import pytest
+from exhibit_list import flat
 from voc_folder import make_voc, write_split
 
 from companion import settings
@@ -22,7 +23,7 @@ def of_a_folder(tmp_path):
 def test_parts_and_subtypes_are_shown_of_generated_images_alone(of_a_folder):
     assert of_a_folder.parts().text.startswith("Parts and sub-types are known for generated images only")
     assert list(of_a_folder.subtypes()) == []
-    *_, pixels = of_a_folder.images_and_masks()
+    *_, pixels = flat(of_a_folder.images_and_masks)
     assert list(pixels.frame.columns) == ["share of pixels", "area where present"] and "parts" not in pixels.caption
 
 

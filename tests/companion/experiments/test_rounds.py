@@ -5,6 +5,7 @@ from functools import cached_property
 import made_results
 import pandas as pd
 import pytest
+from exhibit_list import flat
 
 from companion import settings
 from companion.analysis import round_scores
@@ -64,11 +65,7 @@ class WithOneMore(Table32):
 
 def shown(experiment):
     """All exhibits of an experiment, by question."""
-    found = {}
-    for question in QUESTIONS:
-        answer = getattr(experiment, question)()
-        found[question] = [answer] if isinstance(answer, Table) else [*answer]
-    return found
+    return {question: flat(getattr(experiment, question)) for question in QUESTIONS}
 
 
 @pytest.fixture(scope="module")

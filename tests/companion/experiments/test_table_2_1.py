@@ -5,12 +5,13 @@ from functools import cached_property
 import made_results
 import pandas as pd
 import pytest
+from exhibit_list import flat
 
 from companion import settings
 from companion.analysis import maps, measures
 from companion.analysis.claims import Row, Verdict, printed_difference
 from companion.experiments.catalogue import experiment
-from companion.experiments.exhibits import Figure, KeyNumber, Note, Table
+from companion.experiments.exhibits import Figure, Note, Table
 from companion.experiments.table_2_1 import Table21
 from companion.settings import Machine, SettingsError
 
@@ -86,12 +87,7 @@ class WithOneMore(Table21):
 
 def shown(found):
     """All exhibits of an experiment, by question."""
-    exhibits = {}
-    for question in QUESTIONS:
-        answer = getattr(found, question)()
-        single = isinstance(answer, Table | Figure | KeyNumber | Note | Verdict)
-        exhibits[question] = [answer] if single else [*answer]
-    return exhibits
+    return {question: flat(getattr(found, question)) for question in QUESTIONS}
 
 
 @pytest.fixture(scope="module")

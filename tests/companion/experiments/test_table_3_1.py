@@ -5,12 +5,13 @@ from functools import cached_property
 import made_results
 import pandas as pd
 import pytest
+from exhibit_list import flat
 
 from companion import settings
-from companion.analysis.claims import Row, Verdict, printed_difference
+from companion.analysis.claims import Row, printed_difference
 from companion.analysis.methods import PLAIN_CAM
 from companion.experiments import printed, row_stages
-from companion.experiments.exhibits import Figure, KeyNumber, Note, Table
+from companion.experiments.exhibits import Figure, Note, Table
 from companion.experiments.table_3_1 import Table31
 from companion.settings import Machine, SettingsError
 
@@ -114,11 +115,7 @@ class WithOneMore(Table31):
 
 def shown(experiment):
     """All exhibits of an experiment, by question."""
-    found = {}
-    for question in QUESTIONS:
-        answer = getattr(experiment, question)()
-        found[question] = [answer] if isinstance(answer, Table | Figure | KeyNumber | Note | Verdict) else [*answer]
-    return found
+    return {question: flat(getattr(experiment, question)) for question in QUESTIONS}
 
 
 @pytest.fixture(scope="module")

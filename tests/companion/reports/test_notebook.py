@@ -16,12 +16,13 @@ from PIL import Image
 
 from companion.analysis.claims import Place, Verdict
 from companion.analysis.statistics import VERDICTS, Interval, mean_interval
+from companion.datasets.published import LeftOut
 from companion.experiments import parameters
 from companion.experiments.exhibits import Figure, KeyNumber, Note, Table
 from companion.experiments.experiment import Experiment
 from companion.pipeline.stages import data
 from companion.pipeline.store import Job, Stage
-from companion.reports import cells, notebook, table_files, typeset
+from companion.reports import cells, kept, notebook, table_files, typeset
 from companion.reports.notebook import Notebook
 from companion.settings import Machine, SettingsError
 from companion.settings.project import project_root
@@ -467,3 +468,32 @@ def test_exhibits_are_shown_in_the_order_in_which_they_come(tmp_path: Path, show
 
 def test_every_verdict_has_a_badge() -> None:
     assert set(cells.BADGES) == set(VERDICTS)
+
+
+def test_what_is_not_published_is_said_once_in_its_place_and_the_rest_is_shown(
+    tmp_path: Path, shown: list[Shown]
+) -> None:
+    def picture() -> Note:
+        raise LeftOut("photographs")
+
+    def both() -> Any:
+        yield picture
+        yield Note("a number beside it")
+        yield picture
+        raise LeftOut("weights")
+
+    nb = make(tmp_path)
+    nb.show(both, lambda: None, lambda: KeyNumber("after it", 1.0))
+    nb.show(Note("next cell"))
+    said = [note["text"] for note in results(nb)["notes"]]
+    assert said == ["a number beside it", str(LeftOut("photographs")), str(LeftOut("weights")), "next cell"]
+    beginnings = [each.text.split(":")[0] for each in shown]
+    assert beginnings == ["a number beside it", "after it", "Left out", "Left out", "next cell"]
+
+
+def test_what_is_measured_on_maps_is_kept_beside_the_record(tmp_path: Path) -> None:
+    nb = make(tmp_path)
+    found = nb.keep("entropy, K = 1, trained", lambda: [np.arange(3), np.array(0.5)])
+    nb.keep("nothing", list)
+    stored = kept.read(nb.folder / kept.FILE)["entropy, K = 1, trained"]
+    assert [each.tolist() for each in stored] == [each.tolist() for each in found] == [[0, 1, 2], 0.5]

@@ -1,0 +1,102 @@
+"""Data whose photographs are not published: names, image labels and sizes are there, and whatever needs more says so.
+
+A folder in VOC layout without images, masks and annotations, written by `write` and opened by `open_split` like any
+other. Nothing here corresponds to published code.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from thesislib.data.voc import VocDataset
+
+FACTS = "facts.npz"
+"""Beside the lists: labels, sizes and whatever else is known of the images of each split."""
+LAYOUT = ("JPEGImages", "Annotations")
+NOTICE = "Not published: the images, masks and annotations of the data. What tables need of them is in facts.npz.\n"
+
+
+class LeftOut(RuntimeError):
+    """What would be read is not published; the message is for the reader of a report.
+
+    >>> print(LeftOut("photographs"))
+    Left out: drawn from photographs, which are not published; it is made when you run the notebook.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"Left out: drawn from {self.what}, which are not published; it is made when you run the notebook."
+
+
+class PublishedImages(VocDataset):
+    """One split of published data; `image`, `mask` and `parts` raise `LeftOut`."""
+
+    @cached_property
+    def _facts(self) -> dict[str, np.ndarray]:
+        with np.load(self.root / FACTS) as stored:
+            names = [name for name in stored.files if name.startswith(f"{self.split}/")]
+            return {name.removeprefix(f"{self.split}/"): stored[name] for name in names}
+
+    @cached_property
+    def labels(self) -> UInt8[np.ndarray, "n c"]:
+        return self._facts["labels"]
+
+    @cached_property
+    def subtypes(self) -> Int64[np.ndarray, "n c"] | None:
+        return self._facts.get("subtypes")
+
+    def size(self, i: int) -> tuple[int, int]:
+        height, width = self._facts["sizes"][i].tolist()
+        return height, width
+
+    def has_mask(self, i: int) -> bool:
+        return bool(self._facts["masks"][i])
+
+    def image(self, i: int) -> NoReturn:
+        raise LeftOut("photographs")
+
+    def mask(self, i: int) -> NoReturn:
+        raise LeftOut("masks of photographs")
+
+    def parts(self, i: int) -> NoReturn:
+        raise LeftOut("masks of photographs")
+
+
+def open_split(root: Path | str, split: str, *, cache: bool = False) -> VocDataset:
+    """A split of a folder in VOC layout, whether its images are published or not.
+
+    Raises:
+        DataError: as `VocDataset`.
+    """
+    found = VocDataset(root, split, cache=cache)
+    return PublishedImages(root, split) if (found.root / FACTS).is_file() else found
+
+
+def write(folder: Path, splits: list[VocDataset]) -> None:
+    """Write what may be known of the images of some splits to a new folder in VOC layout."""
+    (folder / "ImageSets" / "Segmentation").mkdir(parents=True)
+    for part in LAYOUT:
+        (folder / part).mkdir()
+        (folder / part / "NOTICE").write_text(NOTICE)
+    (folder / "classes.txt").write_text("\n".join(splits[0].classes) + "\n")
+    facts: dict[str, Any] = {}
+    for images in splits:
+        (folder / "ImageSets" / "Segmentation" / f"{images.split}.txt").write_text("\n".join(images.ids) + "\n")
+        facts |= {f"{images.split}/{name}": values for name, values in _facts_of(images).items()}
+    np.savez_compressed(folder / FACTS, **facts)
+
+
+def _facts_of(images: VocDataset) -> dict[str, np.ndarray]:
+    every = range(len(images))
+    facts = {
+        "labels": images.labels,
+        "sizes": np.array([images.size(i) for i in every], np.int32),
+        "masks": np.array([images.has_mask(i) for i in every]),
+    }
+    return facts | ({} if images.subtypes is None else {"subtypes": images.subtypes})

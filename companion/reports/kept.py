@@ -1,0 +1,31 @@
+"""`measured.npz`: what a notebook has measured on maps, masks and weights, beside its record.
+
+Its numbers can be shown again where these files are not, as in published results.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from thesislib.files import write_whole
+
+FILE = "measured.npz"
+
+
+def write(file: Path, measured: Mapping[str, Sequence[np.ndarray]]) -> None:
+    """Replace the file by arrays by name, several under each."""
+    arrays = {f"{name}/{i}": each for name, of_name in measured.items() for i, each in enumerate(of_name)}
+    write_whole(file, partial(np.savez_compressed, **arrays))  # type: ignore[arg-type]
+
+
+def read(file: Path) -> dict[str, list[np.ndarray]]:
+    """What is in the file; nothing where it is missing."""
+    if not file.is_file():
+        return {}
+    found: dict[str, list[np.ndarray]] = {}
+    with np.load(file) as stored:
+        for name in stored.files:  # in the order in which they were written
+            found.setdefault(name.rpartition("/")[0], []).append(stored[name])
+    return found
