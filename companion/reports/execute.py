@@ -22,6 +22,7 @@ from papermill.exceptions import PapermillExecutionError
 from companion.experiments import parameters as checks
 from companion.reports.page import title_of, to_html
 from companion.reports.record import FILE, Failure, Record
+from companion.reports.site import NAVIGATION
 from companion.settings import SettingsError, nearest
 from companion.settings.project import project_root
 
@@ -107,7 +108,7 @@ def execute(
         record.duration_s, record.error = round(time.monotonic() - clock, 1), error
         record.state, record.title = "failed" if error else "done", title_of(notebook_path)
         record.write(results)
-        html = to_html(executed)
+        html = to_html(executed, NAVIGATION)
     if error:
         raise NotebookFailed(name, error, html)
     return html

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +71,12 @@ def _markdown_to_html(source: str) -> str:
     return MarkdownWithMath(renderer=_Markdown(escape=False, embed_images=True)).render(source)
 
 
-def to_html(ipynb: Path) -> Path:
+def to_html(ipynb: Path, pages: Sequence[tuple[str, str]]) -> Path:
     """Write the report of an executed notebook as `<stem>.html` beside it, with `<stem>/results.json` if there is one.
+
+    Args:
+        ipynb: the executed notebook.
+        pages: linked from the report: files beside it and their titles.
 
     Returns:
         The HTML file.
@@ -88,6 +92,7 @@ def to_html(ipynb: Path) -> Path:
     body = exporter.from_notebook_node(notebook)[0]
     page = render(
         "report.html.j2",
+        pages=pages,
         record=record,
         title=title or record.title,
         introduction=Markup(_markdown_to_html(introduction)),

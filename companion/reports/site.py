@@ -6,7 +6,7 @@ never says what no record says. A notebook that failed is listed with its error,
 
 import base64
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,23 @@ CHAPTERS = {
     "4": "Beyond the thesis",
     "5": "Performance",
 }
-INDEX, THESIS = "index.html", "thesis.html"
+INDEX = "index.html"
 _HIDDEN_PARAMETERS = ("runs_dir", "reports_dir", "data_root", "preset")
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that holds the reports of a folder together.
+
+    Args:
+        file: its name in the folder.
+        title: what links to it say.
+        make: `make(page, folder, executed, absent)`, its text from the notebooks that were and were not executed.
+    """
+
+    file: str
+    title: str
+    make: Callable[["Page", Path, Sequence["Card"], Sequence["Card"]], str]
 
 
 @dataclass(frozen=True)
@@ -65,7 +80,7 @@ class Card:
 
 
 def write_index(folder: Path, notebooks_dir: Path | None = None) -> Path:
-    """Write `index.html` and `thesis.html` of the notebooks that were executed into `folder`, in whatever state.
+    """Write the `PAGES` of the notebooks that were executed into `folder`, in whatever state.
 
     Args:
         folder: reports of one preset.
@@ -79,8 +94,8 @@ def write_index(folder: Path, notebooks_dir: Path | None = None) -> Path:
         executed = {card.notebook for card in cards}
         others = sorted(notebooks_dir.glob("*.ipynb")) if notebooks_dir else []
         absent = [_absent(path) for path in others if path.stem not in executed]
-        write_text(folder / INDEX, _index_page(folder, [*cards, *absent]))
-        write_text(folder / THESIS, _thesis_page(folder.name, cards, absent))
+        for page in PAGES:
+            write_text(folder / page.file, page.make(page, folder, cards, absent))
     return folder / INDEX
 
 
@@ -104,33 +119,36 @@ def _absent(notebook: Path) -> Card:
     return Card(Record(notebook=notebook.stem, title=title_of(notebook)), "absent")
 
 
-def _index_page(folder: Path, cards: Sequence[Card]) -> str:
+def _index_page(page: Page, folder: Path, executed: Sequence[Card], absent: Sequence[Card]) -> str:
+    cards = [*executed, *absent]
     chapters: dict[str, list[Card]] = {}
     for card in sorted(cards, key=lambda card: card.notebook):
         chapters.setdefault(CHAPTERS.get(card.notebook[:1], "More"), []).append(card)
-    pages = sorted(folder.parent.glob("batches/*/index.html"))
+    batches = sorted(folder.parent.glob("batches/*/index.html"))
     return render(
         "index.html.j2",
-        here=INDEX,
+        here=page.file,
+        pages=NAVIGATION,
         preset=folder.name,
         chapters=chapters,
         cards=cards,
-        batches={path.parent.name: f"../batches/{path.parent.name}/index.html" for path in pages},
+        batches={path.parent.name: f"../batches/{path.parent.name}/index.html" for path in batches},
     )
 
 
 # --- The thesis against here ------------------------------------------------------------------------------------------
 
 
-def _thesis_page(preset: str, cards: Sequence[Card], absent: Sequence[Card]) -> str:
+def _thesis_page(page: Page, folder: Path, cards: Sequence[Card], absent: Sequence[Card]) -> str:
     of, records = {card.notebook: card for card in cards}, [card.record for card in cards]
     levels = {source: [_level(each, of) for each in found] for source, found in printed_beside.levels(records).items()}
     claimed = printed_beside.differences(records)
     counts = Counter(each.verdict for found in claimed.values() for each in found)
     return render(
         "thesis.html.j2",
-        here=THESIS,
-        preset=preset,
+        here=page.file,
+        pages=NAVIGATION,
+        preset=folder.name,
         generated=any(record.generated for record in records),
         levels=levels,
         differences={source: [_difference(each, of) for each in found] for source, found in claimed.items()},
@@ -165,3 +183,8 @@ def _shown(answer: Answer, of: Mapping[str, Card], format: str) -> dict[str, Any
 
 def _texts(value: Distance | None, format: str) -> tuple[str, str]:
     return typeset.text_of(value, format) if value is not None else (typeset.MISSING, "")
+
+
+PAGES = (Page(INDEX, "All reports", _index_page), Page("thesis.html", "The thesis against here", _thesis_page))
+"""The pages beside the reports, in the order in which they are linked. A page more is a line here and a template."""
+NAVIGATION = tuple((page.file, page.title) for page in PAGES)

@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from notebook_files import SETTINGS, write_notebook
 from places import NOTEBOOKS
 
-from companion.reports import driver, formulas, jobs
+from companion.reports import driver, formulas, jobs, site
 from companion.reports import page as pages
 from companion.reports import site as site_pages
 from companion.reports.execute import execute, find_notebook
@@ -219,7 +219,7 @@ def test_outputs_of_other_libraries_are_shown_safely(tmp_path: Path) -> None:
         new_code_cell("p", outputs=[new_output("display_data", {"image/png": "iVBORw0KGgo=", "text/plain": "<F>"})]),
     ]
     nbformat.write(new_notebook(cells=cells), tmp_path / "91_any.ipynb")
-    page = pages.to_html(tmp_path / "91_any.ipynb").read_text()
+    page = pages.to_html(tmp_path / "91_any.ipynb", site.NAVIGATION).read_text()
     assert "&lt;script&gt;alert" in page
     assert "noise" not in page
     assert "widget-view" not in page

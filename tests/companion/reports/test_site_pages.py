@@ -139,6 +139,20 @@ def test_thesis_page_has_each_printed_number_once_with_interval_and_difference(t
     assert page.tags.count("script") == 1
 
 
+def test_a_page_more_is_written_linked_from_all_and_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = site_pages.Page("more.html", f"More {HOSTILE}", site_pages.PAGES[0].make)
+    pages = (*site_pages.PAGES, more)
+    monkeypatch.setattr(site_pages, "PAGES", pages)
+    monkeypatch.setattr(site_pages, "NAVIGATION", tuple((page.file, page.title) for page in pages))
+    write_report(tmp_path / "demo")
+    site_pages.write_index(tmp_path / "demo")
+    snapshot.write(tmp_path / "demo", tmp_path / "copy")
+    for page in pages:
+        navigation = bs4.BeautifulSoup((tmp_path / "copy" / page.file).read_text(), "html.parser").nav
+        assert navigation and [link["href"] for link in navigation("a")] == [each.file for each in pages]
+        assert [link.text for link in navigation("a", attrs={"aria-current": "page"})] == [page.title]
+
+
 def test_sources_come_in_the_order_of_the_thesis() -> None:
     names = ["Fig. 3.4", "Table 3.2", "Table 2.1", "Fig. 2.5 b", "Table 2.2", "Fig. 2.5 a"]
     beside = [number("", A) | place("CAM", name) | {"thesis": 1} for name in names]
@@ -220,7 +234,7 @@ def test_snapshot_is_small_whole_and_has_no_dead_links(tmp_path: Path) -> None:
     whole = sum(path.stat().st_size for path in (tmp_path / "demo").glob("*.html"))
     size, _ = snapshot.write(tmp_path / "demo", tmp_path / "copy")
     copies = sorted(path.name for path in (tmp_path / "copy").iterdir())
-    assert copies == ["21_maps.html", "index.html", "thesis.html"]
+    assert copies == sorted(["21_maps.html", *(page.file for page in site_pages.PAGES)])
     assert size == sum(path.stat().st_size for path in (tmp_path / "copy").iterdir()) < whole
     for name in copies:
         links = [
