@@ -180,6 +180,12 @@ def test_parameters_are_literals_with_help_and_the_settings_cell_is_of_this_note
     assert f'nb = Notebook("{name}", globals())' in second.source.splitlines()
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "51_performance"])  # counts paper scale alone
+def test_help_of_the_preset_names_every_preset(name):
+    words = parameters.declared(NOTEBOOKS / f"{name}.ipynb")["preset"].help
+    assert all(preset in words for preset in settings.PRESETS)
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_own_parameters_are_those_of_the_experiment(name):
     """Its fields have no defaults, so that grids and weights stand in the parameters cell alone."""
