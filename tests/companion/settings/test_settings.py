@@ -99,9 +99,12 @@ def test_every_setting_of_a_term_reaches_the_objective() -> None:
 
 def test_a_setting_that_the_objective_does_not_have_is_refused() -> None:
     class Forgotten(ClassifierSettings):
-        lambda_smooth: float = 0
+        lambda_of_nobody: float = 0
 
-    with mock.patch.object(classifier, "ClassifierSettings", Forgotten), pytest.raises(TypeError, match="smooth"):
+    with (
+        mock.patch.object(classifier, "ClassifierSettings", Forgotten),
+        pytest.raises(TypeError, match="lambda_of_nobody"),
+    ):
         classifier.objective(Forgotten(), num_classes=20)
 
 
