@@ -10,8 +10,8 @@ Thesis 3.3.2, SC-CAM, y^s the sub-category labels of (3.2) and z^s the logits of
     (3.3)  L = l(z^p(x), y) + lambda l(z^s(x), y^s)
 
 (3.3) corresponds to `train_cls.py` of Juliachang/SC-CAM and its plain first term to that of jiwoon-ahn/psa; the authors
-of Mixup-CAM released no code. The thesis has the two methods side by side. Where both are asked for, sub-category labels
-are mixed like labels, and the terms of both equations are added.
+of Mixup-CAM released no code. The thesis has the two methods side by side. Where both are asked for, labels of
+sub-categories are mixed like labels, and the terms of both equations are added.
 """
 
 from collections.abc import Callable, Sequence
