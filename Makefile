@@ -14,8 +14,8 @@ PYTHON ?= python3.12 python3.11 python3
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-reproduce: .venv/ready  ## the whole thesis on the demo data; ends with the path of the report (PRESET=, SEEDS=, DATA_ROOT=, ONLY=)
-	$(BIN)/thesis reproduce --preset $(PRESET) --seeds $(SEEDS) \
+reproduce: .venv/ready  ## the whole thesis on the demo data; ends with the path of the report (PRESET=, SEEDS=3 or 100-104, DATA_ROOT=, ONLY=)
+	$(BIN)/thesis reproduce --preset $(PRESET) --seeds '$(SEEDS)' \
 	  $(if $(DATA_ROOT),--data-root $(DATA_ROOT)) $(if $(ONLY),--only $(ONLY))
 
 test: .venv/ready  ## all tests, notebooks included

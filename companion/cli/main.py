@@ -18,6 +18,7 @@ from companion.cli import data as cli_data
 from companion.cli import files as cli_files
 from companion.cli import reports as cli_reports
 from companion.cli import weights as cli_weights
+from companion.experiments.training_seeds import check_seeds, read_seeds, seeds_in_words
 from companion.pipeline import engine
 from companion.pipeline.store import Stage, StageFailed, Store
 from companion.pipeline.workers import ProcessKilled
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     with contextlib.suppress(KeyboardInterrupt):
         try:
+            if "seeds" in options:
+                options.seeds = read_seeds(options.seeds)
             return options.command(options)
         except (SettingsError, ValueError, FileNotFoundError) as error:
             print(f"thesis: {error}", file=sys.stderr)
@@ -53,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--preset", default="demo", help=f"data and scale: {', '.join(PRESETS)}")
     text = "reading of the thesis at paper scale: released (published code, default) or text (as printed)"
     common.add_argument("--profile", default="released", help=text)
-    common.add_argument("--seeds", type=int, default=3, help="number of training seeds (0, 1, ...)")
+    common.add_argument("--seeds", default="3", help="training seeds: how many (3: 0, 1, 2), or which (100-104; 0,3,7)")
     common.add_argument("--data-root", default="", help="folder in VOC layout instead of generated images")
     common.add_argument("--runs-dir", type=Path, default=Path("runs"), help="the store of computed artefacts")
     common.add_argument("--reports-dir", type=Path, default=Path("reports"))
@@ -109,7 +112,8 @@ def reproduce(options: argparse.Namespace) -> int:
     jobs = [_job(options, notebook, read) for notebook in dict.fromkeys(chosen)]
     stages = [stage for job in jobs for stage in job.stages]
     missing = len(engine.missing(stages, store))
-    print(f"{len(jobs)} notebooks, preset {options.preset}, {options.seeds} seeds: {missing} stages to compute")
+    seeds = seeds_in_words(check_seeds(options.seeds))
+    print(f"{len(jobs)} notebooks, preset {options.preset}, {seeds}: {missing} stages to compute")
     failures = driver.compute(stages, store, scheduler=options.scheduler, workers=options.workers)
     todo = [driver.with_obstacle(job, store, failures) for job in jobs if not job.is_done()]
     print(f"{len(jobs) - len(todo)} reports are up to date, {len(todo)} to make", flush=True)
@@ -159,7 +163,7 @@ def _job(options: argparse.Namespace, notebook: Path, read: dict[str, Stage]) ->
     from companion.reports.jobs import Job, question
 
     chosen, machine, _ = _context(options)
-    stages = experiment(notebook.stem, chosen, range(options.seeds), machine).stages()
+    stages = experiment(notebook.stem, chosen, check_seeds(options.seeds), machine).stages()
     engine.bind(stages, read)
     parameters = _parameters(options)
     asks = question(notebook, parameters, stages)
@@ -193,7 +197,7 @@ def status(options: argparse.Namespace) -> int:
     from companion.experiments.catalogue import EXPERIMENTS, experiment
 
     chosen, machine, store = _context(options)
-    planned = {name: experiment(name, chosen, range(options.seeds), machine).stages() for name in EXPERIMENTS}
+    planned = {name: experiment(name, chosen, check_seeds(options.seeds), machine).stages() for name in EXPERIMENTS}
     engine.bind(stage for stages in planned.values() for stage in stages)
     for name, wanted in planned.items():
         stages = engine.in_order(wanted)
@@ -231,8 +235,6 @@ def examine(options: argparse.Namespace) -> int:
 
 
 def _context(options: argparse.Namespace) -> tuple[Settings, Machine, Store]:
-    if options.seeds < 1:
-        raise SettingsError(f"seeds must be at least 1, got {options.seeds}")
     root = str(Path(options.data_root).resolve()) if options.data_root else ""
     return _settings(options), Machine(data_root=root), Store(options.runs_dir.resolve())
 

@@ -19,6 +19,7 @@ from companion import settings
 from companion.cost import operations
 from companion.datasets.voc2012.protocol import VOC2012
 from companion.experiments.catalogue import EXPERIMENTS, experiment
+from companion.experiments.training_seeds import check_seeds
 from companion.pipeline.store import Stage
 from companion.settings import Machine, Settings
 
@@ -114,12 +115,12 @@ def _subcategories(stage: Stage) -> int:
 
 
 @functools.cache
-def planned(chosen: Settings, seeds: int = 1) -> dict[str, list[Stage]]:
+def planned(chosen: Settings, seeds: int | tuple[int, ...] = 1) -> dict[str, list[Stage]]:
     """All stages that each notebook needs, with those they build on, on a machine that has the CRF.
 
     They are described and not bound, so neither data nor weights have to be there.
     """
-    asked = {name: experiment(name, chosen, range(seeds), Machine(crf=True)) for name in EXPERIMENTS}
+    asked = {name: experiment(name, chosen, check_seeds(seeds), Machine(crf=True)) for name in EXPERIMENTS}
     return {
         name: each_once(above for stage in asks.stages() for above in stage.upstream()) for name, asks in asked.items()
     }
@@ -141,7 +142,7 @@ def total(stages: Iterable[Stage], chosen: Settings) -> list[Work]:
     return [Work(kind, count, flops[kind] // count) for kind, count in units.items() if count]
 
 
-def whole_thesis(chosen: Settings | None = None, seeds: int = 1) -> list[Work]:
+def whole_thesis(chosen: Settings | None = None, seeds: int | tuple[int, ...] = 1) -> list[Work]:
     """The work of all notebooks together; what several of them share is done once."""
     chosen = chosen or settings.load("voc2012")
     return total((stage for stages in planned(chosen, seeds).values() for stage in stages), chosen)

@@ -18,6 +18,7 @@ from companion.experiments.table_2_1 import Table21
 from companion.experiments.table_3_1 import Table31
 from companion.experiments.tables_2_2_and_2_3 import Tables22And23
 from companion.experiments.tables_3_3_and_3_4 import Tables33And34
+from companion.experiments.training_seeds import check_seeds
 from companion.settings import Machine, Settings, SettingsError, load
 from companion.settings.project import NOTEBOOKS
 
@@ -101,7 +102,7 @@ def asked(
     own = {name: value for name, value in values.items() if name not in checks.COMMON}
     checks.check_types(own, declared)
     checks.check_values(own)
-    seeds = checks.check_seeds(values["seeds"])
+    seeds = check_seeds(values["seeds"])
     chosen = kind.settings_of(own) | checks.check_overrides(values["overrides"])
     settings = load(values["preset"], chosen, profile=own.get("profile", "released"))
     machine = Machine(data_root=str(checks.existing_folder(values["data_root"]) or ""))

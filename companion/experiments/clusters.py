@@ -58,7 +58,7 @@ class Clusters(FoundClusters):
             cluster_pictures.nearest_sheet(self.clustered, self.last, self.largest, self.images_per_cluster),
             "fig_3_5",
             f"Fig. 3.5: the three largest clusters of {len(self.largest)} classes in round {self.rounds}, each by the "
-            f"{self.images_per_cluster} images nearest to its centroid; {self.of_what}, seed 0.",
+            f"{self.images_per_cluster} images nearest to its centroid; {self.of_what}, seed {self.seeds[0]}.",
             "A line for each class, in it three groups of images, each with the number of the cluster and of its "
             "images.",
         )
@@ -74,7 +74,7 @@ class Clusters(FoundClusters):
             "fig_3_5_clusters",
             "The same clusters in numbers, in per cent: mean area of the object where there is a mask, images with no "
             f"other class, and the other classes that come along most often{kinds}Round {self.rounds}, {self.of_what}, "
-            "seed 0.",
+            f"seed {self.seeds[0]}.",
             formats={"alone": ".0f"},
         )
 
@@ -110,8 +110,8 @@ class Clusters(FoundClusters):
             cluster_charts.embeddings(panels, classes, c, used),
             "fig_3_6",
             f"Fig. 3.6: t-SNE of the weight rows of {len(classes)} classes and of the {len(used)} sub-categories of "
-            f"{classes[c]}, round {self.rounds}, training seed 0. Directions and distances between groups mean "
-            "nothing.",
+            f"{classes[c]}, round {self.rounds}, training seed {self.seeds[0]}. Directions and distances between "
+            "groups mean nothing.",
             "Four scatter plots with a point for each class and a numbered square for each sub-category; the "
             "arrangement differs from plot to plot.",
         )
@@ -128,7 +128,7 @@ class Clusters(FoundClusters):
             "fig_3_6_matrices",
             f"The sub-categories of {images.classes[c]}, each with its size and the image nearest to its centroid: "
             "cosines of their weight rows with those of the other classes, and images of the cluster that show those "
-            f"too (shade: share of the cluster). Round {self.rounds}, {self.of_what}, seed 0.",
+            f"too (shade: share of the cluster). Round {self.rounds}, {self.of_what}, seed {self.seeds[0]}.",
             "Two matrices with a line for each cluster and a column for each other class, cosines above, counts below.",
         )
 
@@ -162,7 +162,8 @@ class Clusters(FoundClusters):
                 cluster_pictures.rounds_sheet(images, rounds, marks, c, partners[c], self.images_per_cluster, names),
                 f"fig_{figure.replace('.', '_')}",
                 f"Fig. {figure}: all clusters of {images.classes[c]} in rounds 1 and {self.rounds}, matched, by the "
-                f"{self.images_per_cluster} images nearest to each centroid; {self.of_what}, seed 0. {became}",
+                f"{self.images_per_cluster} images nearest to each centroid; {self.of_what}, "
+                f"seed {self.seeds[0]}. {became}",
                 f"Clusters of {images.classes[c]} as lines of images, round 1 left and round {self.rounds} right; some "
                 "images are framed red with the letter T or dashed yellow with the letter S.",
             )

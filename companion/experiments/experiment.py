@@ -16,6 +16,7 @@ import numpy as np
 
 from companion.datasets.demo.scenes import CLASSES
 from companion.datasets.published import open_split
+from companion.experiments.training_seeds import named_seeds, seeds_in_words
 from companion.pipeline import artefacts
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.store import Stage
@@ -45,7 +46,7 @@ class Experiment(ABC):
 
     Args:
         settings: of the preset with overrides, without a seed.
-        seeds: training seeds.
+        seeds: training seeds, ascending.
         machine: where stages run.
         compute: computes stages; not needed to plan.
         keep: keeps what is measured on maps, masks or weights.
@@ -116,8 +117,14 @@ class Experiment(ABC):
 
     @property
     def seeds_in_words(self) -> str:
-        """How many seeds, such as `3 seeds`."""
-        return f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
+        """How many seeds, such as `3 seeds`, or which."""
+        return seeds_in_words(self.seeds)
+
+    @property
+    def which_seeds(self) -> str:
+        """What follows a number of seeds: ` (100-102)`, or nothing where they are the first ones."""
+        named = named_seeds(self.seeds)
+        return f" ({named})" if named else ""
 
     @property
     def over(self) -> str:

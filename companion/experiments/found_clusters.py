@@ -76,12 +76,12 @@ class FoundClusters(Experiment):
 
     @property
     def first(self) -> Round:
-        """The clusters of round 1 and seed 0."""
+        """The clusters of round 1 and the first seed."""
         return self.found[1, self.seeds[0]]
 
     @property
     def last(self) -> Round:
-        """The clusters of the last round and seed 0."""
+        """The clusters of the last round and the first seed."""
         return self.found[self.rounds, self.seeds[0]]
 
     @cached_property

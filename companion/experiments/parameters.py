@@ -125,13 +125,6 @@ def check_values(own: Mapping[str, Any]) -> None:
             raise SettingsError(f"parameter {name} = {value!r}: must be positive and finite")
 
 
-def check_seeds(seeds: Any) -> range:
-    """The seeds 0 to `seeds` - 1."""
-    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
-        raise SettingsError(f"parameter seeds = {seeds!r}: expected a whole number of at least 1 (3 means 0, 1, 2)")
-    return range(seeds)
-
-
 def check_overrides(overrides: Any) -> dict[str, Any]:
     """Overrides as dotted names, from a dict or from `name=value` strings.
 

@@ -178,8 +178,9 @@ class ResponseMaps(Experiment):
             curves.threshold_curves(panels, self.threshold, "train"),
             "thresholds",
             f"mIoU of unrefined maps on {len(self.on_train)} images of train against the background threshold: left "
-            f"{in_words}, right {others}. Lines are means, bands 95 % intervals over {len(self.seeds)} seeds. The "
-            "dashed line is the fixed threshold; a triangle is the mean over seeds of each seed's best point (oracle).",
+            f"{in_words}, right {others}. Lines are means, bands 95 % intervals over {len(self.seeds)} "
+            f"seeds{self.which_seeds}. The dashed line is the fixed threshold; a triangle is the mean over seeds "
+            "of each seed's best point (oracle).",
             "Two panels of curves that rise to a maximum at a low threshold and fall; triangles mark the maxima.",
         )
 
@@ -261,19 +262,19 @@ class ResponseMaps(Experiment):
         yield Table(
             maps.class_iou(self.train, classes),
             "classes",
-            f"IoU of each class in per cent at the fixed threshold {self.threshold}, means of {len(self.seeds)} seeds; "
-            f"{self.of_train}.",
+            f"IoU of each class in per cent at the fixed threshold {self.threshold}, means of {len(self.seeds)} "
+            f"seeds{self.which_seeds}; {self.of_train}.",
             best=["background", *classes, "mIoU"],
         )
 
-    def of_seed_0(self, rows: Sequence[Row]) -> dict[str, Path]:
+    def of_first_seed(self, rows: Sequence[Row]) -> dict[str, Path]:
         """Folders of the maps of rows, of the first seed."""
         return {row.name: self.folders[row.name, self.seeds[0]] for row in rows}
 
     def first_of_val(self, rows: Sequence[Row]) -> tuple[int, Any]:
         """How many images of val are shown, and the drawing of their maps."""
         many = range(min(self.images_shown, len(self.on_val)))
-        shown = image_grids.examples(self.on_val, many, self.of_seed_0(rows))
+        shown = image_grids.examples(self.on_val, many, self.of_first_seed(rows))
         return len(many), image_grids.compare(shown, self.threshold, across=3)
 
     def spread(self, rows: Sequence[Row], figure: str) -> Table:

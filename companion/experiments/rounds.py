@@ -165,7 +165,7 @@ class Table32(Experiment):
             "rounds",
             f"mIoU by round on {len(self.on_val)} images of val and {len(self.on_train)} of train, unrefined maps at "
             f"the fixed threshold {self.threshold} (solid) and at each run's oracle threshold (dashed); means and 95 % "
-            f"intervals over {len(self.seeds)} seeds. Round 0 is plain CAM.",
+            f"intervals over {len(self.seeds)} seeds{self.which_seeds}. Round 0 is plain CAM.",
             "Two panels, val and train, each with two lines over the rounds: mIoU at the fixed and at the oracle "
             "threshold.",
         )
@@ -219,7 +219,8 @@ class Table32(Experiment):
             charts.over_epochs(self.kept, self.rows, self.scores["val"]),
             "epochs",
             f"mIoU by epoch and round, {self.of_maps}, {images}, means and 95 % intervals over {len(self.seeds)} "
-            "seeds. A ring marks the epoch that is used, in whose features the labels of the next round are found.",
+            f"seeds{self.which_seeds}. A ring marks the epoch that is used, in whose features the labels of the next "
+            "round are found.",
             "A line for each round over the kept epochs, with a ring around the epoch that is used.",
         )
         yield Table(
@@ -270,7 +271,7 @@ class Table32(Experiment):
         return Table(
             frame,
             "silhouettes",
-            f"Silhouette of the labels of each round by class, means of {len(self.seeds)} seeds, "
+            f"Silhouette of the labels of each round by class, means of {len(self.seeds)} seeds{self.which_seeds}, "
             f"{len(self.trained_on)} training images; the last line with its interval over seeds.",
             formats=dict.fromkeys(frame, ".2f"),
         )

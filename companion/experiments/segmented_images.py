@@ -51,7 +51,8 @@ class SegmentedImages(Segmentation):
         yield Table(
             frame,
             "classes",
-            f"IoU in per cent of each class on {images} images of val, means of {len(self.seeds)} seeds.",
+            f"IoU in per cent of each class on {images} images of val, means of {len(self.seeds)} "
+            f"seeds{self.which_seeds}.",
             best=["background", *classes, "mIoU"],
             within=[use if is_weak else None for use, is_weak in zip(frame["CRF"], weak, strict=True)],
             formats={"of supervised": ".0%"} if "supervised" in self.trained else {},
@@ -76,13 +77,13 @@ class SegmentedImages(Segmentation):
         """Of the predicted masks of val, by row name and seed."""
         return {key: folder / SHOWN for key, folder in self.folders["segmented"].items()}
 
-    def of_seed_0(self, folders: Folders) -> dict[str, Path]:
+    def of_first_seed(self, folders: Folders) -> dict[str, Path]:
         """Folders of plain CAM and the method, of the first seed."""
         return {self.rows[key].name: folders[self.rows[key].name, self.seeds[0]] for key in THE_TWO}
 
     def side_by_side(self, chosen: Sequence[int]) -> Drawing:
         """The drawing of images of val with the predicted masks of plain CAM and of the method."""
-        return predictions.compare(self.on_val, chosen, self.of_seed_0(self.predicted), across=2)
+        return predictions.compare(self.on_val, chosen, self.of_first_seed(self.predicted), across=2)
 
     @property
     def first_of_val(self) -> range:
@@ -121,7 +122,7 @@ class SegmentedImages(Segmentation):
         yield Figure(
             curves.error_kinds(error_rates.mean_rates(self.errors)),
             "error_kinds",
-            f"Wrong pixels by kind, {self.predictions_of}, means of {len(self.seeds)} seeds.",
+            f"Wrong pixels by kind, {self.predictions_of}, means of {len(self.seeds)} seeds{self.which_seeds}.",
             "A stacked bar for each method: errors along boundaries, missed objects, background response, confused "
             "classes.",
         )

@@ -274,7 +274,7 @@ class Table21(ResponseMaps):
         rows = self.of(IN_FIGURES)
         plain = measures.image_iou(self.train[self.rows["cam"].name][0])
         five = measures.nearest_to_quantiles(plain, [0.1, 0.3, 0.5, 0.7, 0.9])
-        shown = image_grids.examples(self.on_train, five, self.of_seed_0(rows))
+        shown = image_grids.examples(self.on_train, five, self.of_first_seed(rows))
         return Figure(
             image_grids.compare(shown, self.threshold),
             "fig_2_1",
@@ -286,7 +286,7 @@ class Table21(ResponseMaps):
     def one_class_each(self) -> Figure:
         """Fig. 2.3: for each class the first image that shows it alone."""
         alone = measures.first_alone(self.on_train.labels)[:10]
-        shown = image_grids.examples(self.on_train, alone, self.of_seed_0(self.of(THE_TWO)))
+        shown = image_grids.examples(self.on_train, alone, self.of_first_seed(self.of(THE_TWO)))
         return Figure(
             image_grids.compare(shown, self.threshold, across=2),
             "fig_2_3",

@@ -109,7 +109,7 @@ class Table31(ResponseMaps):
         """Fig. 3.1, of the first image of val that shows a class alone and of the largest clusters of that class."""
         example = [*measures.first_alone(self.on_val.labels), 0][0]
         c = int(self.on_val.labels[example].argmax())
-        (shown,) = image_grids.examples(self.on_val, [example], self.of_seed_0(self.of(THE_TWO)))
+        (shown,) = image_grids.examples(self.on_val, [example], self.of_first_seed(self.of(THE_TWO)))
         return Figure(
             diagrams.idea(
                 self.members(c),
@@ -121,7 +121,7 @@ class Table31(ResponseMaps):
             f"Fig. 3.1: training images of the class {self.on_val.classes[c]} under one label, which teaches plain "
             f"CAM, and under a label for each of their clusters, which teach SC-CAM beside it (round {self.rounds}, "
             "the largest clusters, a colour each, the images nearest to the centroid). The two maps are of one image "
-            "of val; seed 0.",
+            f"of val; seed {self.seeds[0]}.",
             "Two grids of the same images, framed in one colour and in a colour for each line, with an arrow to a "
             "response map each.",
         )
@@ -243,7 +243,7 @@ class Table31(ResponseMaps):
     def one_class_each(self) -> Figure:
         """Fig. 3.3: for each class the first image of train that shows it alone."""
         alone = measures.first_alone(self.on_train.labels)[:10] or [0]
-        shown = image_grids.examples(self.on_train, alone, self.of_seed_0([*self.of(THE_TWO), self.merged]))
+        shown = image_grids.examples(self.on_train, alone, self.of_first_seed([*self.of(THE_TWO), self.merged]))
         return Figure(
             image_grids.compare(shown, self.threshold),
             "fig_3_3",

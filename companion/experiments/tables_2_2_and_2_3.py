@@ -93,7 +93,7 @@ class Tables22And23(SegmentedImages):
                 self.failure_sheet(self.worst((*errors.KINDS, *errors.PLACES))),
                 "fig_2_8",
                 f"Fig. 2.8: the {self.failures_shown} images of val with the largest share of pixels wrong in each "
-                "way; DeepLab-v2 + CRF on the masks of Mixup-CAM, seed 0.",
+                f"way; DeepLab-v2 + CRF on the masks of Mixup-CAM, seed {self.seeds[0]}.",
                 "For each kind of error, images with true mask, predicted mask, and the wrong pixels in the colour of "
                 "their kind.",
             )

@@ -110,7 +110,7 @@ class Tables33And34(SegmentedImages):
         if self.segmented:
             plain = measures.image_iou(self.val[chain.MAPS][self.rows["cam"].name][0])
             five = measures.nearest_to_quantiles(plain, [0.1, 0.3, 0.5, 0.7, 0.9])
-            shown = self.of_seed_0(self.folders["maps"]), self.of_seed_0(self.predicted)
+            shown = self.of_first_seed(self.folders["maps"]), self.of_first_seed(self.predicted)
             yield Figure(
                 predictions.maps_and_masks(self.on_val, five, *shown, self.threshold),
                 "fig_3_12",
@@ -153,7 +153,8 @@ class Tables33And34(SegmentedImages):
                 self.failure_sheet(worst),
                 "fig_3_8",
                 f"Fig. 3.8: the {self.failures_shown} images of val with the largest share of pixels wrong in thin "
-                "parts, and between objects of two classes; DeepLab-v2 + CRF on the masks of SC-CAM, seed 0.",
+                "parts, and between objects of two classes; DeepLab-v2 + CRF on the masks of SC-CAM, seed "
+                f"{self.seeds[0]}.",
                 "For each failure, images with true mask, predicted mask, and the wrong pixels in a colour for each "
                 "kind.",
             )

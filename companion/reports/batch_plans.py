@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from companion.experiments.training_seeds import named_seeds
 from companion.pipeline import engine
 from companion.pipeline.store import Stage, Store
 from companion.reports.batches import Batch, in_words
@@ -28,7 +29,9 @@ def describe(batch: Batch, jobs: Sequence[Job], store: Store, workers: int | Non
     """
     missing = {job.name: {stage.key for stage in engine.missing(job.stages, store)} for job in jobs}
     users = Counter(key for keys in missing.values() for key in keys)
-    lines = [f"{batch.name}: {len(batch.runs)} run(s) of {batch.notebook.stem}, {batch.preset}, {batch.seeds} seed(s)"]
+    named = named_seeds(batch.seeds)
+    seeds = f"seed(s) {named}" if named else f"{len(batch.seeds)} seed(s)"
+    lines = [f"{batch.name}: {len(batch.runs)} run(s) of {batch.notebook.stem}, {batch.preset}, {seeds}"]
     for run in batch.runs:
         state = "its report is up to date"
         if run.name in missing:

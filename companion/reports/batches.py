@@ -4,7 +4,7 @@ The format, in TOML because YAML reads `1e-4` as a string:
 
     notebook = "21_response_maps"
     preset = "demo"             # default: that of the notebook, as for seeds
-    seeds = 5
+    seeds = 5                   # or which, such as [100, 101, 102]
     [fixed]                     # parameters of the notebook that all runs share
     alpha = 0.2
     [grid]                      # parameters with a list of values each; without a grid there is one run
@@ -28,6 +28,7 @@ from companion.experiments import parameters as checks
 from companion.experiments.catalogue import asked, kind_of
 from companion.experiments.experiment import Experiment
 from companion.experiments.parameters import Parameter
+from companion.experiments.training_seeds import check_seeds
 from companion.pipeline import engine
 from companion.pipeline.store import Stage, Store
 from companion.reports.execute import find_notebook
@@ -35,7 +36,7 @@ from companion.reports.jobs import Job, question
 from companion.settings import SettingsError, load, nearest
 
 FOLDER = "batches"
-TABLES = {"notebook": str, "preset": str, "seeds": int, "fixed": dict, "grid": dict}
+TABLES = {"notebook": str, "preset": str, "fixed": dict, "grid": dict}
 ELSEWHERE = {
     "preset": "at the top of the file",
     "seeds": "at the top of the file",
@@ -69,7 +70,7 @@ class Batch:
     name: str
     notebook: Path
     preset: str
-    seeds: int
+    seeds: Sequence[int]
     runs: Sequence[Run]
 
     def folder(self, reports_dir: Path) -> Path:
@@ -118,10 +119,10 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _check(name: str, content: dict[str, Any], notebooks_dir: Path, given: dict[str, Any]) -> Batch:
     for key, value in content.items():
-        if key not in TABLES:
-            raise SettingsError(f"unknown entry {key!r}{nearest(key, list(TABLES))}")
-        if type(value) is not TABLES[key]:
-            expected = {str: "a text", int: "a whole number", dict: "a table"}[TABLES[key]]
+        if key not in (*TABLES, "seeds"):
+            raise SettingsError(f"unknown entry {key!r}{nearest(key, [*TABLES, 'seeds'])}")
+        if key in TABLES and type(value) is not TABLES[key]:
+            expected = {str: "a text", dict: "a table"}[TABLES[key]]
             raise SettingsError(f"{key} = {value!r}: expected {expected}")
     if "notebook" not in content:
         raise SettingsError('the entry `notebook` is missing, such as notebook = "21_response_maps"')
@@ -129,7 +130,7 @@ def _check(name: str, content: dict[str, Any], notebooks_dir: Path, given: dict[
     kind, declared = kind_of(notebook.stem), checks.declared(notebook)
     preset = content.get("preset", declared["preset"].value)
     seeds = content.get("seeds", declared["seeds"].value)
-    checks.check_seeds(seeds)
+    training_seeds = check_seeds(seeds)
     load(preset)
     fixed, grid = content.get("fixed", {}) | given, content.get("grid", {})
     _check_names(notebook.stem, declared, fixed, grid)
@@ -143,7 +144,7 @@ def _check(name: str, content: dict[str, Any], notebooks_dir: Path, given: dict[
         if any(run.parameters == other.parameters for other in runs):
             raise SettingsError(f"duplicate run: {in_words(run.differing)} is in the grid twice")
         runs.append(run)
-    return Batch(name, notebook, preset, seeds, runs)
+    return Batch(name, notebook, preset, training_seeds, runs)
 
 
 def _check_names(

@@ -26,6 +26,7 @@ from traitlets.config import Config
 
 from companion.analysis.statistics import ASSUMPTION
 from companion.experiments import parameters
+from companion.experiments.training_seeds import seeds_in_words
 from companion.reports import formulas
 from companion.reports.record import FILE, Record, write_text
 
@@ -201,7 +202,7 @@ def render(template: str, **values: Any) -> str:
     """A page from a template in `templates/`, with style, script and their security policy; text is escaped."""
     loader = FileSystemLoader(TEMPLATES)
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"duration": duration, "moment": _moment, "literal": repr}
+    environment.filters |= {"duration": duration, "moment": _moment, "literal": repr, "in_words": seeds_in_words}
     script = (TEMPLATES / "script.js").read_text()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     light = HtmlFormatter(style="default").get_style_defs(".highlight") + " .highlight .ow { color: #8a17d8 }"

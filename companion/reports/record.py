@@ -18,6 +18,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from companion.analysis.claims import Place
+from companion.experiments import training_seeds
 from companion.pipeline.provenance import provenance
 
 FILE = "results.json"
@@ -222,6 +223,16 @@ class Record(BaseModel):
                 _put(self.figures, "name", entry)
             case NoteEntry():
                 _put(self.notes, "text", entry)
+
+    @property
+    def named_seeds(self) -> str:
+        """Which seeds, where they are known and not the first ones; else empty."""
+        return training_seeds.named_seeds(self.seed_values)
+
+    @property
+    def seeds_in_words(self) -> str:
+        """How many seeds, or which."""
+        return training_seeds.seeds_in_words(self.seed_values or range(self.seeds or 0))
 
     def mixed_precision(self) -> str:
         """A remark where artefacts were computed in different precision, which is in no key; else empty.

@@ -41,6 +41,11 @@ def _thesis(*arguments: str, folder: Path, **environment: str) -> subprocess.Com
         (["reproduce", "--preset", "dmo"], "did you mean 'demo'"),
         (["reproduce", "--profile", "txt"], "did you mean 'text'"),
         (["reproduce", "--seeds", "0"], "seeds must be at least 1"),
+        (["status", "--seeds", "3,3"], "3 is there twice"),
+        (["doctor", "--seeds", "104-100"], "a range goes up"),
+        (["run", "21_response_maps", "--preset", "smoke", "--seeds", "few"], "such as 100-104"),
+        (["run", "21_response_maps", "--preset", "smoke", "-p", "seeds", "[1, -1]"], "-1 is not a whole number"),
+        (["run", "21_response_maps", "--preset", "smoke", "-p", "seeds", "100-104"], "or a list of seeds"),
         (["reproduce", "--set", "classifier.mixup_alfa=1"], "did you mean 'classifier.mixup_alpha'"),
         (["reproduce", "--only", "21_response_map"], "did you mean '21_response_maps'"),
         (["run", "21_response_maps", "-p", "sedes", "3"], "did you mean 'seeds'"),
@@ -74,6 +79,21 @@ def test_status_and_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "deleted 1 artefacts" in capsys.readouterr().out
     assert cli.main(["clean", "--all", *common[-2:]]) == 0
     assert not list((tmp_path / "runs").glob("data/*/"))
+
+
+def test_seeds_by_range_are_those_of_the_stages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(tmp_path / "runs")
+    common = ["--preset", "smoke", "--runs-dir", str(store.root), "--reports-dir", str(tmp_path / "reports")]
+    asked = experiment("21_response_maps", load("smoke"), (0, 100, 101), Machine())
+    (classifier, *_) = [stage for stage in engine.in_order(asked.stages()) if stage.settings.get("seed") == 100]
+    (store.root / classifier.name / classifier.key).mkdir(parents=True)
+    shown: dict[str, tuple[int, ...]] = {}
+    for seeds in ("3", "0,100-101", "7-7", "100-100"):
+        assert cli.main(["status", *common, "--seeds", seeds]) == 0
+        (counts,) = re.findall(r"21_response_maps +(\d+) of +(\d+)", capsys.readouterr().out)
+        shown[seeds] = tuple(map(int, counts))
+    assert shown["3"][1] == shown["0,100-101"][1] > shown["7-7"][1] == shown["100-100"][1]
+    assert [done for done, _ in shown.values()] == [0, 1, 0, 1]
 
 
 def test_doctor_says_what_is_missing_and_how_to_get_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -145,6 +145,7 @@ def test_what_notebooks_share_is_counted_once():
     assert alone["PFLOP"].max() < everything["PFLOP"] < alone["PFLOP"].sum()
     twice = {work.kind: work.units for work in costs.whole_thesis(VOC, seeds=2)}
     assert twice == {work.kind: 2 * work.units for work in whole}
+    assert costs.whole_thesis(VOC, seeds=(100, 107)) == costs.whole_thesis(VOC, seeds=2)
 
 
 def test_hours_are_units_times_measured_seconds_and_missing_without_a_measurement():

@@ -14,7 +14,7 @@ from companion import settings
 from companion.experiments import parameters
 from companion.experiments.catalogue import EXPERIMENTS, asked, experiment
 from companion.pipeline.store import Store
-from companion.reports import batches
+from companion.reports import batch_page, batch_plans, batches
 from companion.reports.notebook import Notebook
 from companion.settings import Machine, SettingsError
 
@@ -33,6 +33,7 @@ BAD = {
     "unknown preset": (GOOD.replace("smoke", "smoek"), r"unknown preset 'smoek'; did you mean 'smoke'\?"),
     "seeds as text": (GOOD.replace("seeds = 1", 'seeds = "3"'), r"seeds = '3': expected a whole number"),
     "no seeds": (GOOD.replace("seeds = 1", "seeds = 0"), "seeds = 0: expected a whole number of at least 1"),
+    "a seed twice": (GOOD.replace("seeds = 1", "seeds = [7, 7]"), r"seeds = \[7, 7\]: 7 is there twice"),
     "unknown parameter in fixed": (GOOD + "[fixed]\nalhpa = 0.2", r"\[fixed\].* 'alhpa'; did you mean 'alpha'\?"),
     "unknown parameter in grid": (GOOD + "[grid]\nlamda_ent = [0.2]", r"\[grid\].*; did you mean 'lambda_ent'\?"),
     "ill-typed value": (GOOD + '[fixed]\nalpha = "much"', "alpha = 'much' is of type str, expected float"),
@@ -126,10 +127,24 @@ def test_each_run_is_planned_with_its_own_parameters(tmp_path: Path) -> None:
     assert first & second and first - second and second - first
 
 
+def test_batch_of_seeds_by_list(tmp_path: Path) -> None:
+    path = tmp_path / "some.toml"
+    path.write_text(GOOD.replace("seeds = 1", "seeds = [101, 100]"))
+    batch = batches.read(path, NOTEBOOKS)
+    (run,) = batch.runs
+    assert batch.seeds == (100, 101) and run.parameters["seeds"] == [101, 100]
+    asked = experiment("21_response_maps", settings.load("smoke"), (100, 101), Machine(data_root=""))
+    assert {stage.key for stage in run.stages} == {stage.key for stage in asked.stages()}
+    plan = batch_plans.describe(batch, batch.jobs(Store(tmp_path / "runs"), tmp_path), Store(tmp_path / "runs"), 1)
+    assert plan.startswith("some: 1 run(s) of 21_response_maps, smoke, seed(s) 100-101\n")
+    page = batch_page.write(batch, batch.jobs(Store(tmp_path / "runs"), tmp_path), tmp_path).read_text()
+    assert "seeds 100-101 each" in page
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_committed_file_is_right_and_named_after_what_its_notebook_holds(path: Path) -> None:
     batch = batches.read(path, NOTEBOOKS)
-    assert batch.preset == "demo" and batch.seeds >= 3
+    assert batch.preset == "demo" and len(batch.seeds) >= 3
     assert _results(path.stem) <= set(EXPERIMENTS[batch.notebook.stem].reproduces)
 
 

@@ -24,6 +24,7 @@ from companion.pipeline.stages import data
 from companion.pipeline.store import Job, Stage
 from companion.reports import cells, kept, notebook, table_files, typeset
 from companion.reports.notebook import Notebook
+from companion.reports.record import Record
 from companion.settings import Machine, SettingsError
 from companion.settings.project import project_root
 
@@ -106,6 +107,11 @@ def test_whole_number_passes_for_a_fraction(tmp_path: Path) -> None:
         ("seeds", 0, "at least 1"),
         ("seeds", True, "at least 1"),
         ("seeds", 2.5, "at least 1"),
+        ("seeds", [], "the list is empty"),
+        ("seeds", [100, 100], "100 is there twice"),
+        ("seeds", [0, -1], "-1 is not a whole number"),
+        ("seeds", [0, True], "True is not a whole number"),
+        ("seeds", "[100, 101]", "-y 'seeds:"),
         ("preset", "dmeo", "did you mean 'demo'"),
         ("overrides", {"classifier.mixup_alhpa": 1}, "did you mean 'classifier.mixup_alpha'"),
         ("overrides", "classifier.mixup_alpha=1", "expected a dict"),
@@ -116,6 +122,16 @@ def test_whole_number_passes_for_a_fraction(tmp_path: Path) -> None:
 def test_bad_common_parameter_is_named(tmp_path: Path, name: str, value: Any, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         make(tmp_path, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("seeds", "values", "words"), [(3, [0, 1, 2], "3 seeds"), ([101, 100, 107], [100, 101, 107], "seeds 100-101, 107")]
+)
+def test_record_keeps_how_many_seeds_and_which(tmp_path: Path, seeds: Any, values: list[int], words: str) -> None:
+    nb = make(tmp_path, seeds=seeds)
+    assert nb.seeds == tuple(values) and nb.parameters["seeds"] == seeds
+    assert (results(nb)["seeds"], results(nb)["seed_values"]) == (3, values)
+    assert Record.read(nb.folder / "results.json").seeds_in_words == nb.experiment.seeds_in_words == words
 
 
 def test_overrides_reach_the_settings_and_win_over_own_ones(tmp_path: Path) -> None:

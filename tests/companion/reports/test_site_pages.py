@@ -208,6 +208,13 @@ def test_comparison_of_runs_that_share_no_seeds_or_images_is_not_paired(tmp_path
     assert change(stats.ttest_ind(B, A, equal_var=False)) in page.text and "Welch" in page.text
 
 
+def test_comparison_of_the_same_seeds_by_list_is_paired_and_says_which(tmp_path: Path) -> None:
+    which = {"seed_values": [100, 101, 102]}
+    a, b = write_report(tmp_path / "demo", **which), write_report(tmp_path / "other", values=B, **which)
+    page = Page(comparison.write(a, b, tmp_path / "both.html"))
+    assert "seed by seed" in page.text and page.text.count("seeds 100-102") == 2
+
+
 def test_comparison_across_presets_says_that_scores_are_not_of_the_same_thing(tmp_path: Path) -> None:
     a, b = write_report(tmp_path / "demo"), write_report(tmp_path / "smoke", preset="smoke")
     page = Page(comparison.write(a.with_suffix(".html"), b, tmp_path / "both.html"))
