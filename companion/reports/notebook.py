@@ -5,7 +5,7 @@ Everything shown is also written at once: tables as CSV, LaTeX and Markdown, fig
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -133,9 +133,11 @@ class Notebook:
                     self._note(exhibit.text)
                 case Callable():
                     self._exhibit(exhibit(), missing)
-                case _:
+                case Iterable():
                     for each in exhibit:
                         self._exhibit(each, missing)
+                case _:
+                    _display(exhibit)  # a widget
         except LeftOut as left_out:
             missing[str(left_out)] = None
 
@@ -277,6 +279,10 @@ def _over(value: Any) -> str:
 
 
 def _show(html: str, text: str) -> None:
+    _display({"text/html": html, "text/plain": text}, raw=True)
+
+
+def _display(shown: Any, **options: bool) -> None:
     from IPython.display import display
 
-    display({"text/html": html, "text/plain": text}, raw=True)
+    display(shown, **options)
