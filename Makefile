@@ -36,7 +36,7 @@ browser: .venv/ready  ## open the reports in headless Chromium without a network
 site-check: .venv/ready  ## screenshots and an accessibility check (axe-core, from npm) of the site of reports (PRESET=)
 	$(BIN)/python tests/browser/site_check.py --reports reports/$(PRESET)
 
-snapshot: .venv/ready  ## copy the reports of PRESET into reports/published, under 10 MB; those of the demo also give the README its pictures
+snapshot: .venv/ready  ## copy the reports of PRESET into reports/published, under 10 MB, and their scores, under 20 MB; those of the demo also give the README its pictures
 	$(BIN)/thesis snapshot reports/$(PRESET) --output reports/published/$(PRESET) $(if $(filter demo,$(PRESET)),--pictures docs)
 
 gpu-check:  ## measure this machine's GPU in 8 minutes; needs the core dependencies alone, of .venv or of python3

@@ -20,6 +20,7 @@ from companion.analysis.cluster_scores import chance_rng
 from companion.analysis.cluster_tables import Round
 from companion.analysis.maps import over_seeds
 from companion.analysis.refined_images import correlation
+from companion.datasets.published import check_there
 from companion.pipeline.artefacts import CLASSIFIER_WEIGHTS
 from companion.settings import SettingsError
 from thesislib.clustering import to_labels
@@ -40,8 +41,10 @@ def read_heads(folder: Path) -> Heads:
 
     Raises:
         SettingsError: that classifier has one head.
+        LeftOut: its weights are not published.
     """
     file = folder / CLASSIFIER_WEIGHTS
+    check_there(file, "weights")
     weights = load_file(file)
     if "fc8_sub.weight" not in weights:
         raise SettingsError(f"{file} has no sub-category head: leave subcategories.labels at 'clusters'")

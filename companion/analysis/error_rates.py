@@ -13,6 +13,7 @@ from jaxtyping import Float64, Int64, UInt8
 from companion.analysis import errors, measures
 from companion.analysis.maps import over_seeds
 from companion.analysis.statistics import Interval
+from companion.datasets.published import check_there
 from thesislib import metrics
 from thesislib.data.voc import VocDataset, read_mask
 
@@ -22,8 +23,10 @@ def read(folder: Path, images: VocDataset, i: int) -> UInt8[np.ndarray, "h w"]:
 
     Raises:
         FileNotFoundError: the folder is incomplete; names the image.
+        LeftOut: it is not published.
     """
     path = folder / f"{images.ids[i]}.png"
+    check_there(path, "predicted masks")
     if not path.is_file():
         raise FileNotFoundError(f"no predicted mask of image {images.ids[i]} in {folder}; compute them again")
     return read_mask(path)

@@ -1,7 +1,8 @@
-"""Data whose photographs are not published: names, image labels and sizes are there, and whatever needs more says so.
+"""Results that are published without what they were made of: no photographs, masks, maps or weights.
 
-A folder in VOC layout without images, masks and annotations, written by `write` and opened by `open_split` like any
-other. Nothing here corresponds to published code.
+The data are a folder in VOC layout without images, masks and annotations, written by `write` and opened by `open_split`
+like any other; names, image labels and sizes are there. Whatever needs more raises `LeftOut`. Nothing here corresponds
+to published code.
 """
 
 from functools import cached_property
@@ -11,8 +12,11 @@ from typing import Any, NoReturn
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from companion.datasets.voc2012.protocol import supervision_masks
 from thesislib.data.voc import VocDataset
 
+MARK = "published.json"
+"""In the root of a store of published results."""
 FACTS = "facts.npz"
 """Beside the lists: labels, sizes and whatever else is known of the images of each split."""
 LAYOUT = ("JPEGImages", "Annotations")
@@ -22,8 +26,8 @@ NOTICE = "Not published: the images, masks and annotations of the data. What tab
 class LeftOut(RuntimeError):
     """What would be read is not published; the message is for the reader of a report.
 
-    >>> print(LeftOut("photographs"))
-    Left out: drawn from photographs, which are not published; it is made when you run the notebook.
+    >>> print(LeftOut("images"))
+    Left out: drawn from images, which are not published; it is made when you run the notebook.
     """
 
     def __init__(self, what: str) -> None:
@@ -34,6 +38,20 @@ class LeftOut(RuntimeError):
         return f"Left out: drawn from {self.what}, which are not published; it is made when you run the notebook."
 
 
+def check_there(path: Path, what: str) -> None:
+    """Do nothing, unless a file is missing because it is not published.
+
+    Args:
+        path: of a file in a folder of a store.
+        what: it holds, in the plural, for the reader of a report.
+
+    Raises:
+        LeftOut: the store is one of published results, which has no such file.
+    """
+    if not path.is_file() and any((parent / MARK).is_file() for parent in path.parents):
+        raise LeftOut(what)
+
+
 class PublishedImages(VocDataset):
     """One split of published data; `image`, `mask` and `parts` raise `LeftOut`."""
 
@@ -42,6 +60,11 @@ class PublishedImages(VocDataset):
         with np.load(self.root / FACTS) as stored:
             names = [name for name in stored.files if name.startswith(f"{self.split}/")]
             return {name.removeprefix(f"{self.split}/"): stored[name] for name in names}
+
+    @property
+    def supervised(self) -> bool:
+        """Whether every image has a mask that full supervision could train on."""
+        return bool(self._facts["supervised"].all())
 
     @cached_property
     def labels(self) -> UInt8[np.ndarray, "n c"]:
@@ -59,13 +82,13 @@ class PublishedImages(VocDataset):
         return bool(self._facts["masks"][i])
 
     def image(self, i: int) -> NoReturn:
-        raise LeftOut("photographs")
+        raise LeftOut("images")
 
     def mask(self, i: int) -> NoReturn:
-        raise LeftOut("masks of photographs")
+        raise LeftOut("true masks")
 
     def parts(self, i: int) -> NoReturn:
-        raise LeftOut("masks of photographs")
+        raise LeftOut("true masks")
 
 
 def open_split(root: Path | str, split: str, *, cache: bool = False) -> VocDataset:
@@ -76,6 +99,13 @@ def open_split(root: Path | str, split: str, *, cache: bool = False) -> VocDatas
     """
     found = VocDataset(root, split, cache=cache)
     return PublishedImages(root, split) if (found.root / FACTS).is_file() else found
+
+
+def is_supervised(images: VocDataset) -> bool:
+    """Whether every image has a mask that full supervision can train on, or could where images are published."""
+    if isinstance(images, PublishedImages):
+        return images.supervised
+    return all(path.is_file() for path in supervision_masks(images))
 
 
 def write(folder: Path, splits: list[VocDataset]) -> None:
@@ -98,5 +128,6 @@ def _facts_of(images: VocDataset) -> dict[str, np.ndarray]:
         "labels": images.labels,
         "sizes": np.array([images.size(i) for i in every], np.int32),
         "masks": np.array([images.has_mask(i) for i in every]),
+        "supervised": np.array([path.is_file() for path in supervision_masks(images)]),
     }
     return facts | ({} if images.subtypes is None else {"subtypes": images.subtypes})

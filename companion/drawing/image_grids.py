@@ -89,13 +89,14 @@ def examples(images: VocDataset, chosen: Iterable[int], folders: Mapping[str, Pa
     """Images of a split with the maps that stage `response_maps` left in the folder of each method."""
     found = []
     for i in chosen:
+        image = images.image(i)
         truth = images.mask(i) if images.has_mask(i) else None
         maps = {
             method: cam.normalize(ResponseMaps.read(folder, images.ids[i]).of_classes(len(images.classes)))
             for method, folder in (folders or {}).items()
         }
         title = ", ".join(images.classes[c] for c in np.flatnonzero(images.labels[i]))
-        found.append(Example(title, images.image(i), images.labels[i], truth, maps))
+        found.append(Example(title, image, images.labels[i], truth, maps))
     return found
 
 

@@ -85,6 +85,7 @@ def asked(
     given: Mapping[str, Any],
     compute: Compute | None = None,
     keep: Keep | None = None,
+    crf: bool | None = None,
 ) -> Experiment:
     """The experiment that a notebook asks with its parameters, settings and machine included.
 
@@ -94,6 +95,7 @@ def asked(
         given: other values of them; `preset`, `overrides` and so on among them.
         compute: computes stages; not needed to plan.
         keep: keeps what is measured on what they computed.
+        crf: whether stages that need the dense CRF are planned; None: where this machine has it.
 
     Raises:
         SettingsError: an ill-typed parameter, or a value outside its range.
@@ -105,7 +107,7 @@ def asked(
     seeds = check_seeds(values["seeds"])
     chosen = kind.settings_of(own) | checks.check_overrides(values["overrides"])
     settings = load(values["preset"], chosen, profile=own.get("profile", "released"))
-    machine = Machine(data_root=str(checks.existing_folder(values["data_root"]) or ""))
+    machine = Machine(data_root=str(checks.existing_folder(values["data_root"]) or ""), crf=crf)
     return _made(kind, settings, seeds, machine, own, compute, keep)
 
 

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 from companion.analysis.claims import Row
 from companion.analysis.methods import SUPERVISED
-from companion.datasets.voc2012.protocol import supervision_masks
+from companion.datasets.published import is_supervised, open_split
 from companion.pipeline.stages import affinity, backbone, pseudo_masks, response_maps, segmentation
 from companion.pipeline.stages.rounds import features_stage, labels_stage, trained_stage
 from companion.pipeline.store import Stage
 from companion.settings import Machine, Settings
-from thesislib.data.voc import VocDataset
 from thesislib.refinement.crf import crf_available
 
 
@@ -51,10 +50,8 @@ def _has_crf(machine: Machine) -> bool:
 
 def upper_bound(machine: Machine) -> dict[str, Row]:
     """The fully supervised row as `supervised`, where every image of trainaug has a true mask; else nothing."""
-    if machine.data_root:
-        images = VocDataset(machine.data_root, "trainaug")
-        if not all(path.is_file() for path in supervision_masks(images)):
-            return {}
+    if machine.data_root and not is_supervised(open_split(machine.data_root, "trainaug")):
+        return {}
     return {"supervised": SUPERVISED}
 
 

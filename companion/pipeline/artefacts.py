@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Float16, Float64, Int16, UInt8
 from torch import Tensor
 
+from companion.datasets.published import check_there
 from thesislib.data import voc
 from thesislib.files import write_whole
 
@@ -61,7 +62,8 @@ class Features:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """From the folder of the stage."""
+        """From the folder of the stage; raises `LeftOut` where they are not published."""
+        check_there(folder / FEATURES, "features")
         with np.load(folder / FEATURES) as stored:
             return cls(stored["features"])
 
@@ -149,8 +151,10 @@ class OfImage:
 
         Raises:
             FileNotFoundError: the folder is incomplete; names the image.
+            LeftOut: they are not published.
         """
         path = cls.path(folder, name)
+        check_there(path, cls.called)
         if not path.is_file():
             raise FileNotFoundError(f"no {cls.called} of image {name} in {path.parent}; compute them again")
         with np.load(path) as stored:
@@ -207,7 +211,8 @@ def mask_path(folder: Path, name: str, part: str = MASKS) -> Path:
 
 
 def read_mask(folder: Path, name: str, part: str = MASKS) -> UInt8[np.ndarray, "h w"]:
-    """Palette indices of the mask of image `name`."""
+    """Palette indices of the mask of image `name`; raises `LeftOut` where it is not published."""
+    check_there(mask_path(folder, name, part), "predicted masks")
     return voc.read_mask(mask_path(folder, name, part))
 
 

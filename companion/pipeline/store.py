@@ -18,7 +18,7 @@ import re
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,15 @@ class Stage:
         places = {"file": self.file, "root": self.machine.data_root, "reads": str(self.reads)}
         return _hash(question | places | {"inputs": {name: stage.description for name, stage in self.inputs.items()}})
 
+    def bind_with(self, read: Mapping[str, Any]) -> None:
+        """Take what is known to have been read, instead of reading it."""
+        vars(self).setdefault("bound", {**self.settings, **read})
+
+    @property
+    def question(self) -> dict[str, Any]:
+        """What is known before any file is read, as JSON values: the part of `config.json` that describes the stage."""
+        return {"stage": self.name, "version": self.version} | json.loads(json.dumps(_plain(self.settings)))
+
     def __str__(self) -> str:
         return f"{self.name} {self.key}" + (f" ({self.label})" if self.label else "")
 
@@ -132,6 +141,19 @@ class Store:
     """Artefacts under one root folder, safe to share between processes and users."""
 
     root: Path
+
+    @property
+    def remark(self) -> str:
+        """What a report has to say of the store."""
+        return ""
+
+    @property
+    def crf(self) -> bool | None:
+        """Whether its results are those of a machine with the dense CRF; None: of this one."""
+        return None
+
+    def expect(self, stages: Iterable[Stage]) -> None:
+        """Be told what will be asked of it, before the files are read that decide the keys."""
 
     def folder(self, stage: Stage) -> Path:
         """Where the finished artefact is or will be."""

@@ -12,6 +12,8 @@ import numpy as np
 from thesislib.files import write_whole
 
 FILE = "measured.npz"
+REPORTS = "reports"
+"""In a store of published results: records and measurements, a folder a notebook."""
 
 
 def write(file: Path, measured: Mapping[str, Sequence[np.ndarray]]) -> None:
@@ -29,3 +31,8 @@ def read(file: Path) -> dict[str, list[np.ndarray]]:
         for name in stored.files:  # in the order in which they were written
             found.setdefault(name.rpartition("/")[0], []).append(stored[name])
     return found
+
+
+def published(root: Path, notebook: str) -> dict[str, list[np.ndarray]]:
+    """What is published of the measurements of a notebook in a store; nothing in a store of one's own."""
+    return read(root / REPORTS / notebook / FILE)

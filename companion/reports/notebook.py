@@ -21,7 +21,8 @@ from companion.experiments.catalogue import asked, kind_of
 from companion.experiments.exhibits import Exhibits, Figure, KeyNumber, Note, Table
 from companion.experiments.experiment import Experiment
 from companion.pipeline import engine
-from companion.pipeline.store import Stage, Store
+from companion.pipeline.published import open_store
+from companion.pipeline.store import Stage
 from companion.reports import cells, kept, printed_beside, table_files, typeset
 from companion.reports.record import (
     FILE,
@@ -62,15 +63,20 @@ class Notebook:
         declared = checks.declared(notebook_file(name))
         checks.check_names(namespace, declared)
         self.parameters = {each: namespace[each] for each in declared}
-        self.runs_dir = checks.folder("runs_dir", self.parameters["runs_dir"])
+        self.store = open_store(checks.folder("runs_dir", self.parameters["runs_dir"]))
         reports_dir = checks.folder("reports_dir", self.parameters["reports_dir"])
-        self.experiment: Any = asked(kind or kind_of(name), declared, self.parameters, self.run, self.keep)
+        self.experiment: Any = asked(
+            kind or kind_of(name), declared, self.parameters, self.run, self.keep, self.store.crf
+        )
         self.settings, self.seeds = self.experiment.settings, self.experiment.seeds
         self.folder = reports_dir / self.settings.preset / name
         self._record = self._new_record(name)
         self._described = self._bound = False
         self._kept: dict[str, Sequence[np.ndarray]] = {}
+        self._published = kept.published(self.store.root, name)
         self._save()
+        if self.store.remark:
+            self.show(Note(self.store.remark))
         if self.settings.backbone.network != "resnet38":
             self.show(Note(VARIANT.format(network_name(self.settings.backbone.network))))
 
@@ -144,9 +150,12 @@ class Notebook:
     def run(self, stages: Mapping[Any, Stage]) -> dict[Any, Path]:
         """Compute what the store lacks of `stages`; returns the folder of each by the same name."""
         if not self._bound:  # all that the notebook will need: bad files are found before anything is computed
-            engine.bind(self.experiment.stages())
+            planned = self.experiment.stages()
+            self.store.expect(planned)
+            engine.bind(planned)
             self._bound = True
-        store = Store(self.runs_dir)
+        store = self.store
+        store.expect(stages.values())
         folders = engine.run(list(stages.values()), store)
         for stage in engine.in_order(stages.values()):
             if store.has(stage):
@@ -160,7 +169,9 @@ class Notebook:
         return {name: folders[stage.key] for name, stage in stages.items()}
 
     def keep(self, name: str, measure: Callable[[], Sequence[np.ndarray]]) -> Sequence[np.ndarray]:
-        """Measure something on maps, masks or weights, and keep it beside the record as well."""
+        """Measure something on maps, masks or weights, and keep it beside the record; published results have it."""
+        if name in self._published:
+            return self._published[name]
         found = [np.asarray(each) for each in measure()]
         self._kept[name] = found
         kept.write(self.folder / kept.FILE, self._kept)

@@ -15,6 +15,7 @@ from pathlib import Path
 import bs4
 from PIL import Image
 
+from companion.reports.published import SCORES
 from companion.reports.record import FILE, Record, write_text
 from companion.reports.site import INDEX
 
@@ -48,7 +49,7 @@ def write(folder: Path, output: Path, most_bytes: int = MOST_BYTES) -> tuple[int
 
     Args:
         folder: reports of one preset, with their index.
-        output: folder to write; an older copy there is replaced.
+        output: folder to write; an older copy there is replaced, published scores beside it are deleted.
         most_bytes: the copy is smaller than that.
 
     Returns:
@@ -59,7 +60,7 @@ def write(folder: Path, output: Path, most_bytes: int = MOST_BYTES) -> tuple[int
             or the copy would be too large whatever the reduction.
     """
     pages = _pages(folder)
-    if output.is_dir() and any(path.suffix != ".html" for path in output.iterdir()):
+    if output.is_dir() and any(path.suffix != ".html" and path.name != SCORES for path in output.iterdir()):
         raise ValueError(f"{output} holds more than pages of reports; give a new or an empty folder")
     size = 0
     for reduction in REDUCTIONS:

@@ -19,6 +19,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from companion.datasets.published import check_there
 from companion.pipeline import artefacts
 from companion.pipeline.artefacts import Subcategories
 from companion.pipeline.stages import backbone as backbone_stage
@@ -136,9 +137,11 @@ def load(
 
     Raises:
         SettingsError: no weights were kept after that epoch.
+        LeftOut: they are not published.
     """
     folder = job.inputs["classifier"]
     path = folder / (artefacts.epoch_weights(epoch) if epoch else artefacts.CLASSIFIER_WEIGHTS)
+    check_there(path, "weights")
     if epoch and not path.is_file():
         kept = ", ".join(map(str, artefacts.kept_epochs(folder))) or "none"
         raise SettingsError(

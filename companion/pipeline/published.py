@@ -1,0 +1,138 @@
+"""A store of published results: what tables, curves and verdicts need of each artefact, and nothing is computed in it.
+
+Photographs, masks, maps, features and weights are left out. Keys are found without data and weight files: what was read
+of these is in the `config.json` of the artefacts. Nothing here corresponds to published code.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_LZMA, ZipFile, ZipInfo
+
+import numpy as np
+
+from companion.datasets import published as published_data
+from companion.datasets.published import MARK
+from companion.pipeline import artefacts
+from companion.pipeline.stages.data import SPLITS
+from companion.pipeline.store import Stage, StageFailed, Store
+from thesislib.data.voc import VocDataset
+
+COPIED = ("config.json", "provenance.json", artefacts.PRETEXT_ACCURACY, artefacts.DATASET_FACTS)
+PACKED = (artefacts.SCORES, artefacts.SUBCATEGORIES)
+NEEDS_CRF = ("affinity_labels", "affinity", "refined_maps", "pseudo_masks", "segmenter", "segmentation")
+"""Stages that are planned on machines with the dense CRF alone."""
+
+
+@dataclass(frozen=True)
+class PublishedStore(Store):
+    """Published results under one root folder."""
+
+    @cached_property
+    def _said(self) -> dict[str, Any]:
+        return json.loads((self.root / MARK).read_text(encoding="utf-8"))
+
+    @property
+    def remark(self) -> str:
+        return (
+            f"Made again from {self._said['artefacts']} published results, which were computed at commit "
+            f"{', '.join(self._said['commits'])}; nothing was computed anew."
+        )
+
+    @property
+    def crf(self) -> bool:
+        return self._said["crf"]
+
+    def expect(self, stages: Iterable[Stage]) -> None:
+        """Bind stages to what was read when they were computed.
+
+        Raises:
+            StageFailed: one of them is not published.
+        """
+        for wanted in stages:
+            for stage in wanted.upstream():
+                if stage.reads and not stage.is_bound:
+                    stage.bind_with(self._read(stage))
+            if not self.has(wanted):
+                raise StageFailed(self._missing(f"{wanted}"))
+
+    def _read(self, stage: Stage) -> dict[str, Any]:
+        """What the published artefact that answers the question of a stage has read of files."""
+        inputs, known = {name: above.key for name, above in stage.inputs.items()}, stage.question
+        found = {}
+        for file in sorted((self.root / stage.name).glob("*/config.json")):
+            config = json.loads(file.read_text(encoding="utf-8"))
+            origin = json.loads(file.with_name("provenance.json").read_text(encoding="utf-8"))
+            if origin["inputs"] == inputs and all(config.get(name) == value for name, value in known.items()):
+                found[file.parent.name] = {name: value for name, value in config.items() if name not in known}
+        if not found:
+            raise StageFailed(self._missing(f"{stage.name} {stage.label}".strip()))
+        if len(found) > 1:
+            raise StageFailed(f"{stage.name} is published of several files ({', '.join(found)}) in {self.root}")
+        return next(iter(found.values()))
+
+    def _missing(self, stage: str) -> str:
+        return (
+            f"{stage} is not among the published results in {self.root}, and nothing is computed there: give a "
+            "runs_dir of your own (and data_root) to compute it"
+        )
+
+
+def open_store(root: Path) -> Store:
+    """The store in a folder, published or one's own."""
+    return PublishedStore(root) if (root / MARK).is_file() else Store(root)
+
+
+def write(root: Path, names: Iterable[str], runs: Path, data_root: Path | None) -> None:
+    """Write the published form of artefacts to the root of a store.
+
+    Args:
+        root: the store to write; what it has already is left as it is.
+        names: of artefacts, such as `response_maps/0123456789abcdef`.
+        runs: the store that has them.
+        data_root: folder of the data where they are not generated.
+
+    Raises:
+        ValueError: an artefact is not in `runs`.
+    """
+    for name in names:
+        source, target = runs / name, root / name
+        if not (source / "config.json").is_file():
+            raise ValueError(f"artefact {name} is not in {runs}: execute the notebook again, or give its --runs-dir")
+        if target.is_dir():
+            continue
+        target.mkdir(parents=True)
+        for file in COPIED:
+            if (source / file).is_file():
+                shutil.copyfile(source / file, target / file)
+        for file in PACKED:
+            if (source / file).is_file():
+                _pack(source / file, target / file)
+        if name.startswith("data/"):
+            images = data_root or source / artefacts.DATASET
+            published_data.write(target / artefacts.DATASET, [VocDataset(images, split) for split in SPLITS])
+
+
+def write_mark(root: Path) -> None:
+    """Say of a store that it is one of published results, and with what these were computed."""
+    origins = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(root.glob("*/*/provenance.json"))]
+    said = {
+        "artefacts": len(origins),
+        "commits": sorted({origin["commit"] for origin in origins}),
+        "crf": any((root / stage).is_dir() for stage in NEEDS_CRF),
+    }
+    (root / MARK).write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+
+
+def _pack(source: Path, target: Path) -> None:
+    """Arrays in a smaller file: a quarter less than that of `np.savez_compressed`, and the same whenever it is made."""
+    with np.load(source) as stored, ZipFile(target, "w") as packed:
+        for name in stored.files:
+            entry = ZipInfo(f"{name}.npy")
+            entry.compress_type = ZIP_LZMA
+            with packed.open(entry, "w") as file:
+                np.lib.format.write_array(file, stored[name], allow_pickle=False)
