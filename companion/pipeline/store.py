@@ -123,7 +123,7 @@ class Stage:
 
     @property
     def question(self) -> dict[str, Any]:
-        """What is known before any file is read, as JSON values: the part of `config.json` that describes the stage."""
+        """What is known before any file is read, as JSON values: that part of `config.json`."""
         return {"stage": self.name, "version": self.version} | json.loads(json.dumps(_plain(self.settings)))
 
     def __str__(self) -> str:
