@@ -113,9 +113,10 @@ class Stage:
     @functools.cached_property
     def description(self) -> str:
         """Hash of what is known before any file is read; in one process, where it is equal, so is the key."""
-        question = {"stage": self.name, "version": self.version, "settings": _plain(self.settings)}
         places = {"file": self.file, "root": self.machine.data_root, "reads": str(self.reads)}
-        return _hash(question | places | {"inputs": {name: stage.description for name, stage in self.inputs.items()}})
+        return _hash(
+            self.question | places | {"inputs": {name: stage.description for name, stage in self.inputs.items()}}
+        )
 
     def bind_with(self, read: Mapping[str, Any]) -> None:
         """Take what is known to have been read, instead of reading it."""
