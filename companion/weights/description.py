@@ -73,8 +73,8 @@ def _identity(found: Recognised) -> str:
 def usage(network: Network, file: str = "FILE", init: str = "") -> Iterator[str]:
     """The settings, as `name=value`, with which a file of this network is used; none where no setting takes it.
 
-    >>> from thesislib.models import registry
-    >>> list(usage(registry.get("resnet50-imagenet-v1").network))
+    >>> from thesislib.models import published
+    >>> list(usage(published.get("resnet50-imagenet-v1").network))
     ['backbone.network=resnet50', 'backbone.weights=FILE']
     """
     if network.head == "DeepLab-v2":

@@ -123,7 +123,15 @@ def test_interrupt_stops_all_processes_in_silence(tmp_path: Path) -> None:
     )  # fmt: skip
     assert run.stdout is not None and run.stdout.readline() == "0\n"
     os.killpg(run.pid, signal.SIGINT)  # as Ctrl-C in a terminal, which all processes of the group get
-    _, errors = run.communicate(timeout=20)
+    _, errors = run.communicate(timeout=60)
     assert errors.count("KeyboardInterrupt") == 1
-    left = [process for process in psutil.process_iter() if os.getpgid(process.pid) == run.pid]
-    assert [process for process in left if process.status() != psutil.STATUS_ZOMBIE] == []
+    left = [process for process in psutil.process_iter() if _group(process.pid) == run.pid]
+    _, alive = psutil.wait_procs(left, timeout=20)
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def _group(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:  # it ended while processes were listed
+        return None
