@@ -114,9 +114,7 @@ class Stage:
     def description(self) -> str:
         """Hash of what is known before any file is read; in one process, where it is equal, so is the key."""
         places = {"file": self.file, "root": self.machine.data_root, "reads": str(self.reads)}
-        return _hash(
-            self.question | places | {"inputs": {name: stage.description for name, stage in self.inputs.items()}}
-        )
+        return _hash(self.question | places | {"inputs": {n: each.description for n, each in self.inputs.items()}})
 
     def bind_with(self, read: Mapping[str, Any]) -> None:
         """Take what is known to have been read, instead of reading it."""
@@ -264,8 +262,8 @@ def _part(folder: Path) -> Path:
 
 
 def _hash(question: Mapping[str, Any]) -> str:
-    text = json.dumps(question, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+    text = json.dumps(question, sort_keys=True, separators=(",", ":")).encode()
+    return hashlib.sha256(text).hexdigest()[:KEY_LENGTH]
 
 
 def _plain(value: Any) -> Any:
