@@ -119,7 +119,7 @@ def test_interrupt_stops_all_processes_in_silence(tmp_path: Path) -> None:
     paths = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     run = subprocess.Popen(
         [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | paths,
-        start_new_session=True,
+        start_new_session=True, preexec_fn=_hear_interrupts,
     )  # fmt: skip
     assert run.stdout is not None and run.stdout.readline() == "0\n"
     os.killpg(run.pid, signal.SIGINT)  # as Ctrl-C in a terminal, which all processes of the group get
@@ -135,3 +135,8 @@ def _group(pid: int) -> int | None:
         return os.getpgid(pid)
     except ProcessLookupError:  # it ended while processes were listed
         return None
+
+
+def _hear_interrupts() -> None:
+    """What a shell starts in the background ignores Ctrl-C, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
