@@ -39,7 +39,7 @@ cluster = SLURMCluster(
         *options.before,
         "export OMP_NUM_THREADS=1",
         "export DASK_DISTRIBUTED__WORKER__DAEMON=False",  # else a worker may not start processes that load images
-        "export MALLOC_TRIM_THRESHOLD_=1073741824 MALLOC_MMAP_THRESHOLD_=33554432",  # a training step in half the time
+        "export MALLOC_ARENA_MAX=1 MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=4294967296",  # as local workers have it
     ],
     worker_extra_args=["--no-dashboard", "--memory-limit", "0"],  # Slurm enforces the memory
     scheduler_options={"scheduler_file": options.scheduler_file, "dashboard_address": ":0"},
