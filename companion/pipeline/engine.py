@@ -28,9 +28,9 @@ HOPELESS = (ValueError, ArithmeticError, MemoryError)  # the same input would fa
 
 WORKER_CONFIG = {
     "distributed.worker.daemon": False,  # a daemonic worker may not start the processes that load training images
-    # Dask lets glibc give freed memory back at once, and glibc maps large tensors anew each time: an image of a training
-    # step of EfficientNet-Lite0 then takes 37.5 ms, 3.7 of them for page faults, instead of 32.4 and 0.3. One arena that
-    # grows and keeps what it has makes none.
+    # Dask lets glibc give freed memory back at once, and glibc maps large tensors anew each time: a training step of
+    # EfficientNet-Lite0 then takes 37.5 ms an image, 3.7 of them for page faults, instead of 32.4 and 0.3. One arena
+    # that grows and keeps what it has makes none.
     "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 1,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_MAX_": 0,
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**32,
