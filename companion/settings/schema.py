@@ -167,6 +167,12 @@ class AffinitySettings(OptimiserSettings):
     low_alpha: float = Field(4, gt=0, description="A21: power of the background score, large background")
     high_alpha: float = Field(32, gt=0, description="A21: small background")
     walk_alpha: float = Field(16, gt=0, description="A21: background score of the random walk")
+    alphas: Literal["constant", "matched"] = Field(
+        "constant",
+        description="matched, a control: all three alphas times a factor with which the walk starts from as much "
+        "background as on the maps of plain CAM of the same seed, whose threshold the constants are for",
+        exclude_if=lambda alphas: alphas == "constant",  # keys from before the option stay
+    )
     beta: float = Field(8, gt=0, description="power of the affinity in the transition")
     log2_steps: int = Field(8, ge=0, le=12)
     augmentation: Augmentation = Augmentation(long_side=None)

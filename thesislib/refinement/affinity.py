@@ -7,8 +7,11 @@ Supervision", CVPR 2018. Corresponds to `infer_cls.py`, `voc12/data.py::VOC12Aff
 Deliberate difference: functions on tensors instead of steps of a script.
 """
 
+import math
+
 import torch
 from jaxtyping import Float, Shaped, UInt8
+from scipy.optimize import brentq
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -51,6 +54,29 @@ def background_score(
         raise ValueError(f"expected maps within 0..1, got {float(low)} to {float(high)}; apply cam.normalize first")
     strongest = normalized.amax(dim=-3, keepdim=True)
     return torch.cat([(1 - strongest) ** alpha, normalized], dim=-3)
+
+
+def balance(alpha: float) -> float:
+    """The lone class score that equals its background score: the v with (1 - v)^alpha = v, in (0, 1).
+
+    >>> [round(balance(alpha), 3) for alpha in (1, 4, 16, 32)]
+    [0.5, 0.276, 0.123, 0.077]
+    """
+    return float(brentq(lambda score: (1 - score) ** alpha - score, 0, 1))
+
+
+def balancing_alpha(score: float) -> float:
+    """The alpha whose background score equals a lone class score, the inverse of `balance`.
+
+    Raises:
+        ValueError: a score that is not between 0 and 1.
+
+    >>> round(balancing_alpha(balance(16)), 6)
+    16.0
+    """
+    if not 0 < score < 1:
+        raise ValueError(f"a score between 0 and 1 has an alpha, got {score}")
+    return math.log(score) / math.log(1 - score)
 
 
 # --- Training of AffinityNet ------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from companion.pipeline import artefacts, workers
 from companion.pipeline.artefacts import AffinityScores, ResponseMaps
 from companion.pipeline.stages import backbone as backbone_stage
 from companion.pipeline.stages import data as data_stage
+from companion.pipeline.stages import matched_alphas as matched
 from companion.pipeline.stages import response_maps
 from companion.pipeline.stages.affinity_data import LabelledCrops, WholeImages
 from companion.pipeline.store import Job, Stage, absolute_path, without_file
@@ -39,12 +40,15 @@ def labels_stage(settings: Settings, machine: Machine, label: str = "") -> Stage
     """CRF scores of the response maps under both background scores, for the images that teach the affinity."""
     affinity = settings.affinity
     maps = response_maps.stage_with(settings, machine, affinity.split, label)
-    chosen = {
+    chosen: dict[str, Any] = {
         "split": affinity.split,
         "alphas": [affinity.low_alpha, affinity.high_alpha],
         "crf": settings.crf,
     }
     inputs = {"data": maps.inputs["data"], "response_maps": maps}
+    if plain := matched.plain_maps(settings, machine, affinity.split):
+        inputs |= plain
+        chosen["walk_alpha"] = affinity.walk_alpha
     return Stage("affinity_labels", VERSION, compute_labels, chosen, inputs, machine, label)
 
 
@@ -70,10 +74,15 @@ def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
     return Stage("affinity", VERSION, compute, chosen, inputs, machine, label)
 
 
-def compute_labels(job: Job, split: str, alphas: list[float], crf: CrfSettings) -> None:
+def compute_labels(
+    job: Job, split: str, alphas: list[float], crf: CrfSettings, walk_alpha: float | None = None
+) -> None:
     """CRF scores of every image under the large and the small background score, in half precision."""
-    images = data_stage.open_split(job, split)
-    task = partial(_write_scores, images, job.inputs["response_maps"], job.folder, alphas, crf)
+    images, maps = data_stage.open_split(job, split), job.inputs["response_maps"]
+    if walk_alpha is not None:
+        by = matched.factor(walk_alpha, images.ids, maps, job.inputs[matched.name_of(split)])
+        alphas = [alpha * by for alpha in alphas]
+    task = partial(_write_scores, images, maps, job.folder, alphas, crf)
     workers.for_each_image(task, images, job.machine.data_workers, job.progress)
 
 

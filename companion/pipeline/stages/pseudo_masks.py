@@ -19,7 +19,7 @@ from companion.pipeline import artefacts, workers
 from companion.pipeline.artefacts import RefinedMaps
 from companion.pipeline.stages import affinity as affinity_stage
 from companion.pipeline.stages import data as data_stage
-from companion.pipeline.stages import response_maps
+from companion.pipeline.stages import matched_alphas, response_maps
 from companion.pipeline.store import Job, Progress, Stage, without_file
 from companion.settings import AffinitySettings, BackboneSettings, CrfSettings, Machine, Settings
 from thesislib import metrics
@@ -46,6 +46,7 @@ def refined_stage(settings: Settings, machine: Machine, splits: tuple[str, ...],
     inputs = {"data": data_stage.stage(settings, machine), "affinity": trained}
     for split in splits:
         inputs[f"maps of {split}"] = response_maps.stage_with(settings, machine, split, label)
+        inputs |= matched_alphas.plain_maps(settings, machine, split)
     return Stage("refined_maps", VERSION, compute_refined, chosen, inputs, machine, label)
 
 
@@ -64,8 +65,11 @@ def compute_refined(job: Job, backbone: BackboneSettings, affinity: AffinitySett
     for split in splits:
         images = data_stage.open_split(job, split)
         maps = job.inputs[f"maps of {split}"]
+        plain = job.inputs.get(matched_alphas.name_of(split))
+        alpha = affinity.walk_alpha * matched_alphas.factor(affinity.walk_alpha, images.ids, maps, plain)
+        chosen = affinity.model_copy(update={"walk_alpha": alpha})
         with memory_advice("THESIS_BATCH_PIXELS"):
-            write_refined(model, images, maps, affinity, job.folder, job.machine, job.progress)
+            write_refined(model, images, maps, chosen, job.folder, job.machine, job.progress)
         scores[split] = score_labels(images, partial(_refined_labels, job.folder, images))
     artefacts.write_scores(job.folder, scores)
 
