@@ -15,8 +15,11 @@ import pandas as pd
 
 from companion.analysis import measures
 from companion.analysis.measures import Measure, Scores
-from companion.analysis.statistics import VERDICTS, Interval, equivalence, paired_difference, verdict
+from companion.analysis.power import MOST_SEEDS, OF_INTEREST, TOO_LITTLE, power_of, seeds_needed
+from companion.analysis.statistics import VERDICTS, Interval, equivalence, p_value, paired_difference, verdict
 
+POINTS = "+.1f"
+"""The format of a difference in points of a percentage."""
 SIGNS = {"holds": "✓", "opposite": "✗", "undecided": "?"}
 Printed = Mapping[str, float | None]
 """What the thesis prints, by row name; None for a row that it does not have."""
@@ -43,12 +46,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Claim:
-    """That one row scores above another: said by the thesis, or asked by a control row."""
+    """That one row scores above another: said by the thesis, or asked by a control row.
+
+    One claim of an experiment is `primary`: it is read as `maps.PRIMARY` and stands uncorrected; the thesis' others are
+    corrected together, and so are those of the controls.
+    """
 
     text: str
     row: Row
     reference: Row
     control: bool = False
+    primary: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,15 +109,27 @@ class Verdict:
         format: of the difference.
         thesis: the difference that the thesis prints, which `note` says in words.
         place: where the thesis prints it.
+        primary: the one claim of its experiment that was declared before it ran; all others are secondary.
+        p: of the t test behind the interval, None where seeds decide nothing or the verdict is not of one difference.
+        adjusted: p after Holm, together with the other claims of its family; None for one that stands alone.
+        power: chance of these seeds to see a difference of `sought`.
+        seeds: how many would see it with a power of 80 %.
+        sought: the difference to be seen, without sign: the printed one, else the smallest of interest.
     """
 
     claim: str
     difference: Interval | None
     verdict: str
     note: str = ""
-    format: str = "+.1f"
+    format: str = POINTS
     thesis: float | None = None
     place: Place | None = None
+    primary: bool = False
+    p: float | None = None
+    adjusted: float | None = None
+    power: float | None = None
+    seeds: int | None = None
+    sought: float | None = None
 
 
 # --- Differences ------------------------------------------------------------------------------------------------------
@@ -168,11 +188,36 @@ def judged(
     thesis: float | None = None,
     place: Place | None = None,
     sign: int = 1,
-    format: str = "+.1f",
+    format: str = POINTS,
+    primary: bool = False,
 ) -> Verdict:
-    """The verdict on "the difference is above 0" (below, with `sign` -1); the note is the printed one if not given."""
-    found = "undecided" if difference is None else verdict(difference, sign)
-    return Verdict(claim, difference, found, in_words(thesis) if note is None else note, format, thesis, place)
+    """The verdict on "the difference is above 0" (below, with `sign` -1).
+
+    Args:
+        claim: in words.
+        difference: over seeds, None where there is none.
+        note: the printed difference in words if not given.
+        thesis: the printed difference, which is the one to be seen.
+        place: where it is printed.
+        sign: +1 or -1.
+        format: of the difference; one in another than `POINTS` has a smallest difference of interest only if printed.
+        primary: whether it is the primary claim of its experiment.
+    """
+    sought = abs(thesis or 0) or (OF_INTEREST if format == POINTS else None)
+    return Verdict(
+        claim,
+        difference,
+        "undecided" if difference is None else verdict(difference, sign),
+        in_words(thesis) if note is None else note,
+        format,
+        thesis,
+        place,
+        primary=primary,
+        p=p_value(difference),
+        power=power_of(difference, sought) if sought else None,
+        seeds=seeds_needed(difference, sought) if sought else None,
+        sought=sought,
+    )
 
 
 def within(claim: str, difference: Interval, margin: float) -> Verdict:
@@ -226,6 +271,19 @@ def in_words(printed: float | None) -> str:
     'Thesis −0.4.'
     """
     return "" if printed is None else f"Thesis {signed(printed)}."
+
+
+def tests_in_words(found: Verdict) -> str:
+    """p, and the power to see what was to be seen, or that the seeds could not have decided; empty without a test."""
+    if found.p is None or found.difference is None:
+        return ""
+    said = f"p {found.p:.3f}" + (f", {found.adjusted:.3f} after Holm" if found.adjusted is not None else "")
+    if found.power is None or found.sought is None:
+        return said
+    few = found.verdict == "undecided" and found.power < TOO_LITTLE
+    said += f" · could not have been decided with {found.difference.n} seeds: power" if few else " · power"
+    enough = f"more than {MOST_SEEDS:,}" if found.seeds is None else found.seeds
+    return f"{said} {found.power:.2f} to see {found.sought:.{found.format[-2]}f} ({enough} seeds for 80 %)"
 
 
 def remarks(printed: float | None, found: Readings, digits: int = 1) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from companion.analysis import chain, chance, maps, measures, refined_images
-from companion.analysis.claims import Claim, Place, Printed, Row
+from companion.analysis.claims import Claim, Place, Printed, Row, printed_difference, versus
 from companion.analysis.measures import Measure, Scores
 from companion.drawing import curves, image_grids
 from companion.experiments import printed, row_stages
@@ -206,13 +206,14 @@ class ResponseMaps(Experiment):
             note="Verdicts in the order of the columns: ✓ holds, ✗ opposite, ? undecided.",
         )
 
-    def chance(self, claims: Sequence[Claim]) -> Iterator[Table]:
-        """What seeds can decide, and what the choice of images contributes."""
+    def chance(self, claims: Sequence[Claim], thesis: Printed) -> Iterator[Table]:
+        """What seeds can decide, and what the choice of images contributes; `thesis`: printed mIoU on train."""
         yield Table(
             **chance.seeds_table(
                 chance.differences(claims, self.train),
                 f"paired differences at the fixed threshold {self.threshold}",
                 f"{self.of_train}, {self.over}",
+                printed={versus(claim): printed_difference(claim, thesis) for claim in claims},
             )
         )
         yield Table(

@@ -152,7 +152,7 @@ class Table21(ResponseMaps):
 
     def chance_tables(self) -> Iterator[Table]:
         """How much of this is chance."""
-        return self.chance(self.claims)
+        return self.chance(self.claims, self.thesis)
 
     def refined_column(self) -> Iterator[Note | Table]:
         """Table 2.1, refined column, and the two published baselines."""

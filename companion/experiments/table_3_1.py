@@ -238,7 +238,7 @@ class Table31(ResponseMaps):
 
     def chance_tables(self) -> Iterator[Table]:
         """How much of this is chance."""
-        return self.chance(self.claims)
+        return self.chance(self.claims, self.thesis["map, train"])
 
     def one_class_each(self) -> Figure:
         """Fig. 3.3: for each class the first image of train that shows it alone."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from companion.analysis import forward
-from companion.analysis.claims import Verdict
+from companion.analysis.claims import Verdict, tests_in_words
 from companion.analysis.statistics import VERDICTS
 from companion.datasets.published import LeftOut
 from companion.experiments import parameters as checks
@@ -253,11 +253,18 @@ class Notebook:
             note=judged.note,
             thesis=judged.thesis,
             place=printed_beside.named(judged.place, claim),
+            primary=judged.primary,
+            p=judged.p,
+            adjusted=judged.adjusted,
+            power=judged.power,
+            seeds=judged.seeds,
+            sought=judged.sought,
             **printed_beside.numbers(judged.difference),
         )
         self._add(entry)
-        said = " · ".join(text for text in (grounds, remarks) if text)
-        _show(cells.verdict(entry, said), f"{found.upper()}: {claim} {grounds} {remarks}".strip())
+        kind = "primary claim" if judged.primary else ""
+        said = " · ".join(text for text in (kind, grounds, tests_in_words(judged), remarks) if text)
+        _show(cells.verdict(entry, said), f"{found.upper()}: {claim} {said}".strip())
 
     def _note(self, text: str) -> None:
         """Show a remark."""

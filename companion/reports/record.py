@@ -61,7 +61,11 @@ class NumberEntry(Measured):
 
 
 class VerdictEntry(Measured):
-    """What became of a claim: the verdict, the difference as shown and as measured, and the printed one."""
+    """What became of a claim: the verdict, the difference as shown and as measured, the printed one, and its test.
+
+    `primary`, `p`, `adjusted`, `power`, `seeds` and `sought` are those of `analysis.claims.Verdict`; records from
+    before they were kept have none.
+    """
 
     claim: str
     verdict: str
@@ -70,6 +74,12 @@ class VerdictEntry(Measured):
     note: str = ""
     thesis: float | int | None = None
     place: Place | None = None
+    primary: bool = False
+    p: float | None = None
+    adjusted: float | None = None
+    power: float | None = None
+    seeds: int | None = None
+    sought: float | None = None
 
 
 class BesideEntry(Measured):

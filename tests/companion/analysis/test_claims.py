@@ -1,11 +1,14 @@
 """Differences, signs and words of claims, each against what it is by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from companion.analysis import claims
 from companion.analysis.claims import Claim, Row
-from companion.analysis.statistics import Interval, mean_interval
+from companion.analysis.power import power, seeds_needed
+from companion.analysis.statistics import Interval, mean_interval, p_value
 
 OURS, THEIRS, OTHER = Row("ours"), Row("theirs"), Row("other")
 SCORES = {
@@ -79,3 +82,23 @@ def test_values_of_any_kind_are_paired_where_both_exist_for_every_seed():
 def test_a_difference_within_a_margin_holds_whatever_its_sign():
     assert [claims.within("equal", found, 3).verdict for found in (ABOVE, BELOW)] == ["holds"] * 2
     assert [claims.within("equal", found, 1).verdict for found in (BELOW, OPEN)] == ["opposite", "undecided"]
+
+
+def test_a_verdict_has_its_test_and_the_power_to_see_the_printed_difference():
+    found = claims.judged("", OPEN, thesis=-2.0)
+    assert found.sought == 2 and found.p == p_value(OPEN) and not found.primary
+    assert found.power == power(2.0, OPEN.std, 3) and found.seeds == seeds_needed(OPEN, 2.0)
+    assert claims.judged("", OPEN).sought == 1 and claims.judged("", OPEN, format="+.2f").sought is None
+    assert claims.judged("", mean_interval([1.0, 2.0])).p is None
+
+
+def test_what_could_not_have_been_decided_is_said_so():
+    assert claims.tests_in_words(claims.judged("", OPEN)) == (
+        "p 0.919 · could not have been decided with 3 seeds: power 0.18 to see 1.0 (11 seeds for 80 %)"
+    )
+    decided = claims.tests_in_words(claims.judged("", ABOVE, thesis=1.3))
+    assert decided == "p 0.003 · power 1.00 to see 1.3 (3 seeds for 80 %)"
+    assert claims.tests_in_words(replace(claims.judged("", ABOVE, format="+.2f"), adjusted=0.02)) == (
+        "p 0.003, 0.020 after Holm"
+    )
+    assert claims.tests_in_words(claims.judged("", None)) == ""

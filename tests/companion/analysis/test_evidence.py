@@ -10,7 +10,8 @@ from companion.analysis import bootstrap
 from companion.analysis import chance as evidence
 from companion.analysis.claims import Claim, Row, Sweep
 from companion.analysis.methods import PLAIN_CAM
-from companion.analysis.statistics import Interval, equivalence, mean_interval, sign_flip_test, verdict
+from companion.analysis.power import power
+from companion.analysis.statistics import mean_interval, sign_flip_test, verdict
 from companion.reports import typeset
 from thesislib.metrics import ConfusionMatrix
 
@@ -111,11 +112,16 @@ def test_single_seed_has_an_interval_over_images_alone():
     assert [line[name] for name in names] == [None] * 4
 
 
-def test_difference_that_no_number_of_seeds_would_settle_is_said_so():
-    frame = evidence.of_seeds({"none": [1.0, -1.0, 0.001], "same": [0.0, 0.0, 0.0], "few": [1.0, 2.0, 2.5]})
-    assert frame[evidence.NEEDED].tolist() == ["more than 1,000", None, 4]
-    assert typeset.text_of(frame.loc["few", evidence.NEEDED])[0] == "4"
-    assert isinstance(frame.loc["none", evidence.DIFFERENCE], Interval)
+def test_power_is_that_to_see_the_printed_difference_or_one_point():
+    frame = evidence.of_seeds(
+        {"printed": [1.0, 2.0, 3.0], "own": [1.0, 2.0, 3.0], "wild": [90.0, -90.0, 0.0], "same": [0.0, 0.0, 0.0]},
+        printed={"printed": -2.0, "own": None},
+    )
+    assert frame[evidence.SOUGHT].tolist() == [2.0, 1.0, 1.0, 1.0]
+    assert frame[evidence.NEEDED].tolist() == [5, 10, "more than 1,000", None]
+    assert frame.loc["printed", evidence.POWER] == pytest.approx(power(2.0, 1.0, 3))
+    assert frame.loc["same", evidence.POWER] is None
+    assert typeset.text_of(frame.loc["printed", evidence.NEEDED])[0] == "5"
 
 
 def test_every_step_of_the_chain_is_compared():
@@ -127,25 +133,10 @@ def test_every_step_of_the_chain_is_compared():
     assert len(found["after CRF, val"]) == 2
 
 
-def test_seeds_for_a_margin_are_those_that_settle_equivalence():
-    found = {"within": [0.4, -0.6, 0.5], "beyond": [3.0, 4.0, 8.0], "decided": [0.1, 0.0, 0.1]}
-    needed = evidence.of_seeds(found, margin=1.0)["seeds for the margin of 1"]
-    for name, values in found.items():
-        mean, std = np.mean(values), np.std(values, ddof=1)
-        settled = [
-            n
-            for n in range(3, 200)
-            if equivalence(_with_seeds(mean, std, n), 1.0) == ("opposite" if mean > 1 else "holds")
-        ]
-        assert needed[name] == settled[0], name
-    assert needed["decided"] == 3 and equivalence(mean_interval(found["decided"]), 1.0) == "holds"
-    assert list(evidence.of_seeds(found)) == list(evidence.SEED_COLUMNS)
-
-
-def _with_seeds(mean: float, std: float, n: int) -> Interval:
-    """The interval of so many seeds with that mean and deviation."""
-    low, high = stats.t.interval(0.95, n - 1, loc=mean, scale=std / n**0.5)
-    return Interval(float(mean), float(std), float(low), float(high), n)
+def test_a_margin_adds_the_seeds_that_would_show_no_difference():
+    frame = evidence.of_seeds({"own": [1.0, 2.0, 3.0]}, margin=1.0)
+    assert frame["seeds for the margin of 1"].tolist() == [13]
+    assert list(evidence.of_seeds({"own": [1.0, 2.0, 3.0]})) == list(evidence.SEED_COLUMNS)
 
 
 def test_sweep_is_compared_with_plain_cam_and_its_default_with_the_neighbours():

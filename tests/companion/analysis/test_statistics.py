@@ -11,13 +11,13 @@ from scipy import stats
 from companion.analysis.statistics import (
     EXACT_PAIRS,
     FLIPS,
-    MIN_SEEDS,
     Interval,
     equivalence,
+    holm,
     independent_difference,
     mean_interval,
+    p_value,
     paired_difference,
-    seeds_needed,
     sign_flip_test,
     verdict,
 )
@@ -175,20 +175,20 @@ def test_drawn_sign_patterns_approach_the_counted_ones():
         sign_flip_test(values)
 
 
-@pytest.mark.parametrize(("mean", "std"), [(1.0, 2.0), (-0.3, 0.5), (2.0, 0.1), (0.2, 4.0)])
-def test_seeds_needed_is_the_first_number_at_which_the_t_test_rejects(mean, std):
-    """Reference: samples of exactly this mean and deviation, tested by scipy."""
-
-    def rejects(n):
-        shape = stats.zscore(np.arange(n, dtype=float), ddof=1)
-        return stats.ttest_1samp(mean + std * shape, 0).pvalue < 0.05
-
-    needed = seeds_needed(Interval(mean, std, -1.0, 1.0, 3))
-    assert needed is None or (needed >= MIN_SEEDS and rejects(needed))
-    assert not any(rejects(n) for n in range(MIN_SEEDS, needed or 1001))
+@pytest.mark.parametrize("values", [[2.0, 2.2, 1.8], [0.3, -0.1, 0.4, 0.2, -0.2]])
+def test_p_is_that_of_scipy_and_decides_as_the_interval_does(values):
+    found = mean_interval(values)
+    assert p_value(found) == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+    assert (p_value(found) < 0.05) == (verdict(found) != "undecided")
 
 
-def test_no_number_of_seeds_for_what_has_no_deviation_or_no_difference():
-    assert seeds_needed(mean_interval([2.0])) is None
-    assert seeds_needed(Interval(0.0, 1.0, -1.0, 1.0, 3)) is None
-    assert seeds_needed(Interval(2.0, 0.0, 2.0, 2.0, 3)) == MIN_SEEDS
+def test_p_where_seeds_decide_nothing_or_do_not_differ():
+    assert p_value(None) is None and p_value(mean_interval([1.0, 2.0])) is None
+    assert p_value(mean_interval([1.0] * 3)) == 0 and p_value(mean_interval([0.0] * 3)) == 1
+
+
+def test_holm_agrees_with_known_values():
+    """By hand: the least p times 5, the next times 4, and so on, none below the one before."""
+    assert holm([0.01, 0.02, 0.03, 0.04, 0.05]) == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])
+    assert holm([0.9, 0.001, 0.04]) == pytest.approx([0.9, 0.003, 0.08])
+    assert holm([0.6, 0.7]) == [1, 1] and holm([]) == []

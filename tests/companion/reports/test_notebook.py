@@ -14,7 +14,7 @@ from notebook_files import PARAMETERS, Small, write_notebook
 from papermill.exceptions import PapermillExecutionError
 from PIL import Image
 
-from companion.analysis.claims import Place, Verdict
+from companion.analysis.claims import Place, Verdict, judged
 from companion.analysis.statistics import VERDICTS, Interval, mean_interval
 from companion.datasets.published import LeftOut
 from companion.experiments import parameters
@@ -357,6 +357,11 @@ def test_printed_values_are_recorded_with_their_place(tmp_path: Path, shown: lis
     assert results(nb)["key_numbers"][0]["place"] == named | {"row": "mIoU"}
     assert results(nb)["verdicts"][0]["place"] == named | {"row": "CAM works"}
     assert results(nb)["verdicts"][0]["thesis"] == 1.2
+    assert results(nb)["verdicts"][0]["p"] is None and results(nb)["verdicts"][0]["primary"] is False
+    nb.show(judged("Mixup works", mean_interval([1.0, 2.0, 3.0]), thesis=1.2, primary=True))
+    tested = {"primary": True, "adjusted": None, "seeds": 8, "sought": 1.2}
+    assert results(nb)["verdicts"][1].items() >= tested.items()
+    assert results(nb)["verdicts"][1]["p"] == pytest.approx(0.0742, abs=1e-4)
     with pytest.raises(ValueError, match="no column 'thsis'; did you mean 'thesis'"):
         nb.show(Table(frame, "again", "caption", beside={"ours": ("thsis", place)}))
 
