@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from companion.experiments import printed as paper
+from companion.experiments.printed_differences import all_printed
 
 NOTEBOOKS = {
     "Table 2.1": "21_response_maps",
@@ -57,6 +58,14 @@ def _left_out(source: str, row: str, column: str, own: bool) -> str:
         return TEST
     again = {("Table 2.2", "Mixup-CAM"), ("Table 3.4", "Sub-category exploration")}
     return AGAIN if (source, row) in again else ""
+
+
+def answered(verdicts) -> set[str]:
+    """The rows of the printed differences that verdicts answer; each must be one, with its number."""
+    known = {each.place: each.thesis for each in all_printed()}
+    with_number = [each for each in verdicts if each.thesis is not None]
+    assert all(round(each.thesis, 1) == known[each.place] for each in with_number)
+    return {f"{each.place.stage}: {each.place.row}" for each in with_number}
 
 
 def to_place(notebook: str) -> set[tuple[str, float]]:

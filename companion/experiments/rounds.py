@@ -21,6 +21,7 @@ from companion.experiments.chapter_3 import sc_cam, separation
 from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Table
 from companion.experiments.experiment import Experiment
 from companion.experiments.own_rows import check_plain
+from companion.experiments.printed_differences import of_rounds
 from companion.pipeline.store import Stage
 from thesislib.data.voc import VocDataset
 
@@ -180,7 +181,8 @@ class Table32(Experiment):
         val, train, miou = self.scores["val"], self.scores["train"], self.thesis["miou"]
         for numbers, claim in self.steps.items():
             found = round_scores.readings(val, train, claim)
-            thesis, place = round_scores.printed_step(miou, *numbers), Place(SOURCE, "val", "response maps")
+            thesis, there = round_scores.printed_step(miou, *numbers), of_rounds(*numbers)
+            place = there.place if there else None
             yield judged(claim.text, found["val, fixed"], remarks(thesis, found), thesis=thesis, place=place)
         yield self.converged()
         yield Table(

@@ -14,18 +14,17 @@ from typing import Any, ClassVar, NamedTuple
 
 from companion.analysis import chain, chance, maps, measures
 from companion.analysis.chain import Chain, Folders
-from companion.analysis.claims import Claim, Place, Row, Verdict, judged
+from companion.analysis.claims import Claim, Place, Row, Verdict, judged, versus
 from companion.analysis.methods import PLAIN_CAM, SUPERVISED
 from companion.experiments import printed, row_stages
 from companion.experiments.exhibits import KeyNumber, Note, Table
 from companion.experiments.experiment import Experiment, in_project
 from companion.experiments.own_rows import check_plain, own_key, rows_of_the_user
+from companion.experiments.printed_differences import ADDED, STAGES, find
 from companion.pipeline.store import Stage
 from thesislib.refinement import crf
 
 THE_TWO = ("cam", "method")
-SAME_NETWORK = "AffinityNet (dagger)"
-"""The row of Table 2.2 that is plain CAM here: masks of AffinityNet, with the segmentation network of the thesis."""
 HELPING = (
     ("train", chain.WALKED),
     ("train", chain.MASKS),
@@ -234,14 +233,16 @@ class Segmentation(Experiment):
             if step in self.chains[split]:
                 for row in (self.rows[key].name for key in THE_TWO):
                     claim = f"{chain.short(step)} improves on the step before it ({row}, {split})"
-                    yield judged(claim, chain.effect(self.chains[split], row, step))
+                    there = find(split, ADDED.get(step, ""), row)
+                    thesis, place = (there.thesis, there.place) if there else (None, None)
+                    yield judged(claim, chain.effect(self.chains[split], row, step), thesis=thesis, place=place)
 
     def above(self, asked: Iterable[AfterStep]) -> Iterator[Verdict]:
         """What became of claims about two rows."""
         for claim, split, step, thesis, source in asked:
             if step in self.chains[split]:
                 found = chain.gain(self.chains[split], step, claim.row.name, claim.reference.name)
-                place = Place(source, split, f"after {chain.short(step)}") if source else None
+                place = Place(source, split, STAGES[step], row=versus(claim)) if source else None
                 yield judged(claim.text, found, thesis=thesis, place=place)
 
     def control_verdicts(self) -> Iterator[Verdict]:

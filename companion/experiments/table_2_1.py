@@ -5,7 +5,7 @@ give it to the notebook as its `extra_rows` parameter.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import ClassVar
 
@@ -147,7 +147,8 @@ class Table21(ResponseMaps):
             fixed = maps.readings(claim, self.train, self.val)["train, fixed"]
             remark = maps.other_readings(claim, self.train, self.val, self.thesis)
             thesis = printed_difference(claim, self.thesis)
-            yield judged(f"{claim.text}: {versus(claim)}", fixed, remark, thesis=thesis, place=place)
+            of_rows = replace(place, row=versus(claim))
+            yield judged(f"{claim.text}: {versus(claim)}", fixed, remark, thesis=thesis, place=of_rows)
         yield self.claims_table(self.claims, self.thesis)
 
     def chance_tables(self) -> Iterator[Table]:
@@ -180,15 +181,15 @@ class Table21(ResponseMaps):
         for row in self.of(THE_TWO):
             thesis = (self.thesis_refined[row.name] or 0) - (self.thesis[row.name] or 0)
             gained = added(refined, train, row.name)
-            yield judged(
-                f"The random walk improves the response maps of {row.name}", gained, thesis=thesis, place=place
-            )
+            claimed, of_row = f"The random walk improves the response maps of {row.name}", replace(place, row=row.name)
+            yield judged(claimed, gained, thesis=thesis, place=of_row)
         place = Place(SOURCE, "train", "after the random walk")
         for claim in self.claims:
             if not claim.control:
                 thesis_after = printed_difference(claim, self.thesis_refined)
                 gained = difference(refined, claim.row.name, claim.reference.name)
-                yield judged(f"After refinement: {versus(claim)}", gained, thesis=thesis_after, place=place)
+                of_rows = replace(place, row=versus(claim))
+                yield judged(f"After refinement: {versus(claim)}", gained, thesis=thesis_after, place=of_rows)
         yield Table(
             chain.claims(self.claims, {"map": train, "refined": refined}, {"refined": self.thesis_refined}),
             "claims_refined",

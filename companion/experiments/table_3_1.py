@@ -199,12 +199,15 @@ class Table31(ResponseMaps):
             kind, split = step.split(", ")
             gained = difference(scores, claim.row.name, claim.reference.name)
             thesis = printed_difference(claim, self.thesis[step])
-            text, place = f"{claim.text}: {versus(claim)} ({step})", Place(SOURCE, split, STAGES[kind])
+            text, place = (
+                f"{claim.text}: {versus(claim)} ({step})",
+                Place(SOURCE, split, STAGES[kind], row=versus(claim)),
+            )
             yield judged(text, gained, thesis=thesis, place=place)
         for split in self.refined:
             larger = grown(self.refined[split], self.steps[f"map, {split}"], claim)
             text = f"Refinement enlarges the lead of {claim.row.name} ({split})"
-            place = Place(SOURCE, split, "random walk minus response maps")
+            place = Place(SOURCE, split, "random walk minus response maps", row=versus(claim))
             yield judged(text, larger, thesis=self.printed_growth(claim, split), place=place)
 
     def printed_growth(self, claim: Claim, split: str) -> float:

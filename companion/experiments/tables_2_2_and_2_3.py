@@ -13,7 +13,8 @@ from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM
 from companion.experiments import printed
 from companion.experiments.exhibits import Figure, KeyNumber, Table
 from companion.experiments.own_rows import check_trained
-from companion.experiments.segmentation import SAME_NETWORK, AfterStep
+from companion.experiments.printed_differences import SAME_NETWORK
+from companion.experiments.segmentation import AfterStep
 from companion.experiments.segmented_images import SegmentedImages
 
 

@@ -13,7 +13,8 @@ from companion.analysis.claims import Row, Verdict, judged
 from companion.drawing import predictions
 from companion.experiments import chapter_3, printed
 from companion.experiments.exhibits import Exhibit, Figure, Note, Table
-from companion.experiments.segmentation import SAME_NETWORK, AfterStep
+from companion.experiments.printed_differences import BOTH_TABLES, SAME_NETWORK
+from companion.experiments.segmentation import AfterStep
 from companion.experiments.segmented_images import SegmentedImages
 
 
@@ -45,7 +46,7 @@ class Tables33And34(SegmentedImages):
             table_3_1("val", chain.MAPS, "cam"),
             table_3_1("train", chain.WALKED, "cam_rw"),
             table_3_1("val", chain.WALKED, "cam_rw"),
-            self.gain("val", chain.SHARPENED, "Table 3.4", ours, theirs),
+            self.gain("val", chain.SHARPENED, BOTH_TABLES, ours, theirs),
         ]
 
     @property

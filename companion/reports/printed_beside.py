@@ -7,15 +7,19 @@ A notebook says of a table's column, a key number or a verdict which printed num
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from companion.analysis.claims import Place
+from companion.experiments.printed_differences import PrintedDifference, all_printed
 from companion.reports import typeset
-from companion.reports.record import BesideEntry, Measured, Record
+from companion.reports.record import BesideEntry, Measured, Record, VerdictEntry
+
+DIGITS = 6
+"""To which values of seeds are the same: those of the same artefacts, summed in another order."""
 
 Beside = Mapping[str, tuple[str, Place]]
 """By column of measured values: the column of printed ones, and where these stand."""
@@ -68,13 +72,25 @@ class Distance(NamedTuple):
 
 @dataclass(frozen=True)
 class Answer:
-    """A printed number, what a notebook measured beside it, and its verdict where it is a claimed difference."""
+    """A printed number or difference, what was measured beside it, and where that stands.
+
+    Args:
+        place, thesis: of what is printed; no number where a claim has none.
+        measured: beside it; a verdict where it is a difference.
+        notebooks: that show it, each with the same value of every seed.
+        claim: of a difference, in words.
+    """
 
     place: Place
-    thesis: float
+    thesis: float | None
     measured: Measured
-    notebook: str
-    verdict: str = ""
+    notebooks: tuple[str, ...]
+    claim: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """What became of a difference; empty for a score."""
+        return self.measured.verdict if isinstance(self.measured, VerdictEntry) else ""
 
     @property
     def interval(self) -> Distance | None:
@@ -89,34 +105,91 @@ class Answer:
         """Measured minus printed, None where nothing was measured.
 
         >>> place, here = Place("Table 2.1", "train", "response maps"), Measured(value=49.5, low=44.0, high=55.0)
-        >>> Answer(place, 48.0, here, "21_response_maps").distance
+        >>> Answer(place, 48.0, here, ("21_response_maps",)).distance
         Distance(mean=1.5, low=-4.0, high=7.0)
         """
-        return self.interval and Distance(*(value - self.thesis for value in self.interval))
+        here, thesis = self.interval, self.thesis
+        return None if here is None or thesis is None else Distance(*(value - thesis for value in here))
 
 
 def levels(records: Iterable[Record]) -> dict[str, list[Answer]]:
     """Scores with their printed counterpart by table or figure, in the order of the thesis; each number once."""
-    found: dict[tuple[Place, str], Answer] = {}
+    found = []
     for record in records:
         for entry in (entry for table in record.tables for entry in table.beside):
             place = Place(entry.source, entry.split, entry.stage, entry.measure, entry.row)
-            found.setdefault((place, record.notebook), Answer(place, entry.thesis, entry, record.notebook))
+            found.append(Answer(place, entry.thesis, entry, (record.notebook,)))
         for number in record.key_numbers:
             if number.place and number.thesis is not None:
-                answer = Answer(number.place, number.thesis, number, record.notebook)
-                found.setdefault((number.place, record.notebook), answer)
-    return _by_source(found.values())
+                found.append(Answer(number.place, number.thesis, number, (record.notebook,)))
+    return _by_source(once(found))
 
 
-def differences(records: Iterable[Record]) -> dict[str, list[Answer]]:
-    """Claimed differences with the printed one beside ours and its verdict, by table or figure."""
-    return _by_source(
-        Answer(replace(entry.place, row=entry.claim), entry.thesis, entry, record.notebook, entry.verdict)
+def differences(records: Iterable[Record]) -> list[Answer]:
+    """What became of the differences that the thesis prints or claims; each once, however many notebooks show it."""
+    known = {each.place for each in all_printed()}
+    return once(
+        Answer(entry.place, entry.thesis, entry, (record.notebook,), entry.claim)
         for record in records
         for entry in record.verdicts
-        if entry.place and entry.thesis is not None
+        if entry.place and (entry.thesis is not None or entry.place in known)
     )
+
+
+def once(answers: Iterable[Answer]) -> list[Answer]:
+    """Answers of the same place with the same value of every seed as one, under the notebooks that show it.
+
+    Notebooks that read the same artefacts find the same values; another setting or other seeds give others, and then
+    both stand there.
+    """
+    found: dict[Hashable, Answer] = {}
+    for answer in answers:
+        here = answer.measured
+        values = tuple(round(value, DIGITS) for value in here.values or ()) or here.value
+        first = found.setdefault((answer.place, values), answer)
+        found[answer.place, values] = replace(
+            first, notebooks=tuple(dict.fromkeys([*first.notebooks, *answer.notebooks]))
+        )
+    return list(found.values())
+
+
+# --- What was not answered --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A difference that the thesis prints, with what became of it; no answer where no report that is here asks it."""
+
+    printed: PrintedDifference
+    answers: Sequence[Answer]
+
+
+def asked(answers: Sequence[Answer]) -> dict[str, list[Asked]]:
+    """Every difference of the thesis within reach by table or figure, with its answers; one that is not printed last.
+
+    Args:
+        answers: from `differences`.
+    """
+    within = [each for each in all_printed() if not each.out_of_reach]
+    known = {each.place for each in within}
+    within += [
+        PrintedDifference(each.place, each.thesis, each.claim)
+        for each in {each.place: each for each in answers if each.place not in known}.values()
+    ]
+    found: dict[str, list[Asked]] = {}
+    for each in sorted(within, key=lambda each: _order(each.place.source)):
+        line = Asked(each, [answer for answer in answers if answer.place == each.place])
+        found.setdefault(each.place.source, []).append(line)
+    return found
+
+
+def out_of_reach() -> dict[str, dict[str, list[PrintedDifference]]]:
+    """What nothing here can answer, by reason and table."""
+    found: dict[str, dict[str, list[PrintedDifference]]] = {}
+    for each in all_printed():
+        if each.out_of_reach:
+            found.setdefault(each.out_of_reach, {}).setdefault(each.place.source, []).append(each)
+    return found
 
 
 def _by_source(answers: Iterable[Answer]) -> dict[str, list[Answer]]:

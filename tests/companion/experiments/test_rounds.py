@@ -4,6 +4,7 @@ from functools import cached_property
 
 import made_results
 import pandas as pd
+import printed_numbers
 import pytest
 from exhibit_list import flat
 
@@ -99,6 +100,9 @@ def test_steps_and_last_round_stand_beside_the_printed_ones(both):
     assert verdicts[0].claim == "mIoU rises from round 0 to round 1 (val)" and verdicts[0].note.startswith(
         "thesis +1.2"
     )
+    from_plain_cam = "response maps: SC-CAM > CAM"  # the same numbers in Table 3.1
+    steps = {f"response maps: round {after} > round {after - 1}" for after in (1, 2, 3)}
+    assert printed_numbers.answered(verdicts) == {from_plain_cam, *steps}
     assert verdicts[-1].claim.endswith("mIoU changes by at most 1 point (val)")
     numbers = [each for each in both[0]["table"] if isinstance(each, KeyNumber)]
     assert [(each.thesis, each.place.row) for each in numbers] == [(49.6, "3"), (67.0, "3")]

@@ -4,6 +4,7 @@ from functools import cached_property
 
 import made_results
 import pandas as pd
+import printed_numbers
 import pytest
 from exhibit_list import flat
 
@@ -126,6 +127,9 @@ def test_verdicts_stand_beside_the_printed_differences(both):
     assert [each.thesis for each in verdicts[:5]] == pytest.approx([1.3, 0.2, 0.6, 2.1, 0.8])
     assert [each.thesis for each in verdicts[5:]] == [None, None]
     assert verdicts[0].claim == "Mixup alone improves the response maps: mixup > CAM"
+    refined = [each for each in both[0]["refined_verdicts"] if isinstance(each, Verdict)]
+    rows = printed_numbers.answered([*verdicts, *refined])
+    assert rows >= {"after the random walk: mixup + entropy > mixup", "random walk minus response maps: Mixup-CAM"}
 
 
 def test_a_column_of_ones_own_is_in_the_table_and_its_caption(tmp_path):

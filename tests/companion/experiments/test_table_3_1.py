@@ -4,6 +4,7 @@ from functools import cached_property
 
 import made_results
 import pandas as pd
+import printed_numbers
 import pytest
 from exhibit_list import flat
 
@@ -153,6 +154,7 @@ def test_verdicts_stand_beside_the_printed_differences(both):
     verdicts = both[0]["verdicts"]
     assert [each.thesis for each in verdicts] == pytest.approx([2.9, 2.8, 5.3, 4.2, 2.4, 1.4])
     assert verdicts[0].claim == "Sub-categories improve the response maps: SC-CAM > CAM (map, train)"
+    assert "random walk minus response maps: SC-CAM > CAM" in printed_numbers.answered(verdicts)
     assert [each.note for each in verdicts[-2:]] == ["Thesis +2.4.", "Thesis +1.4."]
     assert both[0]["refined_columns"][-1].note == "Against the released model the printed gain is +2.4 instead of +5.3."
 

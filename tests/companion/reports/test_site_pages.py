@@ -16,6 +16,7 @@ from places import TESTS
 from scipy import stats
 
 from companion.cli import main as cli
+from companion.experiments.printed_differences import all_printed
 from companion.reports import compare as comparison
 from companion.reports import printed_beside, snapshot
 from companion.reports import site as site_pages
@@ -135,8 +136,45 @@ def test_thesis_page_has_each_printed_number_once_with_interval_and_difference(t
     assert page.text.count(f"CAM train, response maps 48.0 49.0 [{low:.1f}, {high:.1f}] +1.0 {apart} 3 21_maps") == 1
     assert page.text.count("48.0 49.0") == 1
     assert f"A > B {HOSTILE} train, response maps +2.1 +1.0 [−1.0, +3.0] ? undecided 3 21_maps" in page.text
+    assert "✓ holds 0 ✗ opposite 0 ? undecided 1 no answer here" in page.text
     assert "Generated data: a reading aid, not a comparison." in page.text
     assert page.tags.count("script") == 1
+
+
+LEAD = place("Mixup-CAM > CAM") | {"source": "Table 2.1"}
+
+
+def verdict(claim: str, values: list[float], where: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A verdict as a notebook records it."""
+    found = number("", values, thesis=2.1, place=where)
+    shown = {"claim": claim, "verdict": "holds", "difference": found["text"], "interval": found["interval"]}
+    return {name: value for name, value in found.items() if name not in ("label", "text")} | shown | more
+
+
+def test_one_measurement_in_two_reports_counts_once_and_another_one_of_the_claim_stands_beside(tmp_path: Path) -> None:
+    again = [A[0] + 1e-9, *A[1:]]  # the same artefacts, summed in another order
+    for name, words, values in (("21_maps", "first", A), ("23_masks", "as well", again), ("35_other", "others", B)):
+        write_report(tmp_path / "demo", name, verdicts=[verdict(words, values, LEAD)], key_numbers=[], tables=[])
+    site_pages.write_index(tmp_path / "demo")
+    page = Page(tmp_path / "demo" / "thesis.html")
+    assert "✓ holds 2 ✗ opposite 0 ? undecided 0" in page.text
+    where = "Mixup-CAM is above CAM train, response maps +2.1"
+    for mean, reports in (("+49.0", "21_maps , 23_masks"), ("+52.3", "35_other")):
+        assert re.search(rf"{re.escape(where)} {re.escape(mean)} \[[^]]*\] ✓ holds 3 {reports} ", page.text)
+    assert page.text.count(where) == 2
+    assert page.links.count("23_masks.html") == 1
+
+
+def test_differences_of_the_thesis_that_nothing_answers_are_listed(tmp_path: Path) -> None:
+    write_report(tmp_path / "demo", verdicts=[verdict("first", A, LEAD)])
+    site_pages.write_index(tmp_path / "demo")
+    page = Page(tmp_path / "demo" / "thesis.html")
+    within = [each for each in all_printed() if not each.out_of_reach]
+    assert f"no answer here {len(within) - 1} " in page.text
+    assert "A CRF at test time improves SC-CAM val, DeepLab + CRF minus DeepLab +1.3 no answer here" in page.text
+    for each in all_printed():
+        assert (each.place.row if each.out_of_reach else each.claim) in page.text
+    assert "SC-CAM > FickleNet (test, +0.6)" in page.text
 
 
 def test_a_page_more_is_written_linked_from_all_and_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
