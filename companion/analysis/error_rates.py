@@ -3,7 +3,7 @@
 Thesis Fig. 2.8 and 3.8; `errors` counts in one image. Nothing here corresponds to published code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,23 +37,21 @@ def band_width(images: VocDataset, i: int, share: float) -> float:
     return max(1.0, share * max(images.size(i)))
 
 
-def count(
-    folders: Mapping[tuple[str, int], Path], images: VocDataset, share: float
-) -> dict[tuple[str, int], Int64[np.ndarray, "n k"]]:
-    """Pixels wrong in each way, an image each, by row and seed; columns are `errors.COUNTS`.
+def count(folders: Sequence[Path], images: VocDataset, share: float) -> list[Int64[np.ndarray, "n k"]]:
+    """Pixels wrong in each way, an image each, for every folder; columns are `errors.COUNTS`.
 
     Args:
         folders: of predicted masks.
         images: with truth.
         share: width of the boundary band as a share of the longer side of an image.
     """
-    found: dict[tuple[str, int], list[np.ndarray]] = {key: [] for key in folders}
+    found: list[list[np.ndarray]] = [[] for _ in folders]
     for i in range(len(images)):
         truth = images.mask(i)
         where = errors.regions(truth, len(images.classes) + 1, band_width(images, i, share))
-        for key, folder in folders.items():
-            found[key].append(errors.count_errors(truth, read(folder, images, i), where))
-    return {key: np.stack(counts) for key, counts in found.items()}
+        for folder, counts in zip(folders, found, strict=True):
+            counts.append(errors.count_errors(truth, read(folder, images, i), where))
+    return [np.stack(counts) for counts in found]
 
 
 def mean_rates(found: Mapping[tuple[str, int], Int64[np.ndarray, "n k"]]) -> dict[str, dict[str, float]]:

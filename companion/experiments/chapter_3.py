@@ -4,7 +4,7 @@ Thesis section 3.4. The control rows are not in the thesis: a gain can come from
 from a longer schedule as well as from clusters. Nothing here corresponds to published code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -69,21 +69,22 @@ def same_schedule(settings: Settings) -> bool:
 
 
 def separation(
-    found: Rounds, features: Mapping[tuple[int, int], Path], keep: Keep
+    found: Rounds, features: Mapping[tuple[int, int], Path], labels: Mapping[tuple[int, int], Path], keep: Keep
 ) -> dict[tuple[int, int], np.ndarray]:
     """Silhouettes by class of the clusters of every round and seed.
 
     Args:
         found: the clusters.
         features: folders of stage `features` by round and seed, those of the round before each round of `found`.
+        labels: folders of the clusters by round and seed.
         keep: of the experiment.
     """
     silhouettes = {}
     for (number, seed), clusters in found.items():
         measure = partial(_separation, features[number - 1, seed], clusters)
-        (silhouettes[number, seed],) = keep(f"silhouettes, round {number}, seed {seed}", measure)
+        (((silhouettes[number, seed],)),) = keep("silhouettes", [labels[number, seed]], measure)
     return silhouettes
 
 
-def _separation(features: Path, clusters: Round) -> list[np.ndarray]:
-    return [cluster_scores.separation(features, clusters)]
+def _separation(features: Path, clusters: Round, of: Sequence[Path]) -> list[list[np.ndarray]]:
+    return [[cluster_scores.separation(features, clusters)]]

@@ -6,6 +6,7 @@ with which round r is trained; they are found in the features of round r - 1.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from companion.analysis import cluster_heads, cluster_moves, cluster_quality, cluster_scores, cluster_tables
@@ -67,7 +68,9 @@ class Clusters(FoundClusters):
         """What is in the clusters of Fig. 3.5."""
         images, shown = self.clustered, self.largest
         kinds = ". " if images.subtypes is None else "; then the true sub-types. "
-        found = self.keep("object areas", lambda: [cluster_tables.object_areas(images, c) for c in shown])
+        name = f"object areas of {', '.join(images.classes[c] for c in shown)}"
+        measure = partial(cluster_tables.object_areas, images)
+        found = self.of_one(name, self.data_folder, lambda: [measure(c) for c in shown])
         areas = dict(zip(shown, found, strict=True))
         return Table(
             cluster_tables.describe(images, self.last, shown, areas),
@@ -103,7 +106,7 @@ class Clusters(FoundClusters):
         """Fig. 3.6: the rows of the two heads by t-SNE, from four starts."""
         c, classes = self.accompanied, self.clustered.classes
         used = sorted(self.last.largest(c, self.last.k))
-        found = self.keep("t-SNE", lambda: self.embedded(c, used))
+        found = self.of_one("t-SNE", self.classifier_of(self.seeds[0]), lambda: self.embedded(c, used))
         names = ["start: principal components", *(f"random start {s}" for s in range(STARTS))]
         panels = dict(zip(names, found, strict=True))
         return Figure(
@@ -119,7 +122,7 @@ class Clusters(FoundClusters):
     def matrices(self) -> Figure:
         """The same without a projection: cosines beside counts of images."""
         c, images, last = self.accompanied, self.clustered, self.last
-        cosine = cluster_heads.cosines(self.heads[self.seeds[0]])
+        cosine = cluster_heads.cosines(self.heads(self.seeds[0]))
         nearest = [last.nearest(c, k, 1) for k in range(last.k)]
         examples = [images.image(of_cluster[0]) if of_cluster else None for of_cluster in nearest]
         together = cluster_heads.together(last, images.labels)

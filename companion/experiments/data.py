@@ -128,7 +128,7 @@ class Data(Experiment):
     def pixels(self) -> Table:
         """What the masks of train cover."""
         train = self.on_train
-        counted = Pixels(*self.keep("pixels of train", lambda: data_summary.count_pixels(train)))
+        counted = Pixels(*self.of_one("pixels of train", self.data_folder, lambda: data_summary.count_pixels(train)))
         parts = "; then how the pixels of its objects divide into parts." if self.generated else "."
         return Table(
             data_summary.pixel_summary(train.classes, counted),

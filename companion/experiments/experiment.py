@@ -28,12 +28,17 @@ Compute = Callable[[Mapping[Any, Stage]], Mapping[Any, Path]]
 """Computes what the store lacks of stages; returns the folder of each by the same name."""
 
 
-Keep = Callable[[str, Callable[[], Sequence[np.ndarray]]], Sequence[np.ndarray]]
-"""Keeps under a name what is measured on maps, masks or weights, so that it is known where these are not published."""
+Measure = Callable[[Sequence[Path]], Iterable[Sequence[np.ndarray]]]
+"""Measures something on the maps, masks or weights in folders of artefacts: for each folder some arrays."""
+Keep = Callable[[str, Sequence[Path], Measure], list[Sequence[np.ndarray]]]
+"""`keep(name, folders, measure)`: what is measured on each folder, known also where the folder is a published one.
+
+It is kept artefact by artefact, so the name says all that it depends on but the artefact.
+"""
 
 
-def _measured(name: str, measure: Callable[[], Sequence[np.ndarray]]) -> Sequence[np.ndarray]:
-    return measure()
+def _measured(name: str, folders: Sequence[Path], measure: Measure) -> list[Sequence[np.ndarray]]:
+    return [*measure(folders)]
 
 
 def _nothing(stages: Mapping[Any, Stage]) -> Mapping[Any, Path]:
@@ -91,12 +96,23 @@ class Experiment(ABC):
 
     def images(self, split: str) -> VocDataset:
         """A split of the data, generated first if it has to be."""
-        folder = self.compute({"data": data_stage.stage(self.settings, self.machine)})["data"]
-        return open_split(self.machine.data_root or folder / artefacts.DATASET, split, cache=self.generated)
+        root = self.machine.data_root or self.data_folder / artefacts.DATASET
+        return open_split(root, split, cache=self.generated)
+
+    @cached_property
+    def data_folder(self) -> Path:
+        """Of the stage of the data."""
+        return self.compute({"data": data_stage.stage(self.settings, self.machine)})["data"]
 
     def of_each(self, name: str, measure: Callable[[Path], Any], folders: Iterable[Path]) -> list[np.ndarray]:
-        """A measure of each folder, kept under a name."""
-        return [*self.keep(name, lambda: [np.asarray(measure(folder)) for folder in folders])]
+        """A measure of each folder, kept under a name (`Keep`)."""
+        found = self.keep(name, [*folders], lambda given: [[np.asarray(measure(folder))] for folder in given])
+        return [values for (values,) in found]
+
+    def of_one(self, name: str, folder: Path, measure: Callable[[], Sequence[np.ndarray]]) -> Sequence[np.ndarray]:
+        """Some arrays measured on one folder, kept under a name (`Keep`)."""
+        (found,) = self.keep(name, [folder], lambda given: [measure()])
+        return found
 
     @cached_property
     def on_train(self) -> VocDataset:

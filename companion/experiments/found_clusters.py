@@ -6,7 +6,7 @@ round r - 1.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -89,16 +89,19 @@ class FoundClusters(Experiment):
         """The images that are clustered."""
         return self.images("trainaug")
 
-    @cached_property
-    def heads(self) -> Mapping[int, Heads]:
-        """The weight rows of both heads by seed."""
-        return {seed: cluster_heads.read_heads(folder) for (_, seed), folder in self.folders[0].items()}
+    def classifier_of(self, seed: int) -> Path:
+        """The folder of the classifier of the last round."""
+        return next(folder for (_, each), folder in self.folders[0].items() if each == seed)
+
+    def heads(self, seed: int) -> Heads:
+        """The weight rows of both heads."""
+        return cluster_heads.read_heads(self.classifier_of(seed))
 
     @cached_property
     def quality(self) -> Quality:
         """How good the clusters of the last round are."""
         of_last = {key: each for key, each in self.found.items() if key[0] == self.rounds}
-        separate = separation(of_last, self.folders[2], self.keep)
+        separate = separation(of_last, self.folders[2], self.folders[1], self.keep)
         return cluster_scores.measure(of_last, separate, self.clustered.labels, self.clustered.subtypes)
 
     @cached_property
@@ -120,7 +123,7 @@ class FoundClusters(Experiment):
 
     def embedded(self, c: int, used: Sequence[int]) -> list[Float[np.ndarray, "rows 2"]]:
         """The rows of all classes and of sub-categories of one by t-SNE, from principal components and at random."""
-        rows = cluster_heads.rows_of(self.heads[self.seeds[0]], c, used)
+        rows = cluster_heads.rows_of(self.heads(self.seeds[0]), c, used)
         at_random = [cluster_heads.embed(rows, start="random", seed=s) for s in range(STARTS)]
         return [cluster_heads.embed(rows, start="pca"), *at_random]
 
@@ -130,14 +133,10 @@ class FoundClusters(Experiment):
         labels = self.clustered.labels
 
         def of(reading: str, seed: int) -> Resemblance:
-            return cluster_heads.resemblance(
-                self.heads[seed], self.found[self.rounds, seed], labels, seed, reading=reading
-            )
+            def measure() -> Resemblance:
+                found = self.found[self.rounds, seed]
+                return cluster_heads.resemblance(self.heads(seed), found, labels, seed, reading=reading)
 
-        return {
-            reading: [
-                Resemblance(*self.keep(f"resemblance, {reading}, seed {s}", partial(of, reading, s)))
-                for s in self.seeds
-            ]
-            for reading in cluster_heads.READINGS
-        }
+            return Resemblance(*self.of_one(f"resemblance, {reading}", self.classifier_of(seed), measure))
+
+        return {reading: [of(reading, seed) for seed in self.seeds] for reading in cluster_heads.READINGS}

@@ -105,7 +105,7 @@ class ResponseMaps(Experiment):
     def measured(self, what: str, measure: Callable[[Path], Any], rows: Sequence[str]) -> dict[str, list[np.ndarray]]:
         """A measure of the folder of maps of some rows, by row name, one a seed."""
         folders = {row: [self.folders[row, seed] for seed in self.seeds] for row in rows}
-        return {row: self.of_each(f"{what}, {row}", measure, of_row) for row, of_row in folders.items()}
+        return {row: self.of_each(what, measure, of_row) for row, of_row in folders.items()}
 
     # --- Captions ---
 

@@ -116,7 +116,7 @@ class Table32(Experiment):
         """How good the clusters of every round are."""
         features, labels = self.compute(self.features), self.compute(self.labels)
         images, found = self.trained_on, cluster_tables.read_rounds(labels)
-        separate = separation(found, features, self.keep)
+        separate = separation(found, features, labels, self.keep)
         return cluster_scores.measure(found, separate, images.labels, images.subtypes)
 
     @cached_property

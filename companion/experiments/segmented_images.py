@@ -101,8 +101,12 @@ class SegmentedImages(Segmentation):
     def errors(self) -> Mapping[tuple[str, int], Int64[np.ndarray, "n k"]]:
         """Pixels wrong in each way, an image each, by row name and seed."""
         predicted, images = self.predicted, self.on_val
-        found = self.keep("wrong pixels", lambda: [*error_rates.count(predicted, images, self.band).values()])
-        return dict(zip(predicted, found, strict=True))
+
+        def measure(folders: Sequence[Path]) -> list[list[np.ndarray]]:
+            return [[counts] for counts in error_rates.count(folders, images, self.band)]
+
+        found = self.keep(f"wrong pixels, band {self.band}", [*predicted.values()], measure)
+        return {key: counts for key, (counts,) in zip(predicted, found, strict=True)}
 
     def worst(self, kinds: Sequence[str]) -> dict[str, list[int]]:
         """Positions of the images of val that fail most in each way, with the method and the first seed."""

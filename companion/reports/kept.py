@@ -1,6 +1,7 @@
 """`measured.npz`: what a notebook has measured on maps, masks and weights, beside its record.
 
-Its numbers can be shown again where these files are not, as in published results.
+Its numbers can be shown again where these files are not, as in published results. They are kept artefact by artefact,
+so those of several runs go together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,17 @@ from thesislib.files import write_whole
 FILE = "measured.npz"
 REPORTS = "reports"
 """In a store of published results: records and measurements, a folder a notebook."""
+
+
+def entry(name: str, folder: Path) -> str:
+    """The name under which a measure is kept, such as `entropy/response_maps/0123456789abcdef`.
+
+    Args:
+        name: says what is measured, and all that it depends on but the artefact.
+        folder: of the artefact, or in it.
+    """
+    artefact = next(each for each in (folder, *folder.parents) if (each / "config.json").is_file())
+    return f"{name}/{artefact.parent.name}/{artefact.name}"
 
 
 def write(file: Path, measured: Mapping[str, Sequence[np.ndarray]]) -> None:

@@ -19,7 +19,7 @@ from companion.datasets.published import LeftOut
 from companion.experiments import parameters as checks
 from companion.experiments.catalogue import asked, kind_of
 from companion.experiments.exhibits import Exhibits, Figure, KeyNumber, Note, Table
-from companion.experiments.experiment import Experiment
+from companion.experiments.experiment import Experiment, Measure
 from companion.pipeline import engine
 from companion.pipeline.published import open_store
 from companion.pipeline.store import Stage
@@ -168,14 +168,17 @@ class Notebook:
         self._save()
         return {name: folders[stage.key] for name, stage in stages.items()}
 
-    def keep(self, name: str, measure: Callable[[], Sequence[np.ndarray]]) -> Sequence[np.ndarray]:
-        """Measure something on maps, masks or weights, and keep it beside the record; published results have it."""
-        if name in self._published:
-            return self._published[name]
-        found = [np.asarray(each) for each in measure()]
-        self._kept[name] = found
+    def keep(self, name: str, folders: Sequence[Path], measure: Measure) -> list[Sequence[np.ndarray]]:
+        """Measure something on folders of artefacts, and keep it beside the record; of published ones it is known."""
+        names = {folder: kept.entry(name, folder) for folder in folders}
+        found = {folder: self._published[entry] for folder, entry in names.items() if entry in self._published}
+        todo = [folder for folder in names if folder not in found]
+        if todo:
+            measured = zip(todo, measure(todo), strict=True)
+            found |= {folder: [np.asarray(each) for each in arrays] for folder, arrays in measured}
+        self._kept |= {entry: found[folder] for folder, entry in names.items()}
         kept.write(self.folder / kept.FILE, self._kept)
-        return found
+        return [found[folder] for folder in folders]
 
     def _table(self, table: Table) -> None:
         """Show a table and write `<name>.csv`, `<name>.tex` and `<name>.md`.

@@ -161,7 +161,7 @@ def test_a_lead_grows_by_the_difference_of_two_differences(val):
 
 def test_errors_of_a_split_add_up_to_its_wrong_pixels(images, segmented):
     folders = {key: folder / "plain" for key, folder in segmented.items()}
-    counts = error_rates.count(folders, images, 0.05)
+    counts = dict(zip(folders, error_rates.count([*folders.values()], images, 0.05), strict=True))
     table, rates = error_rates.table(counts), error_rates.mean_rates(counts)
     for row in ROWS:
         wrong, scored = [], 0
