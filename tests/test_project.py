@@ -79,3 +79,14 @@ def test_files_and_functions_that_the_readings_name_exist() -> None:
     for file, name in named:
         source = (ROOT / file).read_text()
         assert re.search(rf"^(def|class) {name}\b|^{name}\b", source, re.MULTILINE), f"{file}::{name}"
+
+
+def test_links_of_the_documentation_lead_to_what_they_name() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "reports" / "README.md"]
+    for page in pages:
+        for text, target in re.findall(r"\[([^\]]*)\]\((?!http|#)([^)#\s]+)[^)]*\)", page.read_text()):
+            file = (page.parent / target).resolve()
+            assert file.exists(), f"{page.name}: {target}"
+            if re.fullmatch(r"`[\w/]+\.\w+`", text):
+                named = [folder / text.strip("`") for folder in (ROOT, page.parent, file.parent)]
+                assert file in named, f"{page.name}: {text} to {target}"

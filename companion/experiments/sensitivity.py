@@ -10,15 +10,16 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from companion.analysis import chance, sensitivity
-from companion.analysis.claims import Row, Sweep, Verdict, difference
-from companion.analysis.methods import PLAIN_CAM, regularisers
+from companion.analysis.claims import Place, Row, Sweep, Verdict, difference
+from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM, regularisers
 from companion.drawing import curves
 from companion.experiments import printed
 from companion.experiments.exhibits import Figure, KeyNumber, Table
 from companion.experiments.own_rows import check_plain, check_trained
 from companion.experiments.sweeps import Sweeps
 
-SOURCE = "Fig. 2.5"
+SOURCE, TABLE = "Fig. 2.5", "Table 2.1"
+FROM_TABLE = f" The figure prints no numbers: the thesis' values are rows of {TABLE}, single runs on VOC 2012 train."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,7 +97,9 @@ class Sensitivity(Sweeps):
         """The numbers behind each panel."""
         for panel, sweep in self.panels.items():
             caption = f"Panel {panel}, {sweep.name} ({sweep.text}): mIoU in per cent"
-            yield self.values(sweep, f"fig_2_5{panel}", caption, f"{SOURCE} {panel}")
+            yield self.values(
+                sweep, f"fig_2_5{panel}", caption, f"{SOURCE} {panel} (rows of {TABLE})", remark=FROM_TABLE
+            )
 
     def verdicts(self) -> Iterator[Verdict | KeyNumber]:
         """Whether little changes around the defaults, and whether these are above plain CAM."""
@@ -111,7 +114,8 @@ class Sensitivity(Sweeps):
                 found[sweep.default],
                 f"Every value: {others}.",
             )
-        yield self.at_default(self.panels["b"], "All three at their defaults, mIoU train", f"{SOURCE} b")
+        place = Place(TABLE, self.split, "response maps", row=MIXUP_CAM.name)
+        yield self.at_default(self.panels["b"], "All three at their defaults, mIoU train", place)
 
     def chance_table(self) -> Table:
         """How much of this is chance."""

@@ -122,13 +122,13 @@ class Sweeps(Experiment):
             )
         ]
 
-    def at_default(self, sweep: Sweep, label: str, source: str) -> KeyNumber:
-        """mIoU of the default at the fixed threshold."""
+    def at_default(self, sweep: Sweep, label: str, place: Place) -> KeyNumber:
+        """mIoU of the default at the fixed threshold, and where the thesis prints it."""
         return KeyNumber(
             label,
             maps.over_seeds(seed_values(self.scores, sweep.rows[sweep.default].name)),
             sweep.printed.get(sweep.default),
-            place=self.place(source, sweep, f"{sweep.default:g} (default)"),
+            place=place,
         )
 
     def chance_of(self, differences: Mapping[str, Sequence[float]]) -> Table:

@@ -23,7 +23,7 @@ from companion.analysis.claims import (
 )
 from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM, regularisers
 from companion.drawing import curves, diagrams, image_grids
-from companion.experiments import printed
+from companion.experiments import printed, reimplementation
 from companion.experiments.exhibits import Exhibit, Exhibits, Figure, KeyNumber, Note, Table
 from companion.experiments.own_rows import check_plain, check_trained, other_form, own_key, rows_of_the_user
 from companion.experiments.response_maps import ResponseMaps
@@ -124,7 +124,7 @@ class Table21(ResponseMaps):
 
     def table(self) -> Iterator[Table | KeyNumber]:
         """Table 2.1, CAM column, at the fixed threshold."""
-        yield self.fixed_threshold("table_2_1", SOURCE, {"train": self.thesis})
+        yield reimplementation.beside(self.fixed_threshold("table_2_1", SOURCE, {"train": self.thesis}), "cam")
         for row in self.of(THE_TWO):
             yield self.key_number(SOURCE, row, "train", self.thesis[row.name])
 
@@ -158,7 +158,7 @@ class Table21(ResponseMaps):
     def refined_column(self) -> Iterator[Note | Table]:
         """Table 2.1, refined column, and the two published baselines."""
         yield from self.not_run("The refined column is")
-        yield self.refined_table(
+        refined = self.refined_table(
             "table_2_1_refined",
             f"Refined column: mIoU in per cent of the maps at the fixed threshold {self.threshold}, after the random "
             f"walk, and what the walk adds, in points; no CRF after it, true image labels given, {self.both}, "
@@ -168,6 +168,7 @@ class Table21(ResponseMaps):
             SOURCE,
             "thesis, refined, VOC {split}",
         )
+        yield reimplementation.beside(refined, "refined")
         thesis = {key: self.thesis_refined[row.name] or 0 for key, row in self.rows.items()}
         alone = f", and mixup alone ({thesis['mixup']}) is below it"
         yield self.baselines(self.rows["mixup_cam"], thesis["mixup_cam"], alone)

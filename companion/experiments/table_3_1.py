@@ -14,7 +14,7 @@ from companion.analysis.claims import Claim, Place, Row, Verdict, difference, gr
 from companion.analysis.measures import Scores
 from companion.analysis.methods import PLAIN_CAM
 from companion.drawing import diagrams, image_grids
-from companion.experiments import printed, row_stages
+from companion.experiments import printed, reimplementation, row_stages
 from companion.experiments.chapter_3 import NAME, controls, sc_cam
 from companion.experiments.exhibits import Exhibits, Figure, KeyNumber, Note, Table
 from companion.experiments.own_rows import check_plain, own_key, rows_of_the_user
@@ -160,7 +160,7 @@ class Table31(ResponseMaps):
     def table(self) -> Iterator[Table | KeyNumber]:
         """Table 3.1, CAM columns, at the fixed threshold."""
         thesis = {split: self.thesis[f"map, {split}"] for split in SPLITS}
-        yield self.fixed_threshold("table_3_1", SOURCE, thesis)
+        yield reimplementation.beside(self.fixed_threshold("table_3_1", SOURCE, thesis), "cam")
         for row in self.of(THE_TWO):
             for split in SPLITS:
                 yield self.key_number(SOURCE, row, split, thesis[split][row.name])
@@ -179,7 +179,7 @@ class Table31(ResponseMaps):
         """Table 3.1, refined columns, and the two published baselines."""
         yield from self.not_run("The refined columns are")
         for split, images in (("train", self.on_train), ("val", self.on_val)):
-            yield self.refined_table(
+            table = self.refined_table(
                 f"table_3_1_refined_{split}",
                 f"Refined column, {len(images)} images of {split}: mIoU in per cent of the maps at the fixed threshold "
                 f"{self.threshold}, after the random walk, and what the walk adds, in points; no CRF after it, true "
@@ -189,6 +189,7 @@ class Table31(ResponseMaps):
                 SOURCE,
                 "thesis, refined, VOC {split}",
             )
+            yield reimplementation.beside(table, "refined") if split == "train" else table
         ours = self.rows["sc_cam"]
         yield self.baselines(ours, self.thesis["refined, train"][ours.name] or 0)
 
