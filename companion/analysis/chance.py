@@ -21,7 +21,7 @@ from companion.analysis.maps import over_seeds
 from companion.analysis.measures import Measure, Scores
 from companion.analysis.methods import PLAIN_CAM
 from companion.analysis.power import MOST_SEEDS, OF_INTEREST, power_of, seeds_for_margin, seeds_needed
-from companion.analysis.sensitivity import neighbours
+from companion.analysis.sensitivity import from_default
 from companion.analysis.statistics import ASSUMPTION, Interval, mean_interval, sign_flip_test
 
 FIXED_BEFORE = (
@@ -80,10 +80,10 @@ def after_steps(
 
 
 def along(sweep: Sweep, scores: Scores) -> dict[str, list[float]]:
-    """By how much each value of a sweep is above plain CAM, and its default's neighbours above the default."""
+    """By how much each value of a sweep is above plain CAM, and above the default."""
     rows = [row for row in sweep.rows.values() if row.overrides != PLAIN_CAM.overrides]
-    near = [sweep.rows[each.value] for each in neighbours(sweep, scores)]
-    pairs = [(row, PLAIN_CAM) for row in rows] + [(row, sweep.rows[sweep.default]) for row in near]
+    others = [sweep.rows[each.value] for each in from_default(sweep, scores)]
+    pairs = [(row, PLAIN_CAM) for row in rows] + [(row, sweep.rows[sweep.default]) for row in others]
     return differences([Claim("", row, reference) for row, reference in pairs], scores)
 
 

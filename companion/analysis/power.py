@@ -43,7 +43,8 @@ def power(effect: float, std: float, n: int | Int[np.ndarray, " k"]) -> float | 
     0.808
     """
     edge, shift = student_t.isf(LEVEL / 2, n - 1), abs(effect) / std * np.sqrt(n)
-    found = nct.sf(edge, n - 1, shift) + nct.cdf(-edge, n - 1, shift)
+    wrong_side = np.nan_to_num(nct.cdf(-edge, n - 1, shift))  # scipy's is NaN where it is below 1e-15
+    found = nct.sf(edge, n - 1, shift) + wrong_side
     return found if isinstance(n, np.ndarray) else float(found)
 
 

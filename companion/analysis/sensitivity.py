@@ -5,19 +5,20 @@ corresponds to published code; the thesis prints neither the grid of Fig. 2.5 no
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import pandas as pd
 
 from companion.analysis import measures as score
-from companion.analysis.claims import Row, Sweep, difference, lines_as_table, of_all, seed_values, sign
+from companion.analysis.claims import Row, Sweep, Verdict, difference, judged, lines_as_table, of_all, seed_values, sign
 from companion.analysis.maps import over_seeds
 from companion.analysis.measures import Measure, Scores
 from companion.analysis.methods import PLAIN_CAM
-from companion.analysis.statistics import Interval, equivalence, verdict
+from companion.analysis.statistics import Interval, equivalence, p_value, verdict
 
 
-class Neighbour(NamedTuple):
+class Point(NamedTuple):
     """A value of the grid, and the difference it makes in mIoU points."""
 
     value: float
@@ -54,32 +55,29 @@ def _line(sweep: Sweep, scores: Scores, row: Row, split: str, printed: float | N
     }
 
 
-# --- Little change around the default ---------------------------------------------------------------------------------
+# --- Little change over the grid --------------------------------------------------------------------------------------
 
 
-def neighbours(sweep: Sweep, scores: Scores, measure: Measure = score.fixed_miou) -> list[Neighbour]:
-    """The values right below and right above the default, without 0, which leaves the term out, and plain CAM."""
-    values = list(sweep.rows)
-    at = values.index(sweep.default)
-    near = values[max(0, at - 1) : at] + values[at + 1 : at + 2]
-    default = sweep.rows[sweep.default].name
+def from_default(sweep: Sweep, scores: Scores, measure: Measure = score.fixed_miou) -> list[Point]:
+    """By how much every other value differs from the default; without 0, which leaves the term out, and plain CAM."""
+    default = sweep.rows[sweep.default]
     return [
-        Neighbour(value, difference(scores, sweep.rows[value].name, default, measure))
-        for value in near
-        if value > 0 and sweep.rows[value].overrides != PLAIN_CAM.overrides
+        Point(value, difference(scores, row.name, default.name, measure))
+        for value, row in sweep.rows.items()
+        if value > 0 and row != default and row.overrides != PLAIN_CAM.overrides
     ]
 
 
-def insensitive(found: Sequence[Neighbour], margin: float) -> str:
-    """Verdict on "it makes no difference around the default": holds if it holds for every neighbour.
+def insensitive(found: Sequence[Point], margin: float) -> str:
+    """Verdict on "it makes no difference over the grid": holds if it holds for every value.
 
-    `opposite` as soon as one neighbour differs by more than the margin with its whole interval.
+    `opposite` as soon as one value differs by more than the margin with its whole interval.
     """
     return of_all(equivalence(each.difference, margin) for each in found)
 
 
-def widest(found: Sequence[Neighbour]) -> Neighbour:
-    """The neighbour whose interval reaches farthest from 0; the one with the larger mean without intervals."""
+def widest(found: Sequence[Point]) -> Point:
+    """The value whose interval reaches farthest from 0; the one with the larger mean without intervals."""
     return max(
         found, key=lambda each: max(abs(end) for end in each.difference[:1] + each.difference[2:4] if end == end)
     )
@@ -88,10 +86,10 @@ def widest(found: Sequence[Neighbour]) -> Neighbour:
 # --- Above another row ------------------------------------------------------------------------------------------------
 
 
-def above(sweep: Sweep, scores: Scores, reference: Row, measure: Measure = score.fixed_miou) -> list[Neighbour]:
+def above(sweep: Sweep, scores: Scores, reference: Row, measure: Measure = score.fixed_miou) -> list[Point]:
     """By how much each value that is not plain CAM itself is above another row."""
     rows = {value: row for value, row in sweep.rows.items() if row.overrides != PLAIN_CAM.overrides}
-    return [Neighbour(value, difference(scores, row.name, reference.name, measure)) for value, row in rows.items()]
+    return [Point(value, difference(scores, row.name, reference.name, measure)) for value, row in rows.items()]
 
 
 def above_plain(sweep: Sweep, scores: Scores, measure: Measure = score.fixed_miou) -> dict[float, str]:
@@ -99,12 +97,34 @@ def above_plain(sweep: Sweep, scores: Scores, measure: Measure = score.fixed_mio
     return {each.value: verdict(each.difference) for each in above(sweep, scores, PLAIN_CAM, measure)}
 
 
-def every_above(found: Sequence[Neighbour]) -> str:
+def every_above(found: Sequence[Point]) -> str:
     """Verdict on "every value is above it": `opposite` as soon as one is below with its whole interval."""
     return of_all(verdict(each.difference) for each in found)
 
 
-def lowest(found: Sequence[Neighbour]) -> Neighbour:
+def p_of_every(found: Sequence[Point]) -> float | None:
+    """p of "every value is above it": the largest, that of a value which is not above counting as 1.
+
+    All of them are to hold, so each may be tested at 5 % without correction (an intersection-union test). None where
+    seeds decide nothing.
+    """
+    tests = [(p_value(each.difference), each.difference.mean) for each in found]
+    values = [1.0 if mean <= 0 else p for p, mean in tests if p is not None]
+    return max(values) if len(values) == len(found) and found else None
+
+
+def every(claim: str, found: Sequence[Point], note: str = "", *, primary: bool = False) -> Verdict:
+    """The verdict on "every value is above it", with the difference of the one whose interval reaches lowest.
+
+    Its power and seeds are those of that value alone, so those of the whole claim are no better.
+    """
+    least = lowest(found)
+    shown = f"Shown: {least.value:g}, whose interval reaches lowest; power and seeds are for it alone."
+    alone = judged(claim, least.difference, f"{shown} {note}".rstrip(), primary=primary)
+    return replace(alone, verdict=every_above(found), p=p_of_every(found))
+
+
+def lowest(found: Sequence[Point]) -> Point:
     """The value whose interval reaches lowest; the one with the smallest mean without intervals."""
     return min(found, key=lambda each: each.difference.low if each.difference.n > 1 else each.difference.mean)
 

@@ -23,7 +23,8 @@ ASSUMPTION = (
     "two rows are compared. It assumes that these are independent draws from one normal distribution, which a handful "
     "of seeds cannot show. It is conditional on what all seeds share: the images, generated or not, and the weights "
     "that training starts from (those of ImageNet, or of one pretext network). So it speaks of other trainings from "
-    "the same, not of another experiment."
+    "the same, not of another experiment. A primary claim is decided by its interval alone, secondary ones by p of the "
+    "same t test after Holm's correction."
 )
 EXACT_PAIRS = 16
 FLIPS = 20_000

@@ -11,8 +11,8 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any, ClassVar
 
-from companion.analysis import chance, measures, sensitivity
-from companion.analysis.claims import Claim, Row, Sweep, Verdict, difference, judged
+from companion.analysis import chance, families, measures, sensitivity
+from companion.analysis.claims import Claim, Row, Sweep, difference, judged
 from companion.analysis.methods import PLAIN_CAM
 from companion.analysis.statistics import verdict
 from companion.datasets.voc2012.protocol import VOC2012
@@ -102,19 +102,17 @@ class NumberOfSubcategories(Sweeps):
         remark = f" The figure prints no numbers: the thesis' values are rows of {TABLE}, single runs on VOC 2012 val."
         yield self.values(sweep, "fig_3_4_values", caption, f"{SOURCE} (rows of {TABLE})", [self.control], remark)
 
-    def verdicts(self) -> Iterator[Verdict]:
+    def verdicts(self) -> Iterator[Exhibit]:
         """Is every K above plain CAM, and is the default a flat choice?"""
         sweep, above = self.sweep, sensitivity.above(self.sweep, self.scores, PLAIN_CAM)
-        least = sensitivity.lowest(above)
+        claim = f"Every K above 1 ({', '.join(f'{each.value:g}' for each in above)}) is above plain CAM {sweep.text}"
         oracle = sensitivity.in_words(sensitivity.above_plain(sweep, self.scores, measures.oracle_miou))
-        yield Verdict(
-            f"Every K above 1 ({', '.join(f'{each.value:g}' for each in above)}) is above plain CAM {sweep.text}",
-            least.difference,
-            sensitivity.every_above(above),
-            f"Shown: K = {least.value:g}, whose interval reaches lowest. At the oracle threshold: {oracle}.",
-        )
-        for each in above:
-            yield judged(f"K = {each.value:g} is above plain CAM {sweep.text}", each.difference)
+        yield self.primary([sweep], claim)
+        yield Note(families.NOTE)
+        every = sensitivity.every(claim, above, f"At the oracle threshold: {oracle}.")
+        each_k = [judged(f"K = {each.value:g} is above plain CAM {sweep.text}", each.difference) for each in above]
+        yield from families.corrected([every, *each_k])
+        yield self.by_class([sweep])
         within = f"{self.margin:g} point{'' if self.margin == 1 else 's'}"
         yield from self.little_change(sweep, "K is a flat choice", within)
 
@@ -123,15 +121,16 @@ class NumberOfSubcategories(Sweeps):
         sweep, control = self.sweep, self.control
         beyond = {each.value: each.difference for each in sensitivity.above(sweep, self.scores, control)}
         every = sensitivity.in_words({value: verdict(found) for value, found in beyond.items()})
-        yield judged(
+        clusters = judged(
             f"Clusters do better than a second head on the classes: K = {sweep.default:g} > {control.name}",
             beyond[sweep.default],
             f"Every K: {every}.",
         )
-        yield judged(
+        head = judged(
             f"A second head on the classes does better than plain CAM: {control.name} > CAM",
             difference(self.scores, control.name, PLAIN_CAM.name),
         )
+        yield from families.corrected([clusters, head])
         place = self.place(f"{SOURCE} (rows of {TABLE})", sweep, f"{sweep.default:g} (default)")
         yield self.at_default(sweep, f"K = {sweep.default:g} {sweep.text}, mIoU val", place)
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from companion.analysis import chain, chance, maps, measures, refined_images
-from companion.analysis.claims import Claim, Place, Printed, Row, printed_difference, versus
+from companion.analysis import chain, maps, measures, refined_images
+from companion.analysis.claims import Place, Printed, Row
 from companion.analysis.measures import Measure, Scores
 from companion.drawing import curves, image_grids
 from companion.experiments import printed, row_stages
@@ -42,11 +42,6 @@ class ResponseMaps(Experiment):
     @abstractmethod
     def rows(self) -> dict[str, Row]:
         """The rows by key, that of the table first."""
-
-    @property
-    @abstractmethod
-    def claims(self) -> Sequence[Claim]:
-        """What is claimed of the rows."""
 
     @property
     def scored(self) -> Sequence[Row]:
@@ -193,34 +188,6 @@ class ResponseMaps(Experiment):
             f"the threshold chosen on train, and val's own oracle, in per cent; {self.of_both}.",
             best=["oracle mIoU train", "mIoU val, threshold of train", "oracle mIoU val"],
             formats={"oracle threshold": ".2f"},
-        )
-
-    def claims_table(self, claims: Sequence[Claim], thesis: Mapping[str, float | None]) -> Table:
-        """Every claim in the three readings."""
-        return Table(
-            maps.claims(claims, self.train, self.val, thesis),
-            "claims",
-            f"Paired differences in mIoU points: on train at the fixed threshold {self.threshold}, on train at each "
-            f"row's oracle threshold, on val at the oracle threshold of train; {self.of_both}.",
-            formats=dict.fromkeys(("thesis, VOC train", *maps.READINGS), "+.1f"),
-            note="Verdicts in the order of the columns: ✓ holds, ✗ opposite, ? undecided.",
-        )
-
-    def chance(self, claims: Sequence[Claim], thesis: Printed) -> Iterator[Table]:
-        """What seeds can decide, and what the choice of images contributes; `thesis`: printed mIoU on train."""
-        yield Table(
-            **chance.seeds_table(
-                chance.differences(claims, self.train),
-                f"paired differences at the fixed threshold {self.threshold}",
-                f"{self.of_train}, {self.over}",
-                printed={versus(claim): printed_difference(claim, thesis) for claim in claims},
-            )
-        )
-        yield Table(
-            **chance.images_table(
-                chance.of_images(self.train, [row.name for row in self.scored]),
-                f"fixed threshold {self.threshold}, {self.of_train}, {self.seeds_in_words}",
-            )
         )
 
     def baselines(self, row: Row, thesis: float, more: str = "") -> Table:

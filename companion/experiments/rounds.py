@@ -8,9 +8,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from companion.analysis import chance, cluster_scores, cluster_tables, measures, round_scores
-from companion.analysis.claims import Claim, Place, Row, Verdict, difference, judged, remarks, seed_values, within
+from companion.analysis import by_class, chance, cluster_scores, cluster_tables, families, maps, measures, round_scores
+from companion.analysis.by_class import Pair
+from companion.analysis.claims import (
+    Claim,
+    Place,
+    Row,
+    Verdict,
+    difference,
+    judged,
+    remarks,
+    seed_values,
+    versus,
+    within,
+)
 from companion.analysis.cluster_scores import Quality
+from companion.analysis.families import Judged
 from companion.analysis.maps import over_seeds
 from companion.analysis.measures import Scores
 from companion.analysis.methods import PLAIN_CAM
@@ -18,20 +31,16 @@ from companion.drawing import cluster_charts, curves
 from companion.drawing import rounds as charts
 from companion.experiments import printed, row_stages
 from companion.experiments.chapter_3 import sc_cam, separation
-from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Table
+from companion.experiments.declared import class_table, primary
+from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Note, Table
 from companion.experiments.experiment import Experiment
 from companion.experiments.own_rows import check_plain
 from companion.experiments.printed_differences import of_rounds
+from companion.experiments.round_clusters import judged_clusters
 from companion.pipeline.store import Stage
 from thesislib.data.voc import VocDataset
 
 SOURCE = "Table 3.2"
-IMPROVE = (
-    ("The clusters are better separated (silhouette)", cluster_scores.SILHOUETTE, 1),
-    ("The clusters settle: successive labels agree more (NMI)", cluster_scores.NMI_BEFORE, 2),
-    ("The clusters come closer to the true sub-types (NMI)", cluster_scores.NMI_TRUE, 1),
-)
-"""What the argument of the thesis rests on: the claim, its score, and the first round that has one."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -176,15 +185,15 @@ class Table32(Experiment):
         """What is scored, in words."""
         return f"unrefined response maps with the true image labels at the fixed threshold {self.threshold}"
 
-    def verdicts(self) -> Iterator[Verdict | Table]:
-        """Whether mIoU rises, and whether it has converged."""
+    def verdicts(self) -> Iterator[Exhibit]:
+        """Whether the last round is above plain CAM, whether mIoU rises from each to the next, whether it converged."""
         val, train, miou = self.scores["val"], self.scores["train"], self.thesis["miou"]
-        for numbers, claim in self.steps.items():
-            found = round_scores.readings(val, train, claim)
-            thesis, there = round_scores.printed_step(miou, *numbers), of_rounds(*numbers)
-            place = there.place if there else None
-            yield judged(claim.text, found["val, fixed"], remarks(thesis, found), thesis=thesis, place=place)
+        yield self.primary()
+        yield Note(families.NOTE)
+        yield from families.together({"steps": [*self.judged_steps()]}, self.on_val.classes)["steps"]
         yield self.converged()
+        pairs = {f"round {b} > round {a}": self.compared(val, step) for (a, b), step in self.steps.items()}
+        yield class_table(pairs, self.on_val.classes, "by_class", f"mIoU on val, {self.of_maps}, {self.over}")
         yield Table(
             round_scores.steps_table(val, train, self.steps, miou),
             "steps",
@@ -192,8 +201,30 @@ class Table32(Experiment):
             f"fixed threshold {self.threshold} and at the oracle one, on {len(self.on_train)} images of train at the "
             f"fixed one, and F of the means on val; unrefined maps, {self.over}.",
             formats=dict.fromkeys(("thesis, VOC val", *round_scores.STEP_READINGS), "+.1f"),
-            note="Verdicts on “it rises”, in the order of the columns: ✓ holds, ✗ opposite, ? undecided.",
+            note="Verdicts on “it rises”, in the order of the columns: ✓ holds, ✗ opposite, ? undecided; of each "
+            "interval by itself.",
         )
+
+    def compared(self, scores: Scores, step: Claim) -> Pair:
+        """Counts of the later and of the earlier round of a step."""
+        return by_class.pair(scores, step.row.name, step.reference.name)
+
+    def primary(self) -> Verdict:
+        """The primary claim: after the last round maps are above those of plain CAM."""
+        claim = Claim(f"Round {self.rounds} is above plain CAM", self.rows[self.rounds], self.rows[0], primary=True)
+        moved = maps.moved(self.scores["train"], self.scores["val"], [claim.row.name, claim.reference.name])
+        thesis, there = round_scores.printed_step(self.thesis["miou"], 0, self.rounds), of_rounds(0, self.rounds)
+        return primary(claim, moved, self.on_val.classes, thesis, there.place if there else None)
+
+    def judged_steps(self) -> Iterator[Judged]:
+        """Whether mIoU rises, at the fixed threshold on val."""
+        val, train = self.scores["val"], self.scores["train"]
+        for numbers, claim in self.steps.items():
+            found = round_scores.readings(val, train, claim)
+            thesis, there = round_scores.printed_step(self.thesis["miou"], *numbers), of_rounds(*numbers)
+            place = there.place if there else None
+            said = judged(claim.text, found["val, fixed"], remarks(thesis, found), thesis=thesis, place=place)
+            yield said, self.compared(val, claim)
 
     def converged(self) -> Verdict:
         """Whether the last step lies within the margin."""
@@ -211,6 +242,10 @@ class Table32(Experiment):
                 f"steps between rounds at the fixed threshold {self.threshold}, paired differences",
                 f"unrefined response maps with the true image labels on {len(self.on_val)} images of val, {self.over}",
                 margin=self.margin,
+                printed={
+                    versus(step): round_scores.printed_step(self.thesis["miou"], *numbers)
+                    for numbers, step in self.steps.items()
+                },
             )
         )
 
@@ -279,21 +314,5 @@ class Table32(Experiment):
         )
 
     def cluster_verdicts(self) -> Iterator[Verdict]:
-        """Whether the clusters become better, and whether they agree with the true sub-types where these are known."""
-        for text, name, first in IMPROVE:
-            for later in (self.rounds, self.rounds + 1):
-                change = cluster_scores.change(self.quality, name, first, later) if later > first else None
-                if change:
-                    others = cluster_scores.in_words(self.quality, name, first, later)
-                    untrained = ", not trained" if later > self.rounds else ""
-                    claim = f"{text}: labels of round {first} to those of round {later}{untrained}"
-                    yield judged(claim, change, others, format="+.2f")
-        for number in (1, self.rounds + 1):
-            beyond = cluster_scores.above_chance(self.quality, cluster_scores.NMI_TRUE, number)
-            if beyond:
-                claim = f"The labels of round {number} agree with the true sub-types better than chance (NMI)"
-                yield judged(claim, beyond, format="+.2f")
-                pair = cluster_scores.NMI_TRUE, cluster_scores.NMI_OTHERS
-                apart = cluster_scores.further_above_chance(self.quality, *pair, number)
-                claim = f"The labels of round {number} follow the true sub-types more than the company"
-                yield judged(f"{claim} (NMI above chance)", apart, format="+.2f")
+        """What became of the claims on clusters, a family of their own."""
+        yield from families.corrected([*judged_clusters(self.quality, self.rounds)])

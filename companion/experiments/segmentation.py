@@ -8,16 +8,19 @@ to a notebook as its `extra_rows` parameter.
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
-from companion.analysis import chain, chance, maps, measures
+from companion.analysis import by_class, chain, chance, families, maps, measures
 from companion.analysis.chain import Chain, Folders
 from companion.analysis.claims import Claim, Place, Row, Verdict, judged, versus
+from companion.analysis.families import Judged
 from companion.analysis.methods import PLAIN_CAM, SUPERVISED
 from companion.experiments import printed, row_stages
-from companion.experiments.exhibits import KeyNumber, Note, Table
+from companion.experiments.after_step import HELPING, AfterStep, in_words
+from companion.experiments.declared import class_table
+from companion.experiments.exhibits import Exhibit, KeyNumber, Note, Table
 from companion.experiments.experiment import Experiment, in_project
 from companion.experiments.own_rows import check_plain, own_key, rows_of_the_user
 from companion.experiments.printed_differences import ADDED, STAGES, find
@@ -25,23 +28,6 @@ from companion.pipeline.store import Stage
 from thesislib.refinement import crf
 
 THE_TWO = ("cam", "method")
-HELPING = (
-    ("train", chain.WALKED),
-    ("train", chain.MASKS),
-    ("val", chain.SEGMENTED),
-    ("val", chain.SHARPENED),
-)
-"""Splits and steps that are asked whether they improve on the step before."""
-
-
-class AfterStep(NamedTuple):
-    """A claim about two rows after a step on a split, and the printed difference with its table where there is one."""
-
-    claim: Claim
-    split: str
-    step: str
-    thesis: float | None = None
-    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -164,11 +150,11 @@ class Segmentation(Experiment):
         """What has to be said of the last of the printed gains."""
         return ""
 
-    def gain(self, split: str, step: str, source: str, method: float, plain: float) -> AfterStep:
+    def gain(self, split: str, step: str, source: str, method: float, plain: float, primary: bool = False) -> AfterStep:
         """The claim that the method is above plain CAM, from both printed numbers and their table."""
         text = f"{self.method.name} is above plain CAM: {chain.IN_WORDS[step]}, {split}"
         claim = Claim(text, self.rows["method"], self.rows["cam"])
-        return AfterStep(claim, split, step, round(method - plain, 1), source)
+        return AfterStep(claim, split, step, round(method - plain, 1), source, primary)
 
     @cached_property
     def controls(self) -> Sequence[AfterStep]:
@@ -180,11 +166,6 @@ class Segmentation(Experiment):
         if "from_coco" in rows:
             asked.append(Claim("COCO weights improve the segmentation (A22, val)", rows["from_coco"], rows["method"]))
         return [AfterStep(claim, "val", chain.SHARPENED) for claim in asked]
-
-    @property
-    def claims(self) -> Sequence[AfterStep]:
-        """What the thesis claims with its tables, then what the control rows ask."""
-        return [*self.printed_gains, *self.controls]
 
     @property
     def names(self) -> list[str]:
@@ -216,41 +197,53 @@ class Segmentation(Experiment):
             f"{method} against plain CAM after every step, paired differences in mIoU points; {self.both}, "
             f"{self.over}.",
             formats={f"{method} minus CAM, {split}": "+.1f" for split in self.chains},
-            note=f"✓ above, ✗ below, ? undecided. Printed {self.gains_in_words()}.",
+            note=f"✓ above, ✗ below, ? undecided. Printed {in_words(self.printed_gains)}{self.remark_on_gains}.",
         )
 
-    def gains_in_words(self) -> str:
-        """The printed gains by split."""
-        said: dict[str, list[str]] = {}
-        for each in self.printed_gains:
-            said.setdefault(each.split, []).append(f"{chain.short(each.step)} {each.thesis:+.1f}")
-        parts = [f"on VOC {split}: {', '.join(steps)}" for split, steps in said.items()]
-        return "; ".join(parts) + self.remark_on_gains
+    def primary(self) -> Iterator[Verdict]:
+        """The primary claim, after the last step; nothing without the CRF library."""
+        for found, both in self.above(each for each in self.printed_gains if each.primary):
+            yield by_class.remarked(replace(found, primary=True), both, self.on_val.classes)
 
-    def steps_help(self) -> Iterator[Verdict]:
+    @cached_property
+    def secondary(self) -> Mapping[str, Sequence[Verdict]]:
+        """The thesis' other claims: gains over plain CAM, and that each step helps."""
+        gains = self.above(each for each in self.printed_gains if not each.primary)
+        return families.together({"gains": [*gains], "steps": [*self.steps_help()]}, self.on_val.classes)
+
+    def class_tables(self) -> Iterator[Table]:
+        """Which classes the gains over plain CAM come from."""
+        pairs = {found.claim: both for found, both in self.above(self.printed_gains) if both}
+        yield class_table(pairs, self.on_val.classes, "by_class", f"mIoU, {self.both}, {self.over}")
+
+    def steps_help(self) -> Iterator[Judged]:
         """Whether each step improves on the one before it."""
         for split, step in HELPING:
             if step in self.chains[split]:
                 for row in (self.rows[key].name for key in THE_TWO):
                     claim = f"{chain.short(step)} improves on the step before it ({row}, {split})"
+                    before = self.chains[split][chain.STEPS[chain.STEPS.index(step) - 1]]
+                    both = by_class.added(self.chains[split][step], before, row)
                     there = find(split, ADDED.get(step, ""), row)
                     thesis, place = (there.thesis, there.place) if there else (None, None)
-                    yield judged(claim, chain.effect(self.chains[split], row, step), thesis=thesis, place=place)
+                    effect = chain.effect(self.chains[split], row, step)
+                    yield judged(claim, effect, thesis=thesis, place=place), both
 
-    def above(self, asked: Iterable[AfterStep]) -> Iterator[Verdict]:
+    def above(self, asked: Iterable[AfterStep]) -> Iterator[Judged]:
         """What became of claims about two rows."""
-        for claim, split, step, thesis, source in asked:
+        for claim, split, step, thesis, source, _ in asked:
             if step in self.chains[split]:
-                found = chain.gain(self.chains[split], step, claim.row.name, claim.reference.name)
+                rows = claim.row.name, claim.reference.name
                 place = Place(source, split, STAGES[step], row=versus(claim)) if source else None
-                yield judged(claim.text, found, thesis=thesis, place=place)
+                found = judged(claim.text, chain.gain(self.chains[split], step, *rows), thesis=thesis, place=place)
+                yield found, by_class.pair(self.chains[split][step], *rows)
 
     def control_verdicts(self) -> Iterator[Verdict]:
-        """What the control rows answer."""
-        return self.above(self.controls)
+        """What the control rows answer, a family of their own."""
+        yield from families.together({"controls": [*self.above(self.controls)]}, self.on_val.classes)["controls"]
 
     @abstractmethod
-    def verdicts(self) -> Iterator[Verdict | KeyNumber]:
+    def verdicts(self) -> Iterator[Exhibit]:
         """What became of the claims."""
 
     def key_numbers(self) -> Iterator[KeyNumber]:
@@ -277,6 +270,7 @@ class Segmentation(Experiment):
                 chance.after_steps(self.chains, name),
                 f"{name} minus plain CAM after every step, paired differences",
                 f"{self.both}, {self.over}",
+                printed={f"after {chain.short(each.step)}, {each.split}": each.thesis for each in self.printed_gains},
             )
         )
         if self.segmented:

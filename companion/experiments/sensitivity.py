@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-from companion.analysis import chance, sensitivity
-from companion.analysis.claims import Place, Row, Sweep, Verdict, difference
+from companion.analysis import chance, families, sensitivity
+from companion.analysis.claims import Place, Row, Sweep, Verdict, difference, judged
 from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM, regularisers
+from companion.analysis.statistics import verdict
 from companion.drawing import curves
 from companion.experiments import printed
-from companion.experiments.exhibits import Figure, KeyNumber, Table
+from companion.experiments.exhibits import Exhibit, Figure, Note, Table
 from companion.experiments.own_rows import check_plain, check_trained
 from companion.experiments.sweeps import Sweeps
 
@@ -101,21 +102,27 @@ class Sensitivity(Sweeps):
                 sweep, f"fig_2_5{panel}", caption, f"{SOURCE} {panel} (rows of {TABLE})", remark=FROM_TABLE
             )
 
-    def verdicts(self) -> Iterator[Verdict | KeyNumber]:
-        """Whether little changes around the defaults, and whether these are above plain CAM."""
-        for sweep in self.panels.values():
+    def verdicts(self) -> Iterator[Exhibit]:
+        """Whether every value is above plain CAM, and whether little changes over the grids."""
+        sweeps = [*self.panels.values()]
+        yield self.primary(sweeps, "Every value of alpha, lambda_ent and lambda_con in the grids is above plain CAM")
+        yield Note(families.NOTE)
+        yield from families.corrected([*self.above_plain()])
+        for sweep in sweeps:
             yield from self.little_change(sweep, sweep.name, f"{self.margin:g} points")
-        for sweep in self.panels.values():
-            found = sensitivity.above_plain(sweep, self.scores)
-            others = "; ".join(f"{value:g}: {verdict}" for value, verdict in found.items())
-            yield Verdict(
-                f"{sweep.name}: the default {sweep.default:g} is above plain CAM ({sweep.text})",
-                difference(self.scores, sweep.rows[sweep.default].name, PLAIN_CAM.name),
-                found[sweep.default],
-                f"Every value: {others}.",
-            )
+        yield self.by_class(sweeps)
         place = Place(TABLE, self.split, "response maps", row=MIXUP_CAM.name)
         yield self.at_default(self.panels["b"], "All three at their defaults, mIoU train", place)
+
+    def above_plain(self) -> Iterator[Verdict]:
+        """Whether every value of a panel, and its default alone, are above plain CAM at the fixed threshold."""
+        for sweep in self.panels.values():
+            above = sensitivity.above(sweep, self.scores, PLAIN_CAM)
+            of_each = sensitivity.in_words({each.value: verdict(each.difference) for each in above})
+            claim = f"{sweep.name}: every value is above plain CAM ({sweep.text})"
+            yield sensitivity.every(claim, above, f"{of_each}.")
+            found = difference(self.scores, sweep.rows[sweep.default].name, PLAIN_CAM.name)
+            yield judged(f"{sweep.name}: the default {sweep.default:g} is above plain CAM ({sweep.text})", found)
 
     def chance_table(self) -> Table:
         """How much of this is chance."""

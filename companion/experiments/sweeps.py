@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-from companion.analysis import chance, maps, measures, sensitivity
+from companion.analysis import by_class, chance, maps, measures, sensitivity
 from companion.analysis.claims import Place, Row, Sweep, Verdict, seed_values
 from companion.analysis.measures import Scores
+from companion.analysis.methods import PLAIN_CAM
 from companion.experiments import row_stages
+from companion.experiments.declared import class_table
 from companion.experiments.exhibits import KeyNumber, Table
 from companion.experiments.experiment import Experiment
 from companion.pipeline.store import Stage
@@ -49,6 +51,31 @@ class Sweeps(Experiment):
     def scores(self) -> Scores:
         """Scores of the maps on the split."""
         return measures.read_scores(self.compute(self.maps), self.split)
+
+    @cached_property
+    def moved(self) -> Scores:
+        """Counts of val at the threshold that is best on train: the reading of the primary claim."""
+        folders = self.compute(self.maps)
+        train, val = (measures.read_scores(folders, split) for split in ("train", "val"))
+        return maps.moved(train, val, [*val])
+
+    def primary(self, sweeps: Sequence[Sweep], claim: str) -> Verdict:
+        """The primary claim: that every value of every grid is above plain CAM.
+
+        Args:
+            sweeps: the grids.
+            claim: in words, up to the reading.
+        """
+        above = [each for sweep in sweeps for each in sensitivity.above(sweep, self.moved, PLAIN_CAM)]
+        return sensitivity.every(f"{claim}, {maps.PRIMARY_IN_WORDS}", above, primary=True)
+
+    def by_class(self, sweeps: Sequence[Sweep]) -> Table:
+        """Which classes the differences to plain CAM come from."""
+        rows = [row for sweep in sweeps for row in sweep.rows.values() if row.overrides != PLAIN_CAM.overrides]
+        pairs = {f"{row.name} > CAM": by_class.pair(self.scores, row.name, PLAIN_CAM.name) for row in rows}
+        return class_table(
+            pairs, self.scored.classes, "by_class", f"mIoU at the fixed threshold {self.threshold}; {self.of_maps}"
+        )
 
     @cached_property
     def scored(self) -> VocDataset:
@@ -99,24 +126,24 @@ class Sweeps(Experiment):
         )
 
     def little_change(self, sweep: Sweep, claim: str, within: str) -> list[Verdict]:
-        """Whether the values next to the default differ from it by no more than the margin; none without neighbours.
+        """Whether no value of the grid differs from the default by more than the margin; none without another value.
 
         Args:
             sweep: the values.
             claim: its beginning.
             within: the margin in words.
         """
-        near = sensitivity.neighbours(sweep, self.scores)
-        if not near:
+        others = sensitivity.from_default(sweep, self.scores)
+        if not others:
             return []
-        far = sensitivity.widest(near)
-        oracle = sensitivity.neighbours(sweep, self.scores, measures.oracle_miou)
-        values = ", ".join(f"{each.value:g}" for each in near)
+        far = sensitivity.widest(others)
+        oracle = sensitivity.from_default(sweep, self.scores, measures.oracle_miou)
+        values = ", ".join(f"{each.value:g}" for each in others)
         return [
             Verdict(
-                f"{claim}: next to {sweep.default:g} ({values}) mIoU changes by at most {within}",
+                f"{claim}: over the whole grid ({values}) mIoU is within {within} of that at {sweep.default:g}",
                 far.difference,
-                sensitivity.insensitive(near, self.margin),
+                sensitivity.insensitive(others, self.margin),
                 f"Shown: {far.value:g} against {sweep.default:g}, the interval that reaches farthest. At the oracle "
                 f"threshold: {sensitivity.insensitive(oracle, self.margin)}.",
             )

@@ -6,35 +6,37 @@ give it to the notebook as its `extra_rows` parameter.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import ClassVar
 
-from companion.analysis import chain, forward, maps, measures, refined_images
+from companion.analysis import by_class, chain, families, forward, maps, measures, mechanism
 from companion.analysis.claims import (
     Claim,
     Place,
     Row,
     Verdict,
     added,
-    difference,
+    grown,
     judged,
     printed_difference,
     versus,
 )
+from companion.analysis.families import Judged
+from companion.analysis.mechanism import Mechanism
 from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM, regularisers
-from companion.drawing import curves, diagrams, image_grids
+from companion.drawing import diagrams, image_grids
 from companion.experiments import printed, reimplementation
+from companion.experiments.claimed_maps import class_table
 from companion.experiments.exhibits import Exhibit, Exhibits, Figure, KeyNumber, Note, Table
 from companion.experiments.own_rows import check_plain, check_trained, other_form, own_key, rows_of_the_user
-from companion.experiments.response_maps import ResponseMaps
+from companion.experiments.walked_maps import THE_TWO, WalkedMaps
 
 SOURCE = "Table 2.1"
-THE_TWO = ("cam", "mixup_cam")
 IN_FIGURES = ("cam", "mixup", "mixup_cam")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Table21(ResponseMaps):
+class Table21(WalkedMaps):
     """Mixup, the entropy term and the concentration term, one by one and together."""
 
     notebook: ClassVar = "21_response_maps"
@@ -81,8 +83,10 @@ class Table21(ResponseMaps):
             Claim("Mixup alone improves the response maps", rows["mixup"], rows["cam"]),
             Claim("The entropy term adds to mixup", rows["entropy"], rows["mixup"]),
             Claim("The concentration term adds to mixup", rows["concentration"], rows["mixup"]),
-            Claim("All three together improve the response maps", full, rows["cam"]),
+            Claim("All three together improve the response maps", full, rows["cam"], primary=True),
             Claim("Both terms together add to mixup", full, rows["mixup"]),
+            Claim("The concentration term adds to mixup and entropy", full, rows["entropy"]),
+            Claim("The entropy term adds to mixup and concentration", full, rows["concentration"]),
             Claim("Mixup adds to both terms together", full, rows["no_mixup"], control=True),
             Claim(
                 f"The concentration term does better than in its {form} form", full, rows["other_form"], control=True
@@ -99,6 +103,61 @@ class Table21(ResponseMaps):
     def thesis_refined(self) -> Mapping[str, float | None]:
         """The printed mIoU after the random walk on VOC train, by row name."""
         return maps.printed_values(self.scored, printed.table_2_1()["cam_refined"])
+
+    @property
+    def primary_printed(self) -> tuple[float | None, Place]:
+        claim = self.primary_claim
+        return printed_difference(claim, self.thesis), Place(SOURCE, "train", "response maps", row=versus(claim))
+
+    @property
+    def mechanisms(self) -> Sequence[Mechanism]:
+        return [*super().mechanisms, mechanism.CALIBRATES]
+
+    @cached_property
+    def secondary(self) -> Mapping[str, Sequence[Verdict]]:
+        """The claims on the maps, the walk, the claims after it, and whether it enlarges what the terms add."""
+        family = {"maps": self.judged_maps()}
+        if self.refined:
+            walked = {"walk": self.judged_walk(), "refined": self.judged_refined(), "enlarged": self.judged_growth()}
+            family |= {name: [*part] for name, part in walked.items()}
+        return families.together(family, self.on_train.classes)
+
+    def judged_maps(self) -> list[Judged]:
+        """The thesis' claims by the maps at the fixed threshold."""
+        found = []
+        for claim in self.own_claims:
+            place = Place(SOURCE, "train", "response maps", row=versus(claim))
+            thesis = printed_difference(claim, self.thesis)
+            verdict, both = self.judged_on(f"{claim.text}: {versus(claim)}", claim, self.train, thesis, place)
+            remark = maps.other_readings(claim, self.train, self.val, self.thesis)
+            found.append((replace(verdict, note=remark), both))
+        return found
+
+    def judged_walk(self) -> Iterator[Judged]:
+        """That the random walk improves the maps."""
+        for row in self.of(THE_TWO):
+            place = Place(SOURCE, "train", "random walk minus response maps", row=row.name)
+            both = self.refined["train"], self.train, row.name
+            thesis = (self.thesis_refined[row.name] or 0) - (self.thesis[row.name] or 0)
+            text = f"The random walk improves the response maps of {row.name}"
+            yield judged(text, added(*both), thesis=thesis, place=place), by_class.added(*both)
+
+    def judged_refined(self) -> Iterator[Judged]:
+        """The thesis' claims by the refined maps."""
+        for claim in self.own_claims:
+            thesis = printed_difference(claim, self.thesis_refined)
+            place = Place(SOURCE, "train", "after the random walk", row=versus(claim))
+            yield self.judged_on(f"After refinement: {versus(claim)}", claim, self.refined["train"], thesis, place)
+
+    def judged_growth(self) -> Iterator[Judged]:
+        """That the random walk enlarges what the terms add to mixup."""
+        for claim in self.own_claims:
+            if claim.reference == self.rows["mixup"]:
+                place = Place(SOURCE, "train", "random walk minus response maps", row=versus(claim))
+                after, before = (printed_difference(claim, each) or 0 for each in (self.thesis_refined, self.thesis))
+                larger = grown(self.refined["train"], self.train, claim)
+                text = f"Refinement enlarges the lead of {claim.row.name} over {claim.reference.name}"
+                yield judged(text, larger, thesis=round(after - before, 1), place=place), None
 
     # --- Exhibits, in the order of the notebook ---
 
@@ -139,17 +198,15 @@ class Table21(ResponseMaps):
         )
         yield self.oracle_threshold()
 
-    def verdicts(self) -> Iterator[Note | Verdict | Table]:
-        """What became of the claims; the badge is for the fixed threshold on train."""
+    def verdicts(self) -> Iterator[Exhibit]:
+        """The primary claim in its reading, then all others at the fixed threshold on train."""
+        yield self.primary()
+        yield self.how_decided()
         yield Note(maps.tally(self.claims, self.train, self.val))
-        place = Place(SOURCE, "train", "response maps")
-        for claim in self.claims:
-            fixed = maps.readings(claim, self.train, self.val)["train, fixed"]
-            remark = maps.other_readings(claim, self.train, self.val, self.thesis)
-            thesis = printed_difference(claim, self.thesis)
-            of_rows = replace(place, row=versus(claim))
-            yield judged(f"{claim.text}: {versus(claim)}", fixed, remark, thesis=thesis, place=of_rows)
+        yield from self.secondary["maps"]
+        yield from self.of_controls
         yield self.claims_table(self.claims, self.thesis)
+        yield from self.class_tables()
 
     def chance_tables(self) -> Iterator[Table]:
         """How much of this is chance."""
@@ -174,96 +231,25 @@ class Table21(ResponseMaps):
         yield self.baselines(self.rows["mixup_cam"], thesis["mixup_cam"], alone)
 
     def refined_verdicts(self) -> Iterator[Verdict | Table]:
-        """What the random walk adds, and the claims after it."""
+        """What the random walk adds, the claims after it, and whether it enlarges what the terms add."""
         if not self.refined:
             return
         train, refined = self.train, self.refined["train"]
-        place = Place(SOURCE, "train", "random walk minus response maps")
-        for row in self.of(THE_TWO):
-            thesis = (self.thesis_refined[row.name] or 0) - (self.thesis[row.name] or 0)
-            gained = added(refined, train, row.name)
-            claimed, of_row = f"The random walk improves the response maps of {row.name}", replace(place, row=row.name)
-            yield judged(claimed, gained, thesis=thesis, place=of_row)
-        place = Place(SOURCE, "train", "after the random walk")
-        for claim in self.claims:
-            if not claim.control:
-                thesis_after = printed_difference(claim, self.thesis_refined)
-                gained = difference(refined, claim.row.name, claim.reference.name)
-                of_rows = replace(place, row=versus(claim))
-                yield judged(f"After refinement: {versus(claim)}", gained, thesis=thesis_after, place=of_rows)
+        for part in ("walk", "refined", "enlarged"):
+            yield from self.secondary[part]
+        yield class_table(
+            {versus(claim): self.compared(claim, refined) for claim in self.claims},
+            self.on_train.classes,
+            "by_class_refined",
+            f"mIoU after the random walk, {len(self.on_train)} images of train, {self.over}",
+        )
         yield Table(
             chain.claims(self.claims, {"map": train, "refined": refined}, {"refined": self.thesis_refined}),
             "claims_refined",
             "Paired differences in mIoU points before and after the random walk: maps at the fixed threshold "
             f"{self.threshold} and refined maps, {len(self.on_train)} images of train, {self.over}.",
             formats=dict.fromkeys(("thesis, refined", "map", "refined"), "+.1f"),
-            note="Verdicts: ✓ holds, ✗ opposite, ? undecided.",
-        )
-
-    def small_before_large_after(self) -> Iterator[Exhibit]:
-        """Fig. 2.4 over all images, and the two claims behind it."""
-        if not self.refined:
-            return
-        train, refined, row = self.train, self.refined["train"], self.rows["mixup_cam"].name
-        pairs = refined_images.changes(train, refined, row)
-        yield Figure(
-            curves.changes(
-                [(each.iou, each.refined) for each in pairs],
-                ("change of IoU of the map, points", "change of IoU of the refined map, points"),
-            ),
-            "fig_2_4",
-            f"Fig. 2.4: from plain CAM to Mixup-CAM, change of the IoU of each of {len(self.on_train)} images of train "
-            f"before (fixed threshold {self.threshold}) and after the random walk; a mark an image and seed, a line of "
-            "least squares a seed.",
-            "Cloud of points around two crossing zero lines, with one straight line for each seed.",
-        )
-        numbers = refined_images.figure_2_4(train, refined, row)
-        yield Table(
-            refined_images.named_values(numbers, "over the images of train"),
-            "fig_2_4_numbers",
-            f"Slope and correlations over {len(self.on_train)} images of train, {self.over}. Variation is the "
-            "coefficient of variation of the map inside the objects (0: even).",
-            formats={"value": "+.2f"},
-        )
-        steep, uneven = numbers[refined_images.SLOPE], numbers[refined_images.UNEVEN]
-        if steep and uneven:
-            beyond = steep._replace(mean=steep.mean - 1, low=steep.low - 1, high=steep.high - 1)
-            claim = "Refinement enlarges differences between maps: slope above 1 (difference to 1 shown)"
-            yield judged(claim, beyond, "", format="+.2f")
-            claim = "The more even map gains more from refinement: negative correlation with the change in variation"
-            yield judged(claim, uneven, "", sign=-1, format="+.2f")
-
-    def whom_the_walk_helps(self) -> Iterator[Exhibit]:
-        """Images in thirds by the response of their background; the truth explains here, it does not choose."""
-        if not self.refined:
-            return
-        train, refined, images = self.train, self.refined["train"], len(self.on_train)
-        measure = partial(refined_images.background_response, images=self.on_train)
-        responses = self.measured("background response", measure, [row.name for row in self.of(THE_TWO)])
-        for row in self.of(THE_TWO):
-            runs = train[row.name], refined[row.name], responses[row.name]
-            yield Table(
-                refined_images.by_background(*runs),
-                f"walk_{row.name.replace('-', '_')}",
-                f"{row.name}: images of train in thirds by the mean response of their background, before and after the "
-                f"random walk, in per cent; {images} images, {self.over}.",
-                formats={"walk adds": "+.1f"},
-            )
-            yield judged(
-                "The walk adds more where the background responds weakly "
-                f"({row.name}, weakest against strongest third)",
-                refined_images.weakest_above_strongest(*runs),
-            )
-        alpha = self.settings.affinity.walk_alpha
-        yield Note(
-            f"With the power {alpha:g} of this run an even region stops being background at a mean response of "
-            f"{refined_images.flip_response(alpha):.2f}."
-        )
-        cells = [-(-side // self.settings.backbone.stride) for side in self.on_train.size(0)]
-        yield Note(
-            f"A map of {cells[0]} × {cells[1]} cells: {refined_images.share_of_sources(*cells):.0%} of them are the "
-            f"source of a pair of radius 5, against {refined_images.share_of_sources(47, 63):.0%} of a map of VOC "
-            "(47 × 63); the cells at its sides and bottom have affinities to fewer neighbours."
+            note="Verdicts: ✓ holds, ✗ opposite, ? undecided; of each interval by itself.",
         )
 
     def by_difficulty(self) -> Iterator[Exhibits]:

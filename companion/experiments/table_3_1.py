@@ -9,16 +9,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
-from companion.analysis import chain, cluster_tables, forward, maps, measures
-from companion.analysis.claims import Claim, Place, Row, Verdict, difference, grown, judged, printed_difference, versus
+from companion.analysis import chain, cluster_tables, families, forward, maps, measures
+from companion.analysis.claims import Claim, Place, Row, Verdict, grown, judged, printed_difference, versus
+from companion.analysis.families import Judged
 from companion.analysis.measures import Scores
 from companion.analysis.methods import PLAIN_CAM
 from companion.drawing import diagrams, image_grids
 from companion.experiments import printed, reimplementation, row_stages
 from companion.experiments.chapter_3 import NAME, controls, sc_cam
-from companion.experiments.exhibits import Exhibits, Figure, KeyNumber, Note, Table
+from companion.experiments.claimed_maps import ClaimedMaps, class_table
+from companion.experiments.exhibits import Exhibit, Exhibits, Figure, KeyNumber, Note, Table
 from companion.experiments.own_rows import check_plain, own_key, rows_of_the_user
-from companion.experiments.response_maps import ResponseMaps
 
 SOURCE = "Table 3.1"
 SPLITS = ("train", "val")
@@ -36,7 +37,7 @@ PICTURES, SIDE = 4, 96  # clusters and images of each in Fig. 3.1; pixels
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Table31(ResponseMaps):
+class Table31(ClaimedMaps):
     """Plain CAM and sub-category exploration, beside second heads that learn something else than clusters."""
 
     notebook: ClassVar = "31_response_maps"
@@ -73,7 +74,7 @@ class Table31(ResponseMaps):
         rows, explored = self.rows, self.rows["sc_cam"]
         own = [rows[own_key(name)] for name in self.extra_rows]
         return [
-            Claim("Sub-categories improve the response maps", explored, rows["cam"]),
+            Claim("Sub-categories improve the response maps", explored, rows["cam"], primary=True),
             *(Claim(text, explored, rows[key], control=True) for key, text in ASKED.items() if key in rows),
             *(Claim(f"{row.name} improves on {NAME}", row, explored, control=True) for row in own),
             Claim("Merged maps do better than those of the classes (A17)", self.merged, explored, control=True),
@@ -193,23 +194,44 @@ class Table31(ResponseMaps):
         ours = self.rows["sc_cam"]
         yield self.baselines(ours, self.thesis["refined, train"][ours.name] or 0)
 
-    def verdicts(self) -> Iterator[Verdict]:
-        """What became of the thesis' claim, before and after the walk, and whether the walk enlarges the lead."""
-        claim, *_ = (each for each in self.claims if not each.control)
+    def verdicts(self) -> Iterator[Exhibit]:
+        """The primary claim in its reading, the same before and after the walk, and whether that enlarges the lead."""
+        yield self.primary()
+        yield self.how_decided()
+        for part in self.secondary.values():
+            yield from part
+
+    @property
+    def primary_printed(self) -> tuple[float | None, Place]:
+        claim = self.primary_claim
+        return printed_difference(claim, self.thesis["map, val"]), Place(
+            SOURCE, "val", STAGES["map"], row=versus(claim)
+        )
+
+    @cached_property
+    def secondary(self) -> Mapping[str, Sequence[Verdict]]:
+        """The thesis' claim in each step and split, and that the walk enlarges the lead."""
+        return families.together(
+            {"steps": [*self.judged_steps()], "enlarged": [*self.judged_growth()]}, self.on_train.classes
+        )
+
+    def judged_steps(self) -> Iterator[Judged]:
+        """The thesis' claim in each step and split."""
+        claim = self.primary_claim
         for step, scores in self.steps.items():
             kind, split = step.split(", ")
-            gained = difference(scores, claim.row.name, claim.reference.name)
             thesis = printed_difference(claim, self.thesis[step])
-            text, place = (
-                f"{claim.text}: {versus(claim)} ({step})",
-                Place(SOURCE, split, STAGES[kind], row=versus(claim)),
-            )
-            yield judged(text, gained, thesis=thesis, place=place)
+            place = Place(SOURCE, split, STAGES[kind], row=versus(claim))
+            yield self.judged_on(f"{claim.text}: {versus(claim)} ({step})", claim, scores, thesis, place)
+
+    def judged_growth(self) -> Iterator[Judged]:
+        """That the random walk enlarges the lead."""
+        claim = self.primary_claim
         for split in self.refined:
             larger = grown(self.refined[split], self.steps[f"map, {split}"], claim)
             text = f"Refinement enlarges the lead of {claim.row.name} ({split})"
             place = Place(SOURCE, split, "random walk minus response maps", row=versus(claim))
-            yield judged(text, larger, thesis=self.printed_growth(claim, split), place=place)
+            yield judged(text, larger, thesis=self.printed_growth(claim, split), place=place), None
 
     def printed_growth(self, claim: Claim, split: str) -> float:
         """How much larger the printed difference is after the random walk, in points."""
@@ -218,11 +240,7 @@ class Table31(ResponseMaps):
 
     def control_verdicts(self) -> Iterator[Verdict]:
         """What the control rows answer."""
-        for claim in self.claims:
-            if claim.control:
-                fixed = maps.readings(claim, self.train, self.val)["train, fixed"]
-                remark = maps.other_readings(claim, self.train, self.val, {})
-                yield judged(f"{claim.text}: {versus(claim)}", fixed, remark)
+        yield from self.of_controls
 
     def claims_tables(self) -> Iterator[Table]:
         """Every claim in the three readings, and on each split before and after the walk."""
@@ -237,7 +255,15 @@ class Table31(ResponseMaps):
                 f"Paired differences in mIoU points on {len(images)} images of {split}: maps at the fixed threshold "
                 f"{self.threshold}{' and after the random walk' if self.refined else ''}; {self.over}.",
                 formats=dict.fromkeys([*steps, *(f"thesis, {step}" for step in steps)], "+.1f"),
-                note="Verdicts: ✓ holds, ✗ opposite, ? undecided.",
+                note="Verdicts: ✓ holds, ✗ opposite, ? undecided; of each interval by itself.",
+            )
+        yield from self.class_tables()
+        for split, scores in self.refined.items():
+            yield class_table(
+                {versus(claim): self.compared(claim, scores) for claim in of_refined},
+                self.on_train.classes,
+                f"by_class_refined_{split}",
+                f"mIoU after the random walk on {split}, {self.over}",
             )
 
     def chance_tables(self) -> Iterator[Table]:

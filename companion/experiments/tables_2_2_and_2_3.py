@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from companion.analysis import chain, errors
-from companion.analysis.claims import Place, Row, Verdict
+from companion.analysis import chain, errors, families
+from companion.analysis.claims import Place, Row
 from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM
 from companion.experiments import printed
-from companion.experiments.exhibits import Figure, KeyNumber, Table
+from companion.experiments.after_step import AfterStep
+from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Note, Table
 from companion.experiments.own_rows import check_trained
 from companion.experiments.printed_differences import SAME_NETWORK
-from companion.experiments.segmentation import AfterStep
 from companion.experiments.segmented_images import SegmentedImages
 
 
@@ -44,12 +44,16 @@ class Tables22And23(SegmentedImages):
         return [
             self.gain("train", chain.MAPS, "Table 2.1", *printed_of("cam")),
             self.gain("train", chain.WALKED, "Table 2.1", *printed_of("cam_refined")),
-            self.gain("val", chain.SHARPENED, "Table 2.2", ours, theirs),
+            self.gain("val", chain.SHARPENED, "Table 2.2", ours, theirs, primary=True),
         ]
 
-    def verdicts(self) -> Iterator[Verdict]:
-        yield from self.steps_help()
-        yield from self.above(self.claims)
+    def verdicts(self) -> Iterator[Exhibit]:
+        yield from self.primary()
+        yield Note(families.NOTE)
+        yield from self.secondary["steps"]
+        yield from self.secondary["gains"]
+        yield from self.control_verdicts()
+        yield from self.class_tables()
 
     def key_numbers(self) -> Iterator[KeyNumber]:
         """Also for plain CAM, of which chapter 2 trained the same network (Table 2.2)."""

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from companion.analysis import chain, error_rates, errors, measures
+from companion.analysis import chain, error_rates, errors, families, measures
 from companion.analysis.claims import Row, Verdict, judged
 from companion.drawing import predictions
 from companion.experiments import chapter_3, printed
+from companion.experiments.after_step import AfterStep
 from companion.experiments.exhibits import Exhibit, Figure, Note, Table
 from companion.experiments.printed_differences import BOTH_TABLES, SAME_NETWORK
-from companion.experiments.segmentation import AfterStep
 from companion.experiments.segmented_images import SegmentedImages
 
 
@@ -46,7 +46,7 @@ class Tables33And34(SegmentedImages):
             table_3_1("val", chain.MAPS, "cam"),
             table_3_1("train", chain.WALKED, "cam_rw"),
             table_3_1("val", chain.WALKED, "cam_rw"),
-            self.gain("val", chain.SHARPENED, BOTH_TABLES, ours, theirs),
+            self.gain("val", chain.SHARPENED, BOTH_TABLES, ours, theirs, primary=True),
         ]
 
     @property
@@ -58,9 +58,12 @@ class Tables33And34(SegmentedImages):
             f"it is {ours - own:+.1f})"
         )
 
-    def verdicts(self) -> Iterator[Verdict]:
-        yield from self.above(self.printed_gains)
-        yield from self.steps_help()
+    def verdicts(self) -> Iterator[Exhibit]:
+        yield from self.primary()
+        yield Note(families.NOTE)
+        yield from self.secondary["gains"]
+        yield from self.secondary["steps"]
+        yield from self.class_tables()
 
     def printed_tables(self) -> Iterator[Table]:
         same = printed.cell("table_2_2", SAME_NETWORK, "val")

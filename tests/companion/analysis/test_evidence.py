@@ -139,12 +139,12 @@ def test_a_margin_adds_the_seeds_that_would_show_no_difference():
     assert list(evidence.of_seeds({"own": [1.0, 2.0, 3.0]})) == list(evidence.SEED_COLUMNS)
 
 
-def test_sweep_is_compared_with_plain_cam_and_its_default_with_the_neighbours():
+def test_sweep_is_compared_with_plain_cam_and_with_its_default():
     values = {value: Row(f"K = {value}", {"subcategories.k": value}) for value in (5, 10, 20, 50)}
     sweep = Sweep("K", "", {1: PLAIN_CAM, **values}, 10, {})
     scores = {row.name: [{"image_confusion": run} for run in made_counts(2, 4, 0.6)] for row in sweep.rows.values()}
     above = [f"K = {value} > CAM" for value in values]
-    assert list(evidence.along(sweep, scores)) == [*above, "K = 5 > K = 10", "K = 20 > K = 10"]
+    assert list(evidence.along(sweep, scores)) == [*above, "K = 5 > K = 10", "K = 20 > K = 10", "K = 50 > K = 10"]
 
 
 def test_images_of_several_steps_stand_one_below_the_other():

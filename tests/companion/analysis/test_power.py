@@ -24,6 +24,13 @@ def test_power_is_how_often_the_t_test_rejects(effect, std, n):
     assert power(effect, std, n) == pytest.approx(np.mean(stats.ttest_1samp(drawn, 0, axis=1).pvalue < 0.05), abs=0.01)
 
 
+@pytest.mark.parametrize("n", [3, 4, 10, 100])
+def test_power_grows_with_the_effect_up_to_one(n):
+    found = [power(effect, 0.1, n) for effect in np.linspace(0.01, 5, 200)]
+    assert np.isfinite(found).all() and np.diff(found).min() > -1e-9 and found[-1] == pytest.approx(1)
+    assert seeds_needed(of(0.117), 1.0) == 3
+
+
 def test_seeds_needed_are_the_fewest():
     for std, effect in ((2.0, 1.0), (1.0, 2.1)):
         n = seeds_needed(of(std), effect)

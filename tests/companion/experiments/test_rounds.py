@@ -95,7 +95,8 @@ def test_a_row_inserted_anywhere_leaves_what_is_said_of_the_others(both):
 
 
 def test_steps_and_last_round_stand_beside_the_printed_ones(both):
-    verdicts = [each for each in both[0]["verdicts"] if isinstance(each, Verdict)]
+    primary, *verdicts = [each for each in both[0]["verdicts"] if isinstance(each, Verdict)]
+    assert primary.primary and primary.thesis == 2.8 and "threshold that is best on train" in primary.claim
     assert [each.thesis for each in verdicts] == [1.2, 0.7, 0.9, 2.8, None]
     assert verdicts[0].claim == "mIoU rises from round 0 to round 1 (val)" and verdicts[0].note.startswith(
         "thesis +1.2"

@@ -21,7 +21,7 @@ PAPER = settings.load("voc2012")
 HERE = Machine(device="cpu")
 QUESTIONS = (
     "what_differs", "table", "every_threshold", "refined_columns", "verdicts", "control_verdicts", "claims_tables",
-    "chance_tables", "coverage", "one_class_each", "many", "idea", "method",
+    "chance_tables", "coverage", "mechanism_verdicts", "one_class_each", "many", "idea", "method",
 )  # fmt: skip
 
 
@@ -151,7 +151,9 @@ def test_a_row_inserted_anywhere_is_in_every_table_of_rows(both):
 
 
 def test_verdicts_stand_beside_the_printed_differences(both):
-    verdicts = both[0]["verdicts"]
+    primary, note, *verdicts = both[0]["verdicts"]
+    assert primary.primary and primary.thesis == pytest.approx(2.8) and "mIoU on val" in primary.claim
+    assert note.text.startswith("The first claim is the primary one")
     assert [each.thesis for each in verdicts] == pytest.approx([2.9, 2.8, 5.3, 4.2, 2.4, 1.4])
     assert verdicts[0].claim == "Sub-categories improve the response maps: SC-CAM > CAM (map, train)"
     assert "random walk minus response maps: SC-CAM > CAM" in printed_numbers.answered(verdicts)
@@ -166,4 +168,4 @@ def test_without_the_crf_library_the_refined_columns_say_so(tmp_path):
     note, *tables = found.refined_columns()
     assert isinstance(note, Note) and note.text.startswith("The refined columns are shown as not run")
     assert set(tables[0].frame["refined train"]) == {"not run"}
-    assert len([*found.verdicts()]) == 2
+    assert len([*found.verdicts()]) == 4

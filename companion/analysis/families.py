@@ -1,0 +1,44 @@
+"""Claims that are decided together: Holm's correction over the secondary claims of one table.
+
+Every table has one primary claim, declared in its experiment, which stands by itself. The thesis' other claims of the
+table are one family, those of the control rows another, those about what the method does to maps and classifier
+(`mechanism`) a third. Nothing here corresponds to published code.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from companion.analysis.by_class import Pair, remarked
+from companion.analysis.claims import Verdict
+from companion.analysis.statistics import LEVEL, holm
+
+Judged = tuple[Verdict, Pair | None]
+"""A verdict, and the counts that it was made of where it is one on mIoU."""
+NOTE = (
+    "The first claim is the primary one, a single one that the code of the experiment declares. All others are "
+    "secondary and decided by their p after Holm, .05 for a family: the thesis' claims of a table are one, what the "
+    "control rows ask is another, what the method does to maps and classifier a third. The interval shown is the 95 % "
+    "one of a difference by itself, so one that leaves 0 out may belong to a claim that is undecided. Signs in tables "
+    "are those of the intervals, not corrected."
+)
+
+
+def corrected(found: Sequence[Verdict]) -> list[Verdict]:
+    """Verdicts of one family: undecided where p after Holm is not below .05; those without a p are as they were."""
+    adjusted = iter(holm([each.p for each in found if each.p is not None]))
+    return [each if each.p is None else _decided(each, next(adjusted)) for each in found]
+
+
+def _decided(found: Verdict, adjusted: float) -> Verdict:
+    return replace(found, adjusted=adjusted, verdict=found.verdict if adjusted < LEVEL else "undecided")
+
+
+def together(family: Mapping[str, Sequence[Judged]], classes: Sequence[str]) -> dict[str, list[Verdict]]:
+    """`corrected` over parts of a family that are shown in different places, with remarks on classes and recall.
+
+    Args:
+        family: by where they are shown.
+        classes: names of the objects.
+    """
+    decided = iter(corrected([found for part in family.values() for found, _ in part]))
+    return {name: [remarked(next(decided), both, classes) for _, both in part] for name, part in family.items()}

@@ -1,0 +1,87 @@
+"""Fig. 2.4, and which images the random walk helps: what step 2 makes of the maps of plain CAM and of Mixup-CAM.
+
+Thesis section 2.4.2.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from companion.analysis import refined_images
+from companion.analysis.claims import judged
+from companion.drawing import curves
+from companion.experiments.claimed_maps import ClaimedMaps
+from companion.experiments.exhibits import Exhibit, Figure, Note, Table
+
+THE_TWO = ("cam", "mixup_cam")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WalkedMaps(ClaimedMaps):
+    """Changes of single images from step 1 to step 2."""
+
+    def small_before_large_after(self) -> Iterator[Exhibit]:
+        """Fig. 2.4 over all images, and the two claims behind it."""
+        if not self.refined:
+            return
+        train, refined, row = self.train, self.refined["train"], self.rows["mixup_cam"].name
+        pairs = refined_images.changes(train, refined, row)
+        yield Figure(
+            curves.changes(
+                [(each.iou, each.refined) for each in pairs],
+                ("change of IoU of the map, points", "change of IoU of the refined map, points"),
+            ),
+            "fig_2_4",
+            f"Fig. 2.4: from plain CAM to Mixup-CAM, change of the IoU of each of {len(self.on_train)} images of train "
+            f"before (fixed threshold {self.threshold}) and after the random walk; a mark an image and seed, a line of "
+            "least squares a seed.",
+            "Cloud of points around two crossing zero lines, with one straight line for each seed.",
+        )
+        numbers = refined_images.figure_2_4(train, refined, row)
+        yield Table(
+            refined_images.named_values(numbers, "over the images of train"),
+            "fig_2_4_numbers",
+            f"Slope and correlations over {len(self.on_train)} images of train, {self.over}. Variation is the "
+            "coefficient of variation of the map inside the objects (0: even).",
+            formats={"value": "+.2f"},
+        )
+        steep, uneven = numbers[refined_images.SLOPE], numbers[refined_images.UNEVEN]
+        if steep and uneven:
+            beyond = steep._replace(mean=steep.mean - 1, low=steep.low - 1, high=steep.high - 1)
+            claim = "Refinement enlarges differences between maps: slope above 1 (difference to 1 shown)"
+            yield judged(claim, beyond, "", format="+.2f")
+            claim = "The more even map gains more from refinement: negative correlation with the change in variation"
+            yield judged(claim, uneven, "", sign=-1, format="+.2f")
+
+    def whom_the_walk_helps(self) -> Iterator[Exhibit]:
+        """Images in thirds by the response of their background; the truth explains here, it does not choose."""
+        if not self.refined:
+            return
+        train, refined, images = self.train, self.refined["train"], len(self.on_train)
+        measure = partial(refined_images.background_response, images=self.on_train)
+        responses = self.measured("background response", measure, [row.name for row in self.of(THE_TWO)])
+        for row in self.of(THE_TWO):
+            runs = train[row.name], refined[row.name], responses[row.name]
+            yield Table(
+                refined_images.by_background(*runs),
+                f"walk_{row.name.replace('-', '_')}",
+                f"{row.name}: images of train in thirds by the mean response of their background, before and after the "
+                f"random walk, in per cent; {images} images, {self.over}.",
+                formats={"walk adds": "+.1f"},
+            )
+            yield judged(
+                "The walk adds more where the background responds weakly "
+                f"({row.name}, weakest against strongest third)",
+                refined_images.weakest_above_strongest(*runs),
+            )
+        alpha = self.settings.affinity.walk_alpha
+        yield Note(
+            f"With the power {alpha:g} of this run an even region stops being background at a mean response of "
+            f"{refined_images.flip_response(alpha):.2f}."
+        )
+        cells = [-(-side // self.settings.backbone.stride) for side in self.on_train.size(0)]
+        yield Note(
+            f"A map of {cells[0]} × {cells[1]} cells: {refined_images.share_of_sources(*cells):.0%} of them are the "
+            f"source of a pair of radius 5, against {refined_images.share_of_sources(47, 63):.0%} of a map of VOC "
+            "(47 × 63); the cells at its sides and bottom have affinities to fewer neighbours."
+        )
