@@ -5,6 +5,8 @@ BIN := .venv/bin
 PRESET ?= demo
 SEEDS ?= 3
 DATA_ROOT ?=
+CONTINUE ?=
+ANEW ?=
 ONLY ?=
 PYTHON ?= python3.12 python3.11 python3
 
@@ -14,9 +16,10 @@ PYTHON ?= python3.12 python3.11 python3
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-reproduce: .venv/ready  ## the whole thesis on the demo data; ends with the path of the report (PRESET=, SEEDS=3 or 100-104, DATA_ROOT=, ONLY=)
+reproduce: .venv/ready  ## the whole thesis on the demo data; ends with the path of the report (PRESET=, SEEDS=3 or 100-104, DATA_ROOT=, ONLY=; CONTINUE=1 goes on from the published scores of PRESET)
 	$(BIN)/thesis reproduce --preset $(PRESET) --seeds '$(SEEDS)' \
-	  $(if $(DATA_ROOT),--data-root $(DATA_ROOT)) $(if $(ONLY),--only $(ONLY))
+	  $(if $(DATA_ROOT),--data-root $(DATA_ROOT)) $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(CONTINUE),--published reports/published/$(PRESET))
 
 test: .venv/ready  ## all tests, notebooks included
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -36,8 +39,9 @@ browser: .venv/ready  ## open the reports in headless Chromium without a network
 site-check: .venv/ready  ## screenshots and an accessibility check (axe-core, from npm) of the site of reports (PRESET=)
 	$(BIN)/python tests/browser/site_check.py --reports reports/$(PRESET)
 
-snapshot: .venv/ready  ## copy the reports of PRESET into reports/published, under 10 MB, and their scores, under 20 MB; those of the demo also give the README its pictures
-	$(BIN)/thesis snapshot reports/$(PRESET) --output reports/published/$(PRESET) $(if $(filter demo,$(PRESET)),--pictures docs)
+snapshot: .venv/ready  ## add the reports of PRESET to reports/published, pages under 10 MB, scores under 20 MB (ANEW=1 drops what is there); those of the demo also give the README its pictures
+	$(BIN)/thesis snapshot reports/$(PRESET) --output reports/published/$(PRESET) \
+	  $(if $(ANEW),--anew) $(if $(filter demo,$(PRESET)),--pictures docs)
 
 gpu-check:  ## measure this machine's GPU in 8 minutes; needs the core dependencies alone, of .venv or of python3
 	$$(test -x $(BIN)/python && echo $(BIN)/python || echo python3) -m companion.cost.gpu.check

@@ -20,6 +20,7 @@ overrides = {}  # settings by dotted name
 data_root = ""  # folder in VOC layout
 runs_dir = "runs"  # store
 reports_dir = "reports"  # where reports go
+published_dir = ""  # snapshot to go on from
 profile = "released"  # reading of the thesis
 alpha = 0.2  # mixing
 data_seed = 0  # of the images

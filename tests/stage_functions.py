@@ -14,7 +14,7 @@ from companion.pipeline.store import Job, Stage, Store
 from companion.settings import Machine
 
 
-def number(job: Job, value: int, log: str) -> None:
+def number(job: Job, value: int, log: str, seed: int = 0) -> None:
     """Write a number, and one line to a log that counts how often this was done."""
     with Path(log).open("a") as file:
         file.write(f"{value}\n")

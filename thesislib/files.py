@@ -34,6 +34,12 @@ def write_whole(path: Path, write: Callable[[BinaryIO], Any]) -> None:
         raise
 
 
+def sync_all(folder: Path) -> None:
+    """`sync` of a folder and of everything in it, as before a rename that says that all is there."""
+    for path in [*folder.rglob("*"), folder]:
+        sync(path)
+
+
 def sync(path: Path) -> None:
     """Make the content of a file, or the names in a folder, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -69,15 +69,21 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
+    def continued(sub: argparse.ArgumentParser) -> None:
+        text = "go on from a snapshot, such as reports/published/demo: what it has need not be computed to be shown"
+        sub.add_argument("--published", type=Path, metavar="DIR", help=text)
+
     sub = add("reproduce", reproduce, "compute everything, execute all notebooks, write the report")
     sub.add_argument(
         "--only", nargs="+", metavar="NAME", help="these notebooks alone, or those with a table-3.2 or a fig-3.4"
     )
     sub.add_argument("--scheduler", default=engine.LOCAL, help="address or scheduler file of a Dask cluster")
     sub.add_argument("--workers", type=int, help="local workers; default one per core")
+    continued(sub)
     sub = add("run", run, "execute one notebook and render its report")
     sub.add_argument("notebook", help="its name, e.g. 21_response_maps")
     sub.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="parameters")
+    continued(sub)
     text = "compute one trained stage with its --set settings; under torchrun its processes share the training"
     sub = add("stage", stage, text)
     sub.add_argument("name", help="backbone, classifier, affinity or segmenter")
@@ -103,17 +109,19 @@ def reproduce(options: argparse.Namespace) -> int:
     A notebook of which a stage could not be computed is not executed: it would compute the stage itself, in this place.
     """
     from companion.experiments.catalogue import EXPERIMENTS, notebook_of
+    from companion.pipeline.published import ContinuedStore, open_store
     from companion.reports import driver
     from companion.reports.execute import find_notebook
 
-    _, _, store = _context(options)
+    store = open_store(options.runs_dir.resolve(), options.published)
     chosen = [find_notebook(notebook_of(name), NOTEBOOKS) for name in options.only or EXPERIMENTS]
     read: dict[str, Stage] = {}
     jobs = [_job(options, notebook, read) for notebook in dict.fromkeys(chosen)]
     stages = [stage for job in jobs for stage in job.stages]
     missing = len(engine.missing(stages, store))
+    borrowed = f", {len(store.borrowed(stages))} are published" if isinstance(store, ContinuedStore) else ""
     seeds = seeds_in_words(check_seeds(options.seeds))
-    print(f"{len(jobs)} notebooks, preset {options.preset}, {seeds}: {missing} stages to compute")
+    print(f"{len(jobs)} notebooks, preset {options.preset}, {seeds}: {missing} stages to compute{borrowed}")
     failures = driver.compute(stages, store, scheduler=options.scheduler, workers=options.workers)
     todo = [driver.with_obstacle(job, store, failures) for job in jobs if not job.is_done()]
     print(f"{len(jobs) - len(todo)} reports are up to date, {len(todo)} to make", flush=True)
@@ -125,11 +133,14 @@ def run(options: argparse.Namespace) -> int:
     """Execute one notebook; it computes what it needs and finds missing in the store."""
     from companion.experiments import parameters
     from companion.experiments.catalogue import EXPERIMENTS, asked
+    from companion.pipeline.published import find_scores
     from companion.pipeline.stages import data
     from companion.reports.execute import checked, find_notebook
     from companion.reports.jobs import Job
 
     chosen, machine, _ = _context(options)
+    if options.published:
+        find_scores(options.published)
     notebook = find_notebook(options.notebook, NOTEBOOKS)
     given = {name: _value(text) for name, text in options.parameters}
     if "reports_dir" in given:
@@ -249,14 +260,19 @@ def _overrides(options: argparse.Namespace) -> dict[str, Any]:
 
 def _parameters(options: argparse.Namespace) -> dict[str, Any]:
     profile = {} if options.profile == "released" else {"profile": options.profile}
-    return profile | {
-        "preset": options.preset,
-        "seeds": options.seeds,
-        "overrides": _overrides(options),
-        "data_root": str(Path(options.data_root).resolve()) if options.data_root else "",
-        "runs_dir": str(options.runs_dir.resolve()),
-        "reports_dir": str(options.reports_dir.resolve()),
-    }
+    published = {"published_dir": str(options.published.resolve())} if options.published else {}
+    return (
+        profile
+        | published
+        | {
+            "preset": options.preset,
+            "seeds": options.seeds,
+            "overrides": _overrides(options),
+            "data_root": str(Path(options.data_root).resolve()) if options.data_root else "",
+            "runs_dir": str(options.runs_dir.resolve()),
+            "reports_dir": str(options.reports_dir.resolve()),
+        }
+    )
 
 
 def _value(text: str) -> Any:

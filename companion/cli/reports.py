@@ -15,11 +15,14 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     sub.add_argument("b", type=Path, help="the other one")
     sub.add_argument("--output", type=Path, default=Path("comparison.html"), metavar="FILE", help="an .html file")
 
-    text = "copy the reports of a folder, with smaller figures and without their exports, to be read anywhere"
+    text = "publish the pages of a folder of reports, to be read anywhere, and the scores that tables are made of"
     sub = commands.add_parser("snapshot", help=text, description=text)
     sub.set_defaults(command=snapshot)
     sub.add_argument("reports", type=Path, help="folder of one preset, such as reports/demo")
-    sub.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder to write; replaces an old copy")
+    sub.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="folder to write; scores are added to those there"
+    )
+    sub.add_argument("--anew", action="store_true", help="drop what was published there before")
     sub.add_argument("--pictures", type=Path, metavar="DIR", help="also write the pictures of the README there")
     sub.add_argument("--runs-dir", type=Path, help="the store of their artefacts; default: the one that they name")
 
@@ -40,23 +43,58 @@ def compare(options: argparse.Namespace) -> int:
 
 
 def snapshot(options: argparse.Namespace) -> int:
-    """Write the copy with the scores that its tables are made of, and print their sizes."""
+    """Add the scores that tables are made of to those that are published, write the pages, and print their sizes.
+
+    Pages are copies of the reports where images are generated. Of photographs they are made again from the scores
+    alone, so nothing that is drawn from one can be on them.
+    """
     from companion.reports import published
     from companion.reports import snapshot as copies
 
+    copies.check_free(options.output)
+    records, scores = published.finished(options.reports), options.output / published.SCORES
     with tempfile.TemporaryDirectory() as scratch:
-        scores = Path(scratch) / published.SCORES
-        bytes_of_scores = published.write(options.reports, scores, options.runs_dir)
-        size, reduced = copies.write(options.reports, options.output)
-        shutil.move(scores, options.output / published.SCORES)
+        place = Path(scratch)
+        if scores.is_dir() and not options.anew:
+            shutil.copytree(scores, place / published.SCORES)
+        bytes_of_scores = published.write(options.reports, place / published.SCORES, options.runs_dir)
+        shutil.rmtree(scores, ignore_errors=True)
+        shutil.move(place / published.SCORES, scores)
+        generated = all(record.generated for record in records)
+        pages = (
+            copies.gather(options.reports, options.output, place) if generated else _made_again(scores.parent, place)
+        )
+        if pages is None:
+            return 1
+        size, reduced = copies.write(pages, options.output)
     print(f"{options.output.resolve()}: {size / 1e6:.1f} MB, figures {reduced}; scores {bytes_of_scores / 1e6:.1f} MB")
+    for there in published.records(scores):
+        own = [record for record in records if record.notebook == there.notebook]
+        if not (own and not published.shows_more(there, own[0])):
+            print(f"{there.notebook} stays as published, of {there.seeds_in_words}")
     for path in copies.write_pictures(options.reports, options.pictures) if options.pictures else ():
         print(path.resolve())
     return 0
 
 
+def _made_again(snapshot: Path, reports_dir: Path) -> Path | None:
+    """The folder of reports made from the scores of a snapshot; None, said why, where one failed."""
+    from companion.reports import driver, published
+    from companion.settings.project import NOTEBOOKS
+
+    jobs = published.jobs(snapshot, NOTEBOOKS, reports_dir)
+    outcomes = driver.make(jobs, notebooks_dir=NOTEBOOKS)
+    if any(outcome.error for outcome in outcomes):
+        print(driver.summary(outcomes))
+        return None
+    return jobs[0].exports.parent
+
+
 def report(options: argparse.Namespace) -> int:
-    """Make the reports, print what became of each and whether its numbers are those that are published."""
+    """Make the reports and print what became of each and which numbers differ from those that are published.
+
+    Status 1: one failed, or a number differs.
+    """
     from companion.reports import driver, published
     from companion.reports.site import INDEX
     from companion.settings.project import NOTEBOOKS
@@ -64,7 +102,10 @@ def report(options: argparse.Namespace) -> int:
     outcomes = driver.make(published.jobs(options.snapshot, NOTEBOOKS, options.reports_dir), notebooks_dir=NOTEBOOKS)
     print(f"\n{driver.summary(outcomes)}\n")
     made = [outcome.job for outcome in outcomes if not outcome.error]
-    print(*published.compared(options.snapshot, made), sep="\n")
+    differ = False
+    for line, others in published.compared(options.snapshot, made):
+        print(line, *(f"    {other}" for other in others), sep="\n")
+        differ = differ or bool(others)
     for folder in sorted({outcome.job.exports.parent for outcome in outcomes}):
         print((folder / INDEX).resolve())
-    return 1 if any(outcome.error for outcome in outcomes) else 0
+    return 1 if differ or any(outcome.error for outcome in outcomes) else 0

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from companion.settings import SettingsError, nearest, parse_override
 from companion.settings.project import project_root
 
-COMMON = ("preset", "seeds", "overrides", "data_root", "runs_dir", "reports_dir")
+COMMON = ("preset", "seeds", "overrides", "data_root", "runs_dir", "reports_dir", "published_dir")
 COUNTS = ("images_shown", "failures_shown")
 WIDTHS = ("margin", "band")
 _LITERALS = (str, int, float, bool, list, tuple, dict, NoneType)

@@ -70,8 +70,15 @@ def named_seeds(seeds: Sequence[int]) -> str:
     >>> named_seeds([100, 101, 102, 107]), named_seeds([0, 1, 2])
     ('100-102, 107', '')
     """
-    if list(seeds) == list(range(len(seeds))):
-        return ""
+    return "" if list(seeds) == list(range(len(seeds))) else in_ranges(seeds)
+
+
+def in_ranges(seeds: Sequence[int]) -> str:
+    """Which seeds.
+
+    >>> in_ranges([0, 1, 2, 7])
+    '0-2, 7'
+    """
     runs = [[*run] for _, run in itertools.groupby(enumerate(seeds), key=lambda place: place[1] - place[0])]
     return ", ".join(f"{run[0][1]}-{run[-1][1]}" if len(run) > 1 else f"{run[0][1]}" for run in runs)
 

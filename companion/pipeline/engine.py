@@ -100,7 +100,10 @@ def in_order(stages: Iterable[Stage]) -> list[Stage]:
 
 
 def missing(stages: Iterable[Stage], store: Store) -> list[Stage]:
-    """What would have to be computed to have `stages`, those needed first; binds them."""
+    """What would have to be computed to have `stages`, those needed first; binds them.
+
+    What another store lends (`Store.place`) may be read; nothing can be built on it.
+    """
     stages = list(stages)
     bind(stages)
     wanted: dict[str, Stage] = {}
@@ -112,7 +115,8 @@ def missing(stages: Iterable[Stage], store: Store) -> list[Stage]:
             wanted.setdefault(stage.key, stage)
 
     for stage in stages:
-        visit(stage)
+        if not store.place(stage).is_dir():
+            visit(stage)
     return list(wanted.values())
 
 
@@ -143,7 +147,7 @@ def run(
         failures |= _run_here(todo, store) if scheduler is None else _run_on_dask(todo, store, scheduler, workers)
     if failures:
         raise RunFailed(failures, len(missing(stages, store)) - len(failures))
-    return {stage.key: store.folder(stage) for stage in stages}
+    return {stage.key: store.place(stage) for stage in stages}
 
 
 def _possible(stages: Sequence[Stage], store: Store, failures: Mapping[str, str]) -> list[Stage]:

@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,15 @@ def provenance() -> dict[str, Any]:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     machine = {"processor": platform.machine(), "cores": os.cpu_count(), "gpu": gpu}
     return {"commit": commit(), "versions": {"python": platform.python_version()} | packages, "hardware": machine}
+
+
+def hardware_in_words(hardware: Mapping[str, Any]) -> str:
+    """The GPU, or else the cores.
+
+    >>> hardware_in_words({"processor": "x86_64", "cores": 2, "gpu": None})
+    '2 CPU cores, x86_64'
+    """
+    return hardware["gpu"] or f"{hardware['cores']} CPU cores, {hardware['processor']}"
 
 
 @functools.cache

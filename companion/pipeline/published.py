@@ -1,12 +1,14 @@
 """A store of published results: what tables, curves and verdicts need of each artefact, and nothing is computed in it.
 
+A run may go on from one: what it shows of published artefacts is read there, everything else is computed.
+
 Photographs, masks, maps, features and weights are left out. Keys are found without data and weight files: what was read
 of these is in the `config.json` of the artefacts. Nothing here corresponds to published code.
 """
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +20,13 @@ import numpy as np
 from companion.datasets import published as published_data
 from companion.datasets.published import MARK
 from companion.pipeline import artefacts
+from companion.pipeline.provenance import hardware_in_words
 from companion.pipeline.stages.data import SPLITS
 from companion.pipeline.store import Stage, StageFailed, Store
 from thesislib.data.voc import VocDataset
 
+SCORES = "scores"
+"""The store beside the pages of a snapshot."""
 COPIED = ("config.json", "provenance.json", artefacts.PRETEXT_ACCURACY, artefacts.DATASET_FACTS)
 PACKED = (artefacts.SCORES, artefacts.SUBCATEGORIES)
 NEEDS_CRF = ("affinity_labels", "affinity", "refined_maps", "pseudo_masks", "segmenter", "segmentation")
@@ -39,8 +44,9 @@ class PublishedStore(Store):
     @property
     def remark(self) -> str:
         return (
-            f"Made again from {self._said['artefacts']} published results, which were computed at commit "
-            f"{', '.join(self._said['commits'])}; nothing was computed anew."
+            f"Made again from {self._said['artefacts']} published results, which were computed in "
+            f"{self._said['hours']} hours at commit {', '.join(self._said['commits'])} on "
+            f"{' and '.join(self._said['hardware'])}; nothing was computed anew."
         )
 
     @property
@@ -82,29 +88,68 @@ class PublishedStore(Store):
         )
 
 
-def open_store(root: Path) -> Store:
-    """The store in a folder, published or one's own."""
-    return PublishedStore(root) if (root / MARK).is_file() else Store(root)
+@dataclass(frozen=True)
+class ContinuedStore(Store):
+    """A store of one's own that goes on from published results: what is published need not be computed to be shown.
+
+    Keys agree only where settings, data and versions of stages do. Nothing can be built on what is published, so a
+    stage that a missing one needs is computed here too; and the data are always those that are here.
+    """
+
+    published: PublishedStore
+
+    def place(self, stage: Stage) -> Path:
+        own, theirs = self.folder(stage), self.published.folder(stage)
+        return theirs if stage.name != "data" and theirs.is_dir() and not own.is_dir() else own
+
+    def borrowed(self, stages: Iterable[Stage]) -> list[Stage]:
+        """Those that are read from the published results, each once."""
+        return [*{stage.key: stage for stage in stages if self.place(stage) != self.folder(stage)}.values()]
 
 
-def write(root: Path, names: Iterable[str], runs: Path, data_root: Path | None) -> None:
+def find_scores(snapshot: Path) -> Path:
+    """The store of published results in a snapshot.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not (snapshot / SCORES / MARK).is_file():
+        raise ValueError(
+            f"{snapshot} has no published scores: expected {snapshot / SCORES / MARK}, which `thesis snapshot` writes"
+        )
+    return snapshot / SCORES
+
+
+def open_store(root: Path, snapshot: Path | None = None) -> Store:
+    """The store in a folder, published or one's own; with a snapshot, one's own that goes on from its scores.
+
+    Raises:
+        ValueError: the snapshot has no scores.
+    """
+    if (root / MARK).is_file():
+        return PublishedStore(root)
+    return ContinuedStore(root, PublishedStore(find_scores(snapshot).resolve())) if snapshot else Store(root)
+
+
+def write(root: Path, names: Iterable[str], runs: Sequence[Path], data_root: Path | None) -> None:
     """Write the published form of artefacts to the root of a store.
 
     Args:
         root: the store to write; what it has already is left as it is.
         names: of artefacts, such as `response_maps/0123456789abcdef`.
-        runs: the store that has them.
+        runs: the stores that have them; the first that has one is read.
         data_root: folder of the data where they are not generated.
 
     Raises:
-        ValueError: an artefact is not in `runs`.
+        ValueError: an artefact is in none of `runs`, or there are results of other data in `root`.
     """
     for name in names:
-        source, target = runs / name, root / name
-        if not (source / "config.json").is_file():
-            raise ValueError(f"artefact {name} is not in {runs}: execute the notebook again, or give its --runs-dir")
+        target = root / name
         if target.is_dir():
             continue
+        source = next((each / name for each in runs if (each / name / "config.json").is_file()), None)
+        if source is None:
+            raise ValueError(f"artefact {name} is not in {runs[0]}: execute the notebook again, or give its --runs-dir")
         target.mkdir(parents=True)
         for file in COPIED:
             if (source / file).is_file():
@@ -115,6 +160,8 @@ def write(root: Path, names: Iterable[str], runs: Path, data_root: Path | None) 
         if name.startswith("data/"):
             images = data_root or source / artefacts.DATASET
             published_data.write(target / artefacts.DATASET, [VocDataset(images, split) for split in SPLITS])
+    if len(folders := _of_folders(root)) > 1:
+        raise ValueError(f"results of different data do not go together ({', '.join(folders)}): give another --output")
 
 
 def write_mark(root: Path) -> None:
@@ -123,9 +170,17 @@ def write_mark(root: Path) -> None:
     said = {
         "artefacts": len(origins),
         "commits": sorted({origin["commit"] for origin in origins}),
+        "hardware": sorted({hardware_in_words(origin["hardware"]) for origin in origins}),
+        "hours": round(sum(origin["duration_s"] for origin in origins) / 3600, 1),
         "crf": any((root / stage).is_dir() for stage in NEEDS_CRF),
     }
     (root / MARK).write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+
+
+def _of_folders(root: Path) -> list[str]:
+    """The artefacts that are data of a folder, not generated."""
+    found = (file for file in sorted(root.glob("data/*/config.json")) if "fingerprint" in json.loads(file.read_text()))
+    return [f"data/{file.parent.name}" for file in found]
 
 
 def _pack(source: Path, target: Path) -> None:

@@ -28,7 +28,7 @@ from pydantic import BaseModel
 
 from companion.pipeline.provenance import provenance
 from companion.settings import Machine
-from thesislib.files import sync
+from thesislib.files import sync, sync_all
 
 KEY_LENGTH = 16
 CHECKPOINT = "checkpoint.safetensors"
@@ -158,6 +158,10 @@ class Store:
         """Where the finished artefact is or will be."""
         return self.root / stage.name / stage.key
 
+    def place(self, stage: Stage) -> Path:
+        """Where the artefact is read: its folder, unless another store lends it."""
+        return self.folder(stage)
+
     def has(self, stage: Stage) -> bool:
         """Whether the artefact is complete."""
         return self.folder(stage).is_dir()
@@ -213,14 +217,14 @@ class Store:
             "resumed": resumed,
         }
         _write_json(part / "provenance.json", record)
-        _flush(part)
+        sync_all(part)
         part.rename(final)
         sync(final.parent)
         _delete_checkpoints(final)
 
     def provenance(self, stage: Stage) -> dict[str, Any]:
         """Who computed the artefact, when, with what, and how long it took."""
-        return json.loads((self.folder(stage) / "provenance.json").read_text())
+        return json.loads((self.place(stage) / "provenance.json").read_text())
 
     def clean(self, *, everything: bool = False) -> int:
         """Delete unfinished folders (all artefacts with `everything`) that nobody is computing; returns how many.
@@ -277,12 +281,6 @@ def _plain(value: Any) -> Any:
 
 def _write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n")
-
-
-def _flush(folder: Path) -> None:
-    """Everything to disk before the rename, so that a power cut cannot leave a finished name on unfinished files."""
-    for path in [*folder.rglob("*"), folder]:
-        sync(path)
 
 
 def _delete_checkpoints(folder: Path) -> None:

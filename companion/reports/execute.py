@@ -94,8 +94,8 @@ def execute(
     """
     name, folder = notebook_path.stem, reports_dir / preset
     values = dict(parameters) | {"preset": preset, "reports_dir": str(reports_dir)}
-    for folder_name in ("runs_dir", "reports_dir"):
-        if folder_name in values:
+    for folder_name in ("runs_dir", "reports_dir", "published_dir", "data_root"):
+        if values.get(folder_name):
             values[folder_name] = _within_project(Path(values[folder_name]))
     executed, results = folder / f"{name}.ipynb", folder / name / FILE
     Record.start(name, preset, checked(notebook_path, values)).write(results)

@@ -31,7 +31,14 @@ def entry(name: str, folder: Path) -> str:
 def write(file: Path, measured: Mapping[str, Sequence[np.ndarray]]) -> None:
     """Replace the file by arrays by name, several under each."""
     arrays = {f"{name}/{i}": each for name, of_name in measured.items() for i, each in enumerate(of_name)}
+    file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, partial(np.savez_compressed, **arrays))  # type: ignore[arg-type]
+
+
+def merge(file: Path, more: Path) -> None:
+    """Add to a file what is in another one and not in it; neither has to be there."""
+    if more.is_file():
+        write(file, read(more) | read(file))
 
 
 def read(file: Path) -> dict[str, list[np.ndarray]]:

@@ -21,9 +21,9 @@ from companion.experiments.catalogue import asked, kind_of
 from companion.experiments.exhibits import Exhibits, Figure, KeyNumber, Note, Table
 from companion.experiments.experiment import Experiment, Measure
 from companion.pipeline import engine
-from companion.pipeline.published import open_store
+from companion.pipeline.published import ContinuedStore, open_store
 from companion.pipeline.store import Stage
-from companion.reports import cells, kept, printed_beside, table_files, typeset
+from companion.reports import cells, continued, kept, printed_beside, table_files, typeset
 from companion.reports.record import (
     FILE,
     Artefact,
@@ -63,7 +63,11 @@ class Notebook:
         declared = checks.declared(notebook_file(name))
         checks.check_names(namespace, declared)
         self.parameters = {each: namespace[each] for each in declared}
-        self.store = open_store(checks.folder("runs_dir", self.parameters["runs_dir"]))
+        snapshot = self.parameters.get("published_dir")
+        self.store = open_store(
+            checks.folder("runs_dir", self.parameters["runs_dir"]),
+            checks.folder("published_dir", snapshot) if snapshot else None,
+        )
         reports_dir = checks.folder("reports_dir", self.parameters["reports_dir"])
         self.experiment: Any = asked(
             kind or kind_of(name), declared, self.parameters, self.run, self.keep, self.store.crf
@@ -73,7 +77,8 @@ class Notebook:
         self._record = self._new_record(name)
         self._described = self._bound = False
         self._kept: dict[str, Sequence[np.ndarray]] = {}
-        self._published = kept.published(self.store.root, name)
+        self._lender = self.store.published if isinstance(self.store, ContinuedStore) else self.store
+        self._published = kept.published(self._lender.root, name)
         self._save()
         if self.store.remark:
             self.show(Note(self.store.remark))
@@ -154,11 +159,14 @@ class Notebook:
             self.store.expect(planned)
             engine.bind(planned)
             self._bound = True
+            if isinstance(self.store, ContinuedStore):
+                engine.run(planned, self.store)  # all at once: some that are published are computed to build on them
+                self._note(continued.in_words(self.store, planned))
         store = self.store
         store.expect(stages.values())
         folders = engine.run(list(stages.values()), store)
         for stage in engine.in_order(stages.values()):
-            if store.has(stage):
+            if store.place(stage).is_dir():
                 origin = store.provenance(stage)
                 self._record.artefacts[f"{stage.name}/{stage.key}"] = Artefact(
                     label=stage.label, commit=origin["commit"], precision=origin.get("precision")
@@ -171,7 +179,7 @@ class Notebook:
     def keep(self, name: str, folders: Sequence[Path], measure: Measure) -> list[Sequence[np.ndarray]]:
         """Measure something on folders of artefacts, and keep it beside the record; of published ones it is known."""
         names = {folder: kept.entry(name, folder) for folder in folders}
-        found = {folder: self._published[entry] for folder, entry in names.items() if entry in self._published}
+        found = {folder: self._published[entry] for folder, entry in names.items() if self._is_published(folder, entry)}
         todo = [folder for folder in names if folder not in found]
         if todo:
             measured = zip(todo, measure(todo), strict=True)
@@ -179,6 +187,9 @@ class Notebook:
         self._kept |= {entry: found[folder] for folder, entry in names.items()}
         kept.write(self.folder / kept.FILE, self._kept)
         return [found[folder] for folder in folders]
+
+    def _is_published(self, folder: Path, entry: str) -> bool:
+        return entry in self._published and folder.is_relative_to(self._lender.root)
 
     def _table(self, table: Table) -> None:
         """Show a table and write `<name>.csv`, `<name>.tex` and `<name>.md`.
@@ -285,7 +296,7 @@ class Notebook:
         if self.generated:
             data = self.settings.data
             return f"generated images ({data.trainaug} for training, {data.train} train, {data.val} val)"
-        root = self.experiment.machine.data_root
+        root = self.parameters["data_root"]
         return f"images in {root}" if root else ""
 
 

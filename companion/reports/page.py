@@ -97,7 +97,7 @@ def to_html(ipynb: Path, pages: Sequence[tuple[str, str]]) -> Path:
         record=record,
         title=title or record.title,
         introduction=Markup(_markdown_to_html(introduction)),
-        declared=declared,
+        declared=[each for each in declared if each["name"] != "reports_dir"],  # a page is where it is
         contents=_contents(body),
         body=Markup(body),
         command=_command(record, declared),

@@ -13,52 +13,84 @@ from typing import Any
 from companion.datasets.published import MARK
 from companion.experiments import parameters as checks
 from companion.pipeline import artefacts, published
+from companion.pipeline.published import SCORES
 from companion.reports import kept
 from companion.reports.execute import find_notebook
 from companion.reports.jobs import Job
 from companion.reports.kept import REPORTS
 from companion.reports.record import FILE, NumberEntry, Record, VerdictEntry
 
-SCORES = "scores"
-"""The folder beside the pages of a snapshot."""
 MOST_BYTES = 20_000_000
-PLACES = {"runs_dir": "runs", "reports_dir": "reports"}
+PLACES = {"runs_dir": "runs", "reports_dir": "reports", "published_dir": ""}
 
 
 def write(folder: Path, output: Path, runs_dir: Path | None = None, most_bytes: int = MOST_BYTES) -> int:
-    """Write the published scores of a folder of reports; returns their size in bytes.
+    """Add the scores of a folder of reports to a store of published ones; returns the size of all in bytes.
+
+    What is published stays, and so does the record of a report that shows more than the one here (`shows_more`).
 
     Args:
         folder: reports of one preset.
-        output: folder to write.
+        output: folder to write, or one with published scores.
         runs_dir: the store, in place of that which the reports name.
-        most_bytes: that they may have.
+        most_bytes: that all may have.
 
     Raises:
-        ValueError: an artefact that a report names is not in the store, the folder of the data is not there, or there
-            are more bytes than allowed.
+        ValueError: no reports there, one of them failed or is not finished, an artefact that one names is not in the
+            store, there are results of other data in `output`, the folder of the data is not there, or there are more
+            bytes than allowed.
     """
-    output.mkdir(parents=True)
-    for file in sorted(folder.glob(f"*/{FILE}")):
-        record = Record.read(file)
-        runs, root = (checks.folder(name, record.parameters[name] or ".") for name in ("runs_dir", "data_root"))
-        data_root = root if record.parameters["data_root"] else None
-        published.write(output, record.artefacts, runs_dir or runs, data_root)
+    for record in finished(folder):
+        data_root, runs = _places(record, runs_dir)
+        published.write(output, record.artefacts, runs, data_root)
+        here, place = folder / record.notebook, output / REPORTS / record.notebook
+        kept.merge(place / kept.FILE, here / kept.FILE)
+        if (place / FILE).is_file() and shows_more(Record.read(place / FILE), record):
+            continue
         if data_root:
             record.parameters["data_root"] = data_root.name
         record.parameters |= PLACES
-        place = output / REPORTS / file.parent.name
         record.write(place / FILE)
-        if (measured := file.with_name(kept.FILE)).is_file():
-            shutil.copyfile(measured, place / kept.FILE)
+        if record.generated and record.thumbnail:
+            shutil.copyfile(here / record.thumbnail, place / record.thumbnail)
     published.write_mark(output)
     size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
     if size > most_bytes:
         raise ValueError(
-            f"the scores of {folder} would have {size / 1e6:.1f} MB, {most_bytes / 1e6:.1f} are allowed: publish fewer "
-            "seeds, or fewer notebooks"
+            f"the scores of {folder} and those that are published would have {size / 1e6:.1f} MB, "
+            f"{most_bytes / 1e6:.1f} are allowed: publish fewer seeds or notebooks, or begin anew (--anew)"
         )
     return size
+
+
+def finished(folder: Path) -> list[Record]:
+    """The records of a folder of reports.
+
+    Raises:
+        ValueError: there are none, or one is of a report that failed or is not finished.
+    """
+    found = [Record.read(file) for file in sorted(folder.glob(f"*/{FILE}"))]
+    if not found:
+        raise ValueError(f"{folder} has no reports; `thesis reproduce` makes them")
+    for record in found:
+        if record.state != "done":
+            raise ValueError(f"{record.notebook} is {record.state}: a snapshot shows finished reports alone")
+    return found
+
+
+def shows_more(there: Record, here: Record) -> bool:
+    """Whether a published report has a seed or a kind of artefact that another one of the same notebook lacks."""
+    kinds = [{name.split("/")[0] for name in each.artefacts} for each in (there, here)]
+    return bool({*there.seed_values} - {*here.seed_values} or kinds[0] - kinds[1])
+
+
+def _places(record: Record, runs_dir: Path | None) -> tuple[Path | None, list[Path]]:
+    """The folder of a report's data, None if they are generated, and the stores that have its artefacts."""
+    given = record.parameters
+    runs = [runs_dir or checks.folder("runs_dir", given["runs_dir"])]
+    if snapshot := given.get("published_dir"):
+        runs.append(checks.folder("published_dir", snapshot) / SCORES)
+    return checks.existing_folder(given["data_root"]), runs
 
 
 def jobs(snapshot: Path, notebooks: Path, reports_dir: Path) -> list[Job]:
@@ -73,9 +105,7 @@ def jobs(snapshot: Path, notebooks: Path, reports_dir: Path) -> list[Job]:
         ValueError: there are no scores, or `reports_dir` has reports that were made of more than these.
         SettingsError: a notebook is not there, or has no such parameter any more.
     """
-    root = snapshot / SCORES
-    if not (root / MARK).is_file():
-        raise ValueError(f"{snapshot} has no published scores: expected {root / MARK}, which `thesis snapshot` writes")
+    root = published.find_scores(snapshot)
     found = []
     for record in records(root):
         parameters = record.parameters | {"runs_dir": str(root.resolve()), "reports_dir": str(reports_dir.resolve())}
@@ -103,16 +133,15 @@ def is_published(parameters: Mapping[str, Any]) -> bool:
     return (checks.folder("runs_dir", parameters["runs_dir"]) / MARK).is_file()
 
 
-def compared(snapshot: Path, made: Sequence[Job]) -> Iterator[str]:
-    """For each report made again, how many of its numbers and verdicts are those that are published, in words."""
+def compared(snapshot: Path, made: Sequence[Job]) -> Iterator[tuple[str, list[str]]]:
+    """For each report made again, how many of its numbers and verdicts are those that are published, and the others."""
     of = {record.notebook: record for record in records(snapshot / SCORES)}
     for job in made:
         there, here = _said(of[job.name]), _said(job.record() or Record(notebook=job.name))
         others = [f"{name}: published {there[name]}, here {here[name]}" for name in there if differs(name, there, here)]
         gone = len(there.keys() - here.keys())
         same = len(there) - len(others) - gone
-        yield f"{job.name:26} {same} of {len(there)} as published" + (f", {gone} left out" if gone else "")
-        yield from (f"    {line}" for line in others)
+        yield f"{job.name:26} {same} of {len(there)} as published" + (f", {gone} left out" if gone else ""), others
 
 
 def differs(name: str, there: Mapping[str, str], here: Mapping[str, str]) -> bool:

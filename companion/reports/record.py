@@ -9,7 +9,6 @@ import importlib.metadata
 import json
 import math
 import os
-import platform
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, Valid
 
 from companion.analysis.claims import Place
 from companion.experiments import training_seeds
-from companion.pipeline.provenance import provenance
+from companion.pipeline.provenance import hardware_in_words, provenance
 
 FILE = "results.json"
 WITHOUT_NETWORK = ("data", "backbone")
@@ -187,7 +186,6 @@ class Record(BaseModel):
     def start(cls, name: str, preset: str, parameters: Mapping[str, Any]) -> Self:
         """The record of an execution that starts now, with nothing found yet."""
         origin = provenance()
-        gpu, cores = origin["hardware"]["gpu"], origin["hardware"]["cores"]
         return cls(
             notebook=name,
             title=name,
@@ -196,7 +194,7 @@ class Record(BaseModel):
             commit=origin["commit"],
             versions={"thesislib": importlib.metadata.version("thesislib")} | origin["versions"],
             hardware=origin["hardware"],
-            device=gpu or f"{cores} CPU cores, {platform.machine()}",
+            device=hardware_in_words(origin["hardware"]),
             started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
 

@@ -15,9 +15,12 @@ from pathlib import Path
 import bs4
 from PIL import Image
 
-from companion.reports.published import SCORES
+from companion.pipeline.published import SCORES
+from companion.reports.kept import REPORTS
+from companion.reports.published import records, shows_more
 from companion.reports.record import FILE, Record, write_text
-from companion.reports.site import INDEX
+from companion.reports.site import INDEX, write_index
+from companion.settings.project import NOTEBOOKS
 
 MOST_BYTES = 10_000_000
 PICTURES = {
@@ -49,7 +52,7 @@ def write(folder: Path, output: Path, most_bytes: int = MOST_BYTES) -> tuple[int
 
     Args:
         folder: reports of one preset, with their index.
-        output: folder to write; an older copy there is replaced, published scores beside it are deleted.
+        output: folder to write; an older copy there is replaced, published scores beside it stay.
         most_bytes: the copy is smaller than that.
 
     Returns:
@@ -60,20 +63,51 @@ def write(folder: Path, output: Path, most_bytes: int = MOST_BYTES) -> tuple[int
             or the copy would be too large whatever the reduction.
     """
     pages = _pages(folder)
-    if output.is_dir() and any(path.suffix != ".html" and path.name != SCORES for path in output.iterdir()):
-        raise ValueError(f"{output} holds more than pages of reports; give a new or an empty folder")
+    check_free(output)
     size = 0
     for reduction in REDUCTIONS:
         copies = {page.name: _copy(page.read_text(encoding="utf-8"), set(pages), reduction) for page in pages.values()}
         size = sum(len(text.encode()) for text in copies.values())
         if size < most_bytes:
-            if output.is_dir():
-                shutil.rmtree(output)
-            output.mkdir(parents=True)
+            for older in output.glob("*.html"):
+                older.unlink()
+            output.mkdir(parents=True, exist_ok=True)
             for name, text in copies.items():
                 write_text(output / name, text)
             return size, reduction
     raise ValueError(f"the copy of {folder} would have {size / 1e6:.1f} MB, {most_bytes / 1e6:.1f} are allowed")
+
+
+def check_free(output: Path) -> None:
+    """Refuse a folder that holds something else than a snapshot.
+
+    Raises:
+        ValueError: it does.
+    """
+    if output.is_dir() and any(path.suffix != ".html" and path.name != SCORES for path in output.iterdir()):
+        raise ValueError(f"{output} holds more than pages of reports; give a new or an empty folder")
+
+
+def gather(folder: Path, snapshot: Path, place: Path) -> Path:
+    """Put the pages of a folder of reports together with those of a snapshot that has more; returns the new folder.
+
+    Args:
+        folder: reports of one preset.
+        snapshot: pages as they are, and scores to which those of `folder` have been added.
+        place: an empty folder.
+    """
+    gathered = place / folder.name
+    for there in records(snapshot / SCORES):
+        html, exports = f"{there.notebook}.html", gathered / there.notebook
+        own = folder / there.notebook / FILE
+        source = folder if own.is_file() and not shows_more(there, Record.read(own)) else snapshot
+        there.write(exports / FILE)
+        if (source / html).is_file():
+            shutil.copyfile(source / html, gathered / html)
+        for thumbnail in (snapshot / SCORES / REPORTS / there.notebook).glob("*.png"):
+            shutil.copyfile(thumbnail, exports / thumbnail.name)
+    write_index(gathered, NOTEBOOKS)
+    return gathered
 
 
 def write_pictures(folder: Path, output: Path) -> Iterator[Path]:

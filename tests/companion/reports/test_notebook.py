@@ -512,9 +512,37 @@ def test_what_is_not_published_is_said_once_in_its_place_and_the_rest_is_shown(
     assert beginnings == ["a number beside it", "after it", "Left out", "Left out", "next cell"]
 
 
-def test_what_is_measured_on_maps_is_kept_beside_the_record(tmp_path: Path) -> None:
+def artefact(root: Path, key: str) -> Path:
+    """The folder of an artefact with nothing in it, as `keep` asks for them."""
+    folder = root / "response_maps" / key
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+def test_what_is_measured_on_maps_is_kept_beside_the_record_artefact_by_artefact(tmp_path: Path) -> None:
     nb = make(tmp_path)
-    found = nb.keep("entropy, K = 1, trained", lambda: [np.arange(3), np.array(0.5)])
-    nb.keep("nothing", list)
-    stored = kept.read(nb.folder / kept.FILE)["entropy, K = 1, trained"]
-    assert [each.tolist() for each in stored] == [each.tolist() for each in found] == [[0, 1, 2], 0.5]
+    one, two = (artefact(tmp_path / "runs", key) for key in "12")
+    given = []
+
+    def measure(folders: list[Path]) -> list[list[Any]]:
+        given.append(folders)
+        return [[np.arange(3), np.array(float(folder.name))] for folder in folders]
+
+    found = nb.keep("entropy, K = 1, trained", [one, two, one], measure)
+    stored = kept.read(nb.folder / kept.FILE)
+    assert [*stored] == [f"entropy, K = 1, trained/response_maps/{key}" for key in "12"] and given == [[one, two]]
+    assert [each[1] for each in stored.values()] == [1, 2] and [each[1] for each in found] == [1, 2, 1]
+    assert all(each[0].tolist() == [0, 1, 2] for each in found)
+
+
+def test_only_what_is_not_published_is_measured(tmp_path: Path) -> None:
+    scores = tmp_path / "snapshot" / "scores"
+    theirs, own, both = artefact(scores, "1"), artefact(tmp_path / "runs", "2"), artefact(tmp_path / "runs", "3")
+    (scores / "published.json").write_text("{}")
+    known = {f"entropy/response_maps/{key}": [np.array(10.0 * float(key))] for key in "13"}
+    kept.write(scores / kept.REPORTS / "21_small" / kept.FILE, known)
+    nb = make(tmp_path, published_dir=str(tmp_path / "snapshot"))
+    found = nb.keep("entropy", [theirs, own, both], lambda folders: [[float(folder.name)] for folder in folders])
+    assert [each for (each,) in found] == [10, 2, 3]  # one's own maps are measured, whatever is published of them
+    assert [each[0] for each in kept.read(nb.folder / kept.FILE).values()] == [10, 2, 3]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,15 @@ from voc_folder import make_voc, write_split
 
 from companion import settings
 from companion.cli import main as cli
-from companion.datasets.published import LeftOut, open_split
+from companion.datasets.published import MARK, LeftOut, open_split
 from companion.experiments.catalogue import experiment
 from companion.pipeline import engine, published
 from companion.pipeline.artefacts import ResponseMaps, read_scores
 from companion.pipeline.stages import data, response_maps
 from companion.pipeline.store import StageFailed, Store
+from companion.reports import driver, kept
 from companion.reports import published as scores
-from companion.reports.record import FILE, Artefact, Record
+from companion.reports.record import FILE, Artefact, NumberEntry, Record
 from companion.settings import Machine
 from thesislib.data.voc import VocDataset
 
@@ -66,8 +68,9 @@ def test_table_2_1_is_made_again_without_data_maps_and_weights(tmp_path, shared_
     asked = experiment("21_response_maps", SMOKE, range(1), HERE)
     linked_store(asked.stages(), shared_store, tmp_path / "runs")
     run(tmp_path, "21_response_maps", "--seeds", "1")
-    published_files = {path.suffix for path in (tmp_path / "snapshot" / scores.SCORES).rglob("*") if path.is_file()}
-    assert published_files == {".json", ".npz", ".txt", ""}
+    published_files = [path for path in (tmp_path / "snapshot" / scores.SCORES).rglob("*") if path.is_file()]
+    kinds = {path.suffix for path in published_files if path.name != "thumbnail.png"}  # of a page, of generated data
+    assert kinds == {".json", ".npz", ".txt", ""}
     assert not [*(tmp_path / "snapshot").rglob("maps")]
     check_same(*again(tmp_path), {"fig_2_1", "fig_2_2", "fig_2_3", "fig_2_6"})
     assert "as published\n" in capsys.readouterr().out
@@ -88,6 +91,12 @@ def test_data_of_a_folder_are_known_without_the_folder(tmp_path):
         write_split(root, split, chosen)
     run(tmp_path, "01_data", "--data-root", str(root))
     assert not any(str(tmp_path / "photographs") in path.read_text() for path in tmp_path.glob("snapshot/**/*.json"))
+    pages = {page.name: page.read_text() for page in (tmp_path / "snapshot").glob("*.html")}
+    first = Record.read(tmp_path / "reports" / "smoke" / "01_data" / FILE)
+    (drawn,) = [each.alt for each in first.figures if each.name == "images"]
+    assert first.thumbnail and not any(drawn in page or f"{tmp_path}/photographs" in page for page in pages.values())
+    assert str(LeftOut("images")) in pages["01_data.html"] and "nothing was computed anew" in pages["01_data.html"]
+    assert not [*(tmp_path / "snapshot").rglob("*.png")]
     shutil.rmtree(tmp_path / "photographs")
     check_same(*again(tmp_path), {"images"})
 
@@ -107,7 +116,7 @@ def of_photographs(tmp_path):
 
 
 def publish(tmp_path, root, *names):
-    published.write(tmp_path / "scores", names, tmp_path / "runs", root)
+    published.write(tmp_path / "scores", names, [tmp_path / "runs"], root)
     published.write_mark(tmp_path / "scores")
     return published.open_store(tmp_path / "scores")
 
@@ -159,7 +168,7 @@ def test_counts_are_the_same_in_a_smaller_file(tmp_path):
     counts = {"image_confusion": rng.integers(0, 9, (50, 7, 7)), "logits": rng.random((50, 6), np.float32)}
     artefacts.write_scores(source, {"train": counts})
     (source / "maps").mkdir()
-    published.write(tmp_path / "scores", ["response_maps/0"], tmp_path / "runs", None)
+    published.write(tmp_path / "scores", ["response_maps/0"], [tmp_path / "runs"], None)
     found = read_scores(target, "train")
     for name, values in counts.items():
         np.testing.assert_array_equal(found[name], values)
@@ -171,12 +180,13 @@ def test_counts_are_the_same_in_a_smaller_file(tmp_path):
 # --- What is refused --------------------------------------------------------------------------------------------------
 
 
-def report_of(tmp_path: Path, artefacts: list[str]) -> Path:
+def report_of(tmp_path: Path, artefacts: list[str], notebook: str = "01_data", seeds: Sequence[int] = ()) -> Path:
     """A folder of reports with one record, of a store `runs`."""
     parameters: dict[str, Any] = {"runs_dir": str(tmp_path / "runs"), "reports_dir": "reports", "data_root": ""}
-    record = Record(notebook="01_data", state="done", preset="smoke", parameters=parameters)
-    record.artefacts = {name: Artefact() for name in artefacts}
-    record.write(tmp_path / "reports" / "smoke" / "01_data" / FILE)
+    record = Record(notebook=notebook, state="done", preset="smoke", parameters=parameters)
+    record.artefacts, record.seed_values = {name: Artefact() for name in artefacts}, list(seeds)
+    record.generated = True
+    record.write(tmp_path / "reports" / "smoke" / notebook / FILE)
     return tmp_path / "reports" / "smoke"
 
 
@@ -184,6 +194,7 @@ def test_a_missing_artefact_and_too_many_bytes_are_refused(tmp_path):
     reports = report_of(tmp_path, ["response_maps/0123456789abcdef"])
     with pytest.raises(ValueError, match=r"artefact response_maps/0123456789abcdef is not in .*runs: execute"):
         scores.write(reports, tmp_path / "one")
+    shutil.rmtree(tmp_path / "reports")
     reports = report_of(tmp_path, [])
     with pytest.raises(ValueError, match=r"would have 0\.\d MB, 0\.0 are allowed: publish fewer"):
         scores.write(reports, tmp_path / "two", most_bytes=10)
@@ -197,3 +208,109 @@ def test_reports_of_ones_own_are_not_replaced(tmp_path, capsys):
     assert "give another --reports-dir" in capsys.readouterr().err
     assert cli.main(["report", "--from", f"{tmp_path}/reports/smoke"]) == 2
     assert "has no published scores" in capsys.readouterr().err
+
+
+# --- Several runs in one snapshot -------------------------------------------------------------------------------------
+
+
+def computed(tmp_path: Path, *names: str) -> list[str]:
+    """Artefacts of the store `runs`, with nothing but where they are from."""
+    for name in names:
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(json.dumps({"stage": name.split("/")[0]}))
+        hardware = {"processor": "x86_64", "cores": 2, "gpu": None}
+        origin = {"commit": f"of {name[-1]}", "hardware": hardware, "duration_s": 1800}
+        (folder / "provenance.json").write_text(json.dumps(origin))
+    return [*names]
+
+
+def snapshot(tmp_path: Path, *options: str) -> set[str]:
+    """Publish the reports, which are empty pages, and delete them with their store; returns what is published."""
+    reports = tmp_path / "reports" / "smoke"
+    for folder in [path for path in reports.iterdir() if path.is_dir()]:
+        text = f"seeds {Record.read(folder / FILE).seed_values}"
+        folder.with_name(f"{folder.name}.html").write_text(f"<html><body>{folder.name} {text}</body></html>")
+    assert cli.main(["snapshot", str(reports), "--output", f"{tmp_path}/snapshot", *options]) == 0
+    shutil.rmtree(tmp_path / "reports")
+    shutil.rmtree(tmp_path / "runs")
+    return {"/".join(file.parts[-3:-1]) for file in (tmp_path / "snapshot" / scores.SCORES).glob("*/*/config.json")}
+
+
+def test_a_snapshot_adds_to_what_is_published(tmp_path, capsys):
+    maps = [f"response_maps/000000000000000{i}" for i in range(5)]
+    measured = {f"entropy/{name}": [np.array([float(name[-1])])] for name in maps}
+    report_of(tmp_path, computed(tmp_path, maps[0], maps[1]), "21_response_maps", [100, 101])
+    report_of(tmp_path, [], "51_performance")
+    kept.write(tmp_path / "reports" / "smoke" / "21_response_maps" / kept.FILE, dict([*measured.items()][:2]))
+    assert snapshot(tmp_path) == {*maps[:2]}
+
+    report_of(tmp_path, computed(tmp_path, maps[2]), "21_response_maps", [102])
+    kept.write(tmp_path / "reports" / "smoke" / "21_response_maps" / kept.FILE, dict([*measured.items()][2:3]))
+    capsys.readouterr()
+    assert snapshot(tmp_path) == {*maps[:3]}  # the page of more seeds stays, the scores of the new one are there
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "21_response_maps stays as published, of seeds 100-101",
+        "51_performance stays as published, of 0 seeds",
+    ]
+    page = tmp_path / "snapshot" / "21_response_maps.html"
+    assert "seeds [100, 101]" in page.read_text() and page.with_name("51_performance.html").is_file()
+    index = page.with_name("index.html").read_text()
+    assert 'href="21_response_maps.html"' in index and 'href="51_performance.html"' in index
+
+    report_of(tmp_path, computed(tmp_path, *maps), "21_response_maps", range(100, 105))
+    assert snapshot(tmp_path) == {*maps}
+    assert "seeds [100, 101, 102, 103, 104]" in page.read_text()
+    found = kept.published(tmp_path / "snapshot" / scores.SCORES, "21_response_maps")
+    assert found == {name: values for name, values in measured.items() if name[-1] in "012"}
+    said = json.loads((tmp_path / "snapshot" / scores.SCORES / MARK).read_text())
+    assert said["commits"] == [f"of {i}" for i in range(5)] and said["hours"] == 2.5 and said["artefacts"] == 5
+    assert said["hardware"] == ["2 CPU cores, x86_64"]
+
+    report_of(tmp_path, computed(tmp_path, maps[4]), "21_response_maps", [104])
+    assert snapshot(tmp_path, "--anew") == {maps[4]} and "seeds [104]" in page.read_text()
+    assert not page.with_name("51_performance.html").exists()
+
+
+def test_a_report_without_a_kind_of_artefact_does_not_replace_one_that_has_it():
+    def of(seeds, *kinds):
+        return Record(notebook="x", seed_values=seeds, artefacts={f"{kind}/{seeds}": Artefact() for kind in kinds})
+
+    whole = of([0, 1], "response_maps", "refined_maps")
+    assert scores.shows_more(whole, of([0, 1, 2], "response_maps"))  # made without the dense CRF
+    assert scores.shows_more(whole, of([1, 2], "response_maps", "refined_maps"))
+    assert not scores.shows_more(whole, of([0, 1], "response_maps", "refined_maps", "segmentation"))
+
+
+def test_results_of_different_data_do_not_go_together(tmp_path, of_photographs):
+    root, stage = of_photographs
+    publish(tmp_path, root, f"data/{stage.key}")
+    other = make_voc(tmp_path / "others", n=5)
+    write_split(other, "trainaug", [f"2000_{i:06d}" for i in range(4)])
+    another = data.stage(SMOKE, Machine(data_root=str(other), device="cpu"))
+    engine.run([another], Store(tmp_path / "runs"))
+    with pytest.raises(ValueError, match=r"results of different data do not go together \(data/\w+, data/\w+\)"):
+        publish(tmp_path, other, f"data/{another.key}")
+
+
+# --- Whether the numbers are those that are published -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("text", "status"), [("47.1", 0), ("47.2", 1)])
+def test_a_number_that_differs_is_named_and_fails(tmp_path, monkeypatch, capsys, text, status):
+    def made(jobs, **_):
+        for job in jobs:
+            numbers = [NumberEntry(label="mIoU", text=text), NumberEntry(label="mAP", text="80.0")]
+            Record(notebook=job.name, state="done", key_numbers=numbers).write(job.exports / FILE)
+        return [driver.Outcome(job, "done", 1.0) for job in jobs]
+
+    report = report_of(tmp_path, []) / "01_data" / FILE
+    record = Record.read(report)
+    record.key_numbers = [NumberEntry(label=label, text="47.1") for label in ("mIoU", "of an image")]
+    record.write(report)
+    scores.write(report.parents[1], tmp_path / "snapshot" / scores.SCORES)
+    monkeypatch.setattr(driver, "make", made)
+    assert cli.main(["report", "--from", f"{tmp_path}/snapshot", "--reports-dir", f"{tmp_path}/again"]) == status
+    said = capsys.readouterr().out
+    assert f"{1 - status} of 2 as published, 1 left out" in said
+    assert ("mIoU: published 47.1, here 47.2" in said) == (status == 1)
