@@ -145,6 +145,9 @@ def test_printed_gains_are_differences_of_transcribed_numbers():
     assert in_words(planned("35_segmentation").printed_gains) == (
         "on VOC train: CAM +2.9, random walk +5.3; on VOC val: CAM +2.8, random walk +4.2, DeepLab + CRF +4.2"
     )
+    assert planned("35_segmentation").remark_on_gains.endswith(
+        "61.9 in Table 2.2; above the 61.7 of Table 3.4 it is +4.4)"
+    )
 
 
 def test_notes_give_the_numbers_that_were_counted_before():
