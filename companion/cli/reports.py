@@ -8,12 +8,14 @@ from pathlib import Path
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
     """Add the three commands to those of `thesis`."""
-    text = "set two runs of a notebook side by side: parameters and numbers that differ, figures"
+    text = "set two runs of a notebook side by side: parameters and numbers that differ, figures; or all their verdicts"
     sub = commands.add_parser("compare", help=text, description=text)
     sub.set_defaults(command=compare)
     sub.add_argument("a", type=Path, help="a report, the folder of its exports, or the results.json in it")
     sub.add_argument("b", type=Path, help="the other one")
     sub.add_argument("--output", type=Path, default=Path("comparison.html"), metavar="FILE", help="an .html file")
+    text = "A and B are folders of reports: do the verdicts of all notebooks stay? Fails where one turned round"
+    sub.add_argument("--repeat", action="store_true", help=text)
 
     text = "publish the pages of a folder of reports, to be read anywhere, and the scores that tables are made of"
     sub = commands.add_parser("snapshot", help=text, description=text)
@@ -35,9 +37,14 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
 
 def compare(options: argparse.Namespace) -> int:
-    """Write the page and print where it is."""
+    """Write the page and print where it is; of a repeat also what became of the verdicts."""
     from companion.reports import compare as comparison
+    from companion.reports import repeat
 
+    if options.repeat:
+        repeated = repeat.compare(options.a, options.b)
+        print(f"{repeated.in_words()}\n{repeat.write(repeated, options.output).resolve()}")
+        return 1 if repeated.turned else 0
     print(comparison.write(options.a, options.b, options.output).resolve())
     return 0
 

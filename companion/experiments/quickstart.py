@@ -245,14 +245,13 @@ class Quickstart(Experiment):
             "For each image its mask, the response map of each method, and the mask that the threshold makes of it.",
         )
 
-    def scores(self) -> Iterator[KeyNumber | Note]:
-        """mIoU of every row on these images, where they have masks."""
+    def scores(self) -> Note:
+        """mIoU of every row on these images, where they have masks: a remark, for so few images decide nothing."""
         found = image_grids.score(self.mapped, self.threshold)
-        note = f"{self.about}, fixed threshold, {self.trained}: too few to compare"
-        for name, score in found.items():
-            yield KeyNumber(f"mIoU of {name}", score, note=note)
         if not found:
-            yield Note("These images have no masks, so their maps are shown without a score.")
+            return Note("These images have no masks, so their maps are shown without a score.")
+        said = ", ".join(f"{name} {score:.1f} %" for name, score in found.items())
+        return Note(f"mIoU on {self.about} at the fixed threshold, {self.trained}: {said}. Too few images to compare.")
 
     def all_steps(self) -> Iterator[Note | Figure]:
         """Every step on every image."""

@@ -16,7 +16,8 @@ def provenance() -> dict[str, Any]:
 
     packages = {name: importlib.metadata.version(name) for name in ("torch", "numpy", "scikit-learn", "pillow")}
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    machine = {"processor": platform.machine(), "cores": os.cpu_count(), "gpu": gpu}
+    instructions = torch.backends.cpu.get_cpu_capability()  # decides how results are rounded
+    machine = {"processor": platform.machine(), "cores": os.cpu_count(), "gpu": gpu, "instructions": instructions}
     return {"commit": commit(), "versions": {"python": platform.python_version()} | packages, "hardware": machine}
 
 

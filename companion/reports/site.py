@@ -1,6 +1,6 @@
-"""The pages that hold a folder of reports together: the index, and "The thesis against here".
+"""The pages that hold a folder of reports together: what we found, the index, and the thesis against here.
 
-Both are made anew whenever a notebook has been executed, from the records of all of them (`results.json`), so a page
+All are made anew whenever a notebook has been executed, from the records of all of them (`results.json`), so a page
 never says what no record says. A notebook that failed is listed with its error, one that was not executed as such.
 """
 
@@ -9,8 +9,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from companion.analysis.statistics import MIN_SEEDS
 from companion.reports import cards as of_folder
-from companion.reports import thesis_page
+from companion.reports import found, repeat, thesis_page
 from companion.reports.cards import Card, Page
 from companion.reports.page import render
 from companion.reports.record import write_text
@@ -43,6 +44,10 @@ def write_index(folder: Path, notebooks_dir: Path | None = None) -> Path:
     return folder / INDEX
 
 
+def _found_page(page: Page, folder: Path, executed: Sequence[Card], absent: Sequence[Card]) -> str:
+    return render("found.html.j2", here=page.file, pages=NAVIGATION, preset=folder.name, **found.values(folder))
+
+
 def _index_page(page: Page, folder: Path, executed: Sequence[Card], absent: Sequence[Card]) -> str:
     cards = sorted([*executed, *absent], key=lambda card: card.notebook)
     chapters: dict[str, list[Card]] = {}
@@ -56,6 +61,9 @@ def _index_page(page: Page, folder: Path, executed: Sequence[Card], absent: Sequ
         preset=folder.name,
         chapters=chapters,
         cards=cards,
+        primary=found.primary(card.record for card in cards),
+        least_seeds=MIN_SEEDS,
+        repeated=repeat.PAGE if (folder / repeat.PAGE).is_file() else "",
         batches={path.parent.name: f"../batches/{path.parent.name}/index.html" for path in batches},
     )
 
@@ -66,6 +74,7 @@ def _thesis_page(page: Page, folder: Path, executed: Sequence[Card], absent: Seq
 
 
 PAGES = (
+    Page("found.html", "What we found", _found_page),
     Page(INDEX, "All reports", _index_page),
     Page("thesis.html", "The thesis against here", _thesis_page),
 )

@@ -16,6 +16,7 @@ import bs4
 from PIL import Image
 
 from companion.pipeline.published import SCORES
+from companion.reports import repeat
 from companion.reports.kept import REPORTS
 from companion.reports.published import records, shows_more
 from companion.reports.record import FILE, Record, write_text
@@ -106,6 +107,9 @@ def gather(folder: Path, snapshot: Path, place: Path) -> Path:
             shutil.copyfile(source / html, gathered / html)
         for thumbnail in (snapshot / SCORES / REPORTS / there.notebook).glob("*.png"):
             shutil.copyfile(thumbnail, exports / thumbnail.name)
+    for source in (folder, snapshot):
+        if (source / repeat.PAGE).is_file() and not (gathered / repeat.PAGE).is_file():
+            shutil.copyfile(source / repeat.PAGE, gathered / repeat.PAGE)
     write_index(gathered, NOTEBOOKS)
     return gathered
 

@@ -1,0 +1,181 @@
+"""What the page "What we found" shows: the thesis' main claims, on photographs and on generated images.
+
+The records of the two presets are taken from where they are: the folder of the page or one beside it, else those that
+are published. A claim that no record answers says so.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from companion.analysis.power import TOO_LITTLE
+from companion.analysis.statistics import MIN_SEEDS, VERDICTS
+from companion.experiments.printed_differences import CRF, MAPS, SHARPENED, WALK, WALKED, PrintedDifference, find
+from companion.experiments.training_seeds import seeds_in_words
+from companion.pipeline.published import SCORES
+from companion.reports import typeset
+from companion.reports.kept import REPORTS
+from companion.reports.record import FILE, Record, VerdictEntry
+from companion.settings.project import NOTEBOOKS
+
+PRESETS = {"animals": "photographs", "demo": "generated images"}
+"""The two that the page sets beside each other: what the claims are about, and the demonstration."""
+PUBLISHED = NOTEBOOKS.parent / "reports" / "published"
+EVERY = "every value > CAM"
+COMPLETE, EVEN = "Maps are more complete (mean recall", "Maps are more even ("
+"""How verdicts begin on what the thesis says without a number."""
+
+
+class Main(NamedTuple):
+    """A main claim: in plain words, and the printed difference that says it, or how its verdict begins and ends."""
+
+    words: str
+    printed: PrintedDifference | None
+    begins: str = ""
+    ends: str = ""
+
+    def is_of(self, entry: VerdictEntry) -> bool:
+        """Whether a verdict is on this claim."""
+        if self.printed:
+            return entry.place == self.printed.place
+        return entry.claim.startswith(self.begins) and entry.claim.endswith(self.ends)
+
+
+CHAPTERS = {
+    "Chapter 2: Mixup-CAM": (
+        Main("Its response maps are better than those of plain CAM", find("train", MAPS, "Mixup-CAM > CAM")),
+        Main("Mixup alone already improves them", find("train", MAPS, "mixup > CAM")),
+        Main("The entropy term adds to mixup", find("train", MAPS, "mixup + entropy > mixup")),
+        Main("The concentration term adds to mixup", find("train", MAPS, "mixup + concentration > mixup")),
+        Main("Its maps cover more of the objects", None, COMPLETE, "Mixup-CAM > CAM"),
+        Main("Its maps are more even", None, EVEN, "Mixup-CAM against CAM"),
+        Main("The random walk improves the maps of plain CAM", find("train", WALK, "CAM")),
+        Main("It is better after the random walk too", find("train", WALKED, "Mixup-CAM > CAM")),
+        Main("The walk enlarges what both terms add to mixup", find("train", WALK, "Mixup-CAM > mixup")),
+        Main("It is above plain CAM for every mixing alpha", find("train", MAPS, EVERY, "mIoU by alpha")),
+        Main("Its masks train a better segmentation", find("val", SHARPENED, "Mixup-CAM > CAM")),
+        Main("A CRF at test time improves that", find("val", CRF, "Mixup-CAM")),
+    ),
+    "Chapter 3: SC-CAM": (
+        Main("Its response maps are better than those of plain CAM", find("val", MAPS, "SC-CAM > CAM")),
+        Main("They are for every K above 1", find("val", MAPS, "every K above 1 > CAM", "mIoU by K")),
+        Main("A second round improves on the first", find("val", MAPS, "round 2 > round 1")),
+        Main("A third round improves on the second", find("val", MAPS, "round 3 > round 2")),
+        Main("The random walk improves its maps", find("train", WALK, "SC-CAM")),
+        Main("The walk enlarges its lead", find("val", WALK, "SC-CAM > CAM")),
+        Main("Its masks train a better segmentation", find("val", SHARPENED, "SC-CAM > CAM")),
+        Main("A CRF at test time improves that", find("val", CRF, "SC-CAM")),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """The records of one preset.
+
+    Args:
+        preset: its name.
+        shows: what its images are.
+        records: of finished reports; none where it was not run.
+        published: whether they are those that are published.
+    """
+
+    preset: str
+    shows: str
+    records: Sequence[Record]
+    published: bool
+
+    @property
+    def provenance(self) -> str:
+        """Date, commit and seeds, in words; empty where nothing was run."""
+        if not self.records:
+            return ""
+        days = sorted({record.started[:10] for record in self.records if record.started})
+        commits = sorted({record.commit for record in self.records if record.commit})
+        seeds = sorted({seed for record in self.records for seed in record.seed_values})
+        said = [" to ".join(dict.fromkeys([days[0], days[-1]]))] if days else []
+        said += [f"commit {', '.join(commits)}"] if commits else []
+        said += [seeds_in_words(seeds)] if seeds else []
+        return "; ".join([*said, *["published"] * self.published])
+
+
+def values(folder: Path) -> dict[str, Any]:
+    """The values of the template of the page in a folder of reports."""
+    sources = [_source(preset, shows, folder) for preset, shows in PRESETS.items()]
+    return {
+        "sources": sources,
+        "least_seeds": MIN_SEEDS,
+        "chapters": {chapter: [_line(main, sources, folder) for main in asked] for chapter, asked in CHAPTERS.items()},
+        "counts": [_counted(source) for source in sources],
+    }
+
+
+def primary(records: Iterable[Record]) -> list[dict[str, Any]]:
+    """The primary claim of each record as shown, with the notebook that it is of."""
+    return [
+        _shown(entry) | {"claim": entry.claim, "notebook": record.notebook, "thesis": _printed(entry.thesis)}
+        for record in records
+        for entry in record.verdicts
+        if entry.primary
+    ]
+
+
+def _source(preset: str, shows: str, folder: Path) -> Source:
+    """The first folder that has records: one of reports, else one of published scores."""
+    for place in (folder.parent / preset, *_of_published(folder.parent / preset, PUBLISHED / preset)):
+        records = [Record.read(file) for file in sorted(place.glob(f"*/{FILE}"))]
+        if done := [record for record in records if record.state == "done"]:
+            return Source(preset, shows, done, place.name == REPORTS)
+    return Source(preset, shows, [], False)
+
+
+def _of_published(*snapshots: Path) -> list[Path]:
+    return [snapshot / SCORES / REPORTS for snapshot in snapshots]
+
+
+def _line(main: Main, sources: Sequence[Source], folder: Path) -> dict[str, Any]:
+    cells = []
+    for source in sources:
+        entry, notebook = _answer(main, source)
+        page = f"{notebook}.html" if source.preset == folder.name and notebook else ""
+        cells.append(entry and _shown(entry) | {"html": page if page and (folder / page).is_file() else ""})
+    return {
+        "words": main.words,
+        "source": main.printed.place.source if main.printed else "text",
+        "thesis": _printed(main.printed.thesis if main.printed else None),
+        "primary": any(cell and cell["primary"] for cell in cells),
+        "cells": cells,
+    }
+
+
+def _answer(main: Main, source: Source) -> tuple[VerdictEntry | None, str]:
+    """The verdict on a claim and the notebook that shows it: the primary one, else that of most seeds."""
+    found = [(entry, record.notebook) for record in source.records for entry in record.verdicts if main.is_of(entry)]
+    return max(found, key=lambda each: (each[0].primary, each[0].n or 0), default=(None, ""))
+
+
+def _shown(entry: VerdictEntry) -> dict[str, Any]:
+    few = entry.verdict == "undecided" and entry.power is not None and entry.power < TOO_LITTLE
+    return {
+        "verdict": entry.verdict,
+        "difference": entry.difference,
+        "interval": entry.interval,
+        "seeds": entry.n,
+        "power": None if entry.power is None else f"{entry.power:.2f}",
+        "enough": entry.seeds,
+        "primary": entry.primary,
+        "could_not": few,
+    }
+
+
+def _counted(source: Source) -> dict[str, int]:
+    """How many of the main claims have each verdict, and how many none."""
+    answers = [_answer(main, source)[0] for asked in CHAPTERS.values() for main in asked]
+    found = Counter(entry.verdict if entry else "not asked" for entry in answers)
+    return {verdict: found[verdict] for verdict in (*VERDICTS, "not asked")}
+
+
+def _printed(thesis: float | None) -> str:
+    return typeset.MISSING if thesis is None else typeset.text_of(thesis, "+.1f")[0]

@@ -1,0 +1,64 @@
+"""The repeat test: verdicts of two folders of records made by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from companion.cli import main as cli
+from companion.reports import repeat
+from companion.reports.record import FILE, Record
+
+
+def write(folder: Path, verdicts: dict[str, str], notebook: str = "21_maps", **more: object) -> Path:
+    """A record with a verdict a claim."""
+    entries = [
+        {"claim": claim, "verdict": found, "difference": "+1.0", "interval": "[+0.5, +1.5]", "values": [1.0, i, 2.0]}
+        for i, (claim, found) in enumerate(verdicts.items())
+    ]
+    Record(notebook=notebook, state="done", verdicts=entries, **more).write(folder / notebook / FILE)
+    return folder
+
+
+A = {"one": "holds", "two": "opposite", "three": "undecided", "four": "holds", "five": "undecided", "gone": "holds"}
+B = {"one": "holds", "two": "opposite", "three": "holds", "four": "undecided", "five": "undecided", "new": "holds"}
+
+
+def test_decided_verdicts_that_stay_are_counted_from_both_sides(tmp_path: Path) -> None:
+    found = repeat.compare(write(tmp_path / "a", A), write(tmp_path / "b", B))
+    fates = {pair.claim: pair.fate for pair in found.pairs}
+    assert fates == {"one": "stays", "two": "stays", "three": "changed", "four": "changed", "five": "undecided"}
+    assert found.in_words() == (
+        "Of 5 verdicts in both: 2 of 3 decided in A (67%) and 2 of 3 decided in B (67%) stay; 0 turned round."
+    )
+
+
+def test_one_measurement_in_two_notebooks_is_one_verdict(tmp_path: Path) -> None:
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        write(folder, {"one": "holds"})
+        write(folder, {"one": "holds"}, "23_masks")
+    (pair,) = repeat.compare(tmp_path / "a", tmp_path / "b").pairs
+    assert pair.notebooks == ("21_maps", "23_masks")
+
+
+def test_a_verdict_that_turned_round_fails_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a = write(tmp_path / "a", A, seed_values=[0, 1, 2], seeds=3, settings={"data": {"data_seed": 0}})
+    b = write(tmp_path / "b" / "scores" / "reports", B | {"two": "holds"}, seed_values=[3, 4, 5], seeds=3)
+    command = ["compare", "--repeat", str(a)]
+    assert cli.main([*command, str(tmp_path / "b"), "--output", str(a / repeat.PAGE)]) == 1
+    assert "1 turned round." in capsys.readouterr().out
+    page = (a / repeat.PAGE).read_text()
+    assert "Turned round: 1" in page and "Decided in one run alone: 2" in page and "seeds 3-5" in page
+    assert cli.main([*command, str(write(tmp_path / "c", A)), "--output", str(tmp_path / "c.html")]) == 0
+    assert b.is_dir()
+
+
+def test_what_cannot_be_compared_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, other = write(tmp_path / "a", {"one": "holds"}), write(tmp_path / "b", {"two": "holds"})
+    empty = tmp_path / "empty"
+    for arguments, message in (
+        ([a, empty], "expected a folder of reports"),
+        ([a, other], "have no verdict in common"),
+        ([a, a, "--output", tmp_path / "none" / "page.html"], "expected an .html file in a folder that exists"),
+    ):
+        assert cli.main(["compare", "--repeat", *map(str, arguments)]) == 2
+        assert message in capsys.readouterr().err
