@@ -6,7 +6,7 @@ without any cluster.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 from typing import Any, ClassVar
@@ -21,6 +21,7 @@ from companion.experiments import printed
 from companion.experiments.chapter_3 import sc_cam, trained_parent
 from companion.experiments.exhibits import Exhibit, Figure, Note, Table
 from companion.experiments.own_rows import check_plain
+from companion.experiments.printed_differences import FIG_3_4
 from companion.experiments.sweeps import Sweeps
 from thesislib.data.voc import VocDataset
 
@@ -107,9 +108,9 @@ class NumberOfSubcategories(Sweeps):
         sweep, above = self.sweep, sensitivity.above(self.sweep, self.scores, PLAIN_CAM)
         claim = f"Every K above 1 ({', '.join(f'{each.value:g}' for each in above)}) is above plain CAM {sweep.text}"
         oracle = sensitivity.in_words(sensitivity.above_plain(sweep, self.scores, measures.oracle_miou))
-        yield self.primary([sweep], claim)
+        yield self.primary([sweep], claim, FIG_3_4)
         yield Note(families.NOTE)
-        every = sensitivity.every(claim, above, f"At the oracle threshold: {oracle}.")
+        every = replace(sensitivity.every(claim, above, f"At the oracle threshold: {oracle}."), place=FIG_3_4)
         each_k = [judged(f"K = {each.value:g} is above plain CAM {sweep.text}", each.difference) for each in above]
         yield from families.corrected([every, *each_k])
         yield self.by_class([sweep])

@@ -34,6 +34,9 @@ STAGES = {chain.MAPS: MAPS, chain.WALKED: WALKED, chain.SEGMENTED: SEGMENTED, ch
 """What is scored after each step of the chain, in a place."""
 ADDED = {chain.WALKED: WALK, chain.SHARPENED: CRF}
 """What a step adds to the one before it, in a place."""
+FIG_2_5 = Place("Fig. 2.5", "train", MAPS, "mIoU by every hyper-parameter", "every value > CAM")
+FIG_3_4 = Place("Fig. 3.4", "val", MAPS, "mIoU by K", "every K above 1 > CAM")
+PANELS = {"alpha": "a", "lambda_ent": "b", "lambda_con": "c"}
 SAME_NETWORK = "AffinityNet (dagger)"
 """The row of Table 2.2 that is plain CAM here: masks of AffinityNet, with the segmentation network of the thesis."""
 BOTH_TABLES = "Table 3.4 minus Table 2.2"
@@ -92,6 +95,11 @@ def find(split: str, stage: str, row: str, measure: str = "mIoU") -> PrintedDiff
     return next((each for each in all_printed() if _key(each.place) == asked), None)
 
 
+def of_place(place: Place) -> PrintedDifference | None:
+    """What is printed or claimed there; None where nothing is."""
+    return next((each for each in all_printed() if each.place == place), None)
+
+
 def of_rounds(before: int, after: int) -> PrintedDifference | None:
     """What is printed of the step between two rounds; from plain CAM to the last one it is that of Table 3.1.
 
@@ -146,9 +154,18 @@ def _table_2_1() -> Iterator[PrintedDifference]:
 
 def _fig_2_5() -> Iterator[PrintedDifference]:
     """The figure prints no numbers."""
-    for panel, name in zip("abc", ("alpha", "lambda_ent", "lambda_con"), strict=True):
-        place = Place(f"Fig. 2.5 {panel}", "train", MAPS, f"mIoU by {name}", "every value > CAM")
-        yield PrintedDifference(place, None, f"Every {name} is above plain CAM")
+    yield PrintedDifference(FIG_2_5, None, "Every value of every hyper-parameter is above plain CAM")
+    for name in PANELS:
+        yield PrintedDifference(panel_of_fig_2_5(name), None, f"Every {name} is above plain CAM")
+
+
+def panel_of_fig_2_5(name: str) -> Place:
+    """The claim of the panel of a hyper-parameter.
+
+    >>> panel_of_fig_2_5("lambda_ent").source
+    'Fig. 2.5 b'
+    """
+    return Place(f"{FIG_2_5.source} {PANELS[name]}", FIG_2_5.split, MAPS, f"mIoU by {name}", FIG_2_5.row)
 
 
 def _tables_2_2_and_2_3() -> Iterator[PrintedDifference]:
@@ -197,8 +214,7 @@ def _chapter_3() -> Iterator[PrintedDifference]:
     place = Place("Table 3.3", "val", SHARPENED, "IoU of each class", "SC-CAM > the others")
     yield PrintedDifference(place, None, f"SC-CAM is the best of its group in {improved} classes", ANOTHER)
     yield from _table_3_4()
-    place = Place("Fig. 3.4", "val", MAPS, "mIoU by K", "every K above 1 > CAM")
-    yield PrintedDifference(place, None, "Every K above 1 is above plain CAM")
+    yield PrintedDifference(FIG_3_4, None, "Every K above 1 is above plain CAM")
 
 
 def _table_3_1() -> Iterator[PrintedDifference]:

@@ -5,7 +5,7 @@ as points of them. The grids are parameters of the notebook.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -17,6 +17,7 @@ from companion.drawing import curves
 from companion.experiments import printed
 from companion.experiments.exhibits import Exhibit, Figure, Note, Table
 from companion.experiments.own_rows import check_plain, check_trained
+from companion.experiments.printed_differences import FIG_2_5, panel_of_fig_2_5
 from companion.experiments.sweeps import Sweeps
 
 SOURCE, TABLE = "Fig. 2.5", "Table 2.1"
@@ -105,7 +106,8 @@ class Sensitivity(Sweeps):
     def verdicts(self) -> Iterator[Exhibit]:
         """Whether every value is above plain CAM, and whether little changes over the grids."""
         sweeps = [*self.panels.values()]
-        yield self.primary(sweeps, "Every value of alpha, lambda_ent and lambda_con in the grids is above plain CAM")
+        claim = "Every value of alpha, lambda_ent and lambda_con in the grids is above plain CAM"
+        yield self.primary(sweeps, claim, FIG_2_5)
         yield Note(families.NOTE)
         yield from families.corrected([*self.above_plain()])
         for sweep in sweeps:
@@ -120,7 +122,7 @@ class Sensitivity(Sweeps):
             above = sensitivity.above(sweep, self.scores, PLAIN_CAM)
             of_each = sensitivity.in_words({each.value: verdict(each.difference) for each in above})
             claim = f"{sweep.name}: every value is above plain CAM ({sweep.text})"
-            yield sensitivity.every(claim, above, f"{of_each}.")
+            yield replace(sensitivity.every(claim, above, f"{of_each}."), place=panel_of_fig_2_5(sweep.name))
             found = difference(self.scores, sweep.rows[sweep.default].name, PLAIN_CAM.name)
             yield judged(f"{sweep.name}: the default {sweep.default:g} is above plain CAM ({sweep.text})", found)
 

@@ -6,7 +6,7 @@ a difference is not to find that there is none, so "little" has a width, given i
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -59,15 +59,17 @@ class Sweeps(Experiment):
         train, val = (measures.read_scores(folders, split) for split in ("train", "val"))
         return maps.moved(train, val, [*val])
 
-    def primary(self, sweeps: Sequence[Sweep], claim: str) -> Verdict:
+    def primary(self, sweeps: Sequence[Sweep], claim: str, place: Place) -> Verdict:
         """The primary claim: that every value of every grid is above plain CAM.
 
         Args:
             sweeps: the grids.
             claim: in words, up to the reading.
+            place: where the thesis claims it.
         """
         above = [each for sweep in sweeps for each in sensitivity.above(sweep, self.moved, PLAIN_CAM)]
-        return sensitivity.every(f"{claim}, {maps.PRIMARY_IN_WORDS}", above, primary=True)
+        found = sensitivity.every(f"{claim}, {maps.PRIMARY_IN_WORDS}", above, primary=True)
+        return replace(found, place=place)
 
     def by_class(self, sweeps: Sequence[Sweep]) -> Table:
         """Which classes the differences to plain CAM come from."""

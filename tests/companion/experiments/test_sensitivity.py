@@ -16,6 +16,7 @@ from companion.analysis.statistics import p_value
 from companion.drawing import curves
 from companion.experiments import catalogue, printed, row_stages
 from companion.experiments.catalogue import experiment
+from companion.experiments.printed_differences import FIG_2_5, FIG_3_4, of_place
 from companion.settings import Machine, SettingsError
 
 SEEDS = range(3)
@@ -261,6 +262,9 @@ def test_a_value_inserted_into_a_grid_changes_its_own_lines_alone():
     }
     assert claims[0].startswith("Every value of alpha, lambda_ent and lambda_con in the grids is above plain CAM, mIoU")
     assert [found.verdict for found in verdicts if isinstance(found, Verdict) and found.primary] == ["holds"]
+    placed = [found.place for found in verdicts if isinstance(found, Verdict) and found.place]
+    assert placed[0] == FIG_2_5 and [each.source[-1] for each in placed[1:]] == ["a", "b", "c"]
+    assert all(of_place(each) for each in placed)
     assert [axis.get_xlabel() for axis in more.figure().drawing.axes] == [
         axis.get_xlabel() for axis in usual.figure().drawing.axes
     ]
@@ -287,6 +291,7 @@ def test_a_k_inserted_into_the_grid_changes_its_own_lines_alone():
     claims, claims_more = (
         [each.claim for each in chosen.verdicts() if isinstance(each, Verdict)] for chosen in (usual, more)
     )
+    assert [found.place for found in usual.verdicts() if isinstance(found, Verdict)][:3] == [FIG_3_4, FIG_3_4, None]
     every = "Every K above 1 (2, 5, 7, 10, 16) is above plain CAM after round 1"
     assert set(claims_more) - set(claims) == {
         every,
