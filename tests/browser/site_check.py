@@ -20,6 +20,8 @@ from typing import Any
 
 import look
 
+from companion.reports.site import PAGES
+
 ROOT = Path(__file__).parents[2]
 AXE = "4.14.1"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
@@ -68,7 +70,7 @@ def pages_of(reports: Path, output: Path) -> list[Path]:
     found = {page.stem[0]: page for page in sorted(reports.glob("[0-9]*.html"), reverse=True)}
     if not (reports / "index.html").is_file() or not found:
         raise SystemExit(f"no reports in {reports}: run `make reproduce` first, or give another folder")
-    chosen = [reports / "index.html", reports / "thesis.html", *(page for _, page in sorted(found.items()))]
+    chosen = [*(reports / page.file for page in PAGES), *(page for _, page in sorted(found.items()))]
     return [*chosen, _comparison(reports, output)]
 
 
