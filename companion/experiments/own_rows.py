@@ -1,12 +1,12 @@
 """Rows of the user's own, and settings that no table can start from because its rows differ in them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
 from companion.analysis.claims import Row
 from companion.analysis.methods import PLAIN_CAM, regularisers
-from companion.settings import Settings, SettingsError
+from companion.settings import Settings, SettingsError, nearest
 
 
 def rows_of_the_user(extra_rows: Mapping[str, dict[str, Any]] | None, rows: Iterable[Row]) -> dict[str, Row]:
@@ -27,6 +27,22 @@ def rows_of_the_user(extra_rows: Mapping[str, dict[str, Any]] | None, rows: Iter
             )
         found[own_key(name)] = Row(name, PLAIN_CAM.overrides | dict(overrides), control=True)
     return found
+
+
+def only(chosen: Sequence[str], rows: Mapping[str, Row], always: Sequence[str]) -> dict[str, Row]:
+    """The rows with the chosen keys, or all where none is chosen.
+
+    Raises:
+        SettingsError: a key that no row has, or one of `always` is left out.
+    """
+    for key in chosen:
+        if key not in rows:
+            raise SettingsError(
+                f"only_rows: there is no row {key!r}{nearest(key, list(rows))}; rows: {', '.join(rows)}"
+            )
+    if missing := [key for key in always if chosen and key not in chosen]:
+        raise SettingsError(f"only_rows: {' and '.join(missing)} is what the other rows are compared with; add it")
+    return {key: row for key, row in rows.items() if not chosen or key in chosen}
 
 
 def own_key(name: str) -> str:

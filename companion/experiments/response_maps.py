@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from companion.drawing import curves, image_grids
 from companion.experiments import printed, row_stages
 from companion.experiments.exhibits import Figure, KeyNumber, Note, Table
 from companion.experiments.experiment import Experiment
+from companion.experiments.own_rows import only
 from companion.pipeline.store import Stage
 from thesislib.refinement import crf
 
@@ -32,21 +33,50 @@ NOT_COMPARABLE = " Ours are of generated images: the two are not comparable, onl
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ResponseMaps(Experiment):
-    """Response maps of step 1 by row and seed, their scores, and what the random walk makes of them."""
+    """Response maps of step 1 by row and seed, their scores, and what the random walk makes of them.
+
+    Args:
+        extra_rows: settings of rows of the user's own by name.
+        only_rows: keys of the rows that are asked for; empty: all.
+        step_2: whether the maps are refined, which takes as long as the maps.
+        data_seed: of generated images.
+        images_shown: in figures of many images.
+
+    Class attributes:
+        two: the keys of the two rows of the primary claim.
+    """
+
+    two: ClassVar[tuple[str, str]]
 
     extra_rows: Mapping[str, dict[str, Any]]
+    only_rows: Sequence[str]
+    step_2: bool
     data_seed: int
     images_shown: int
 
     @property
     @abstractmethod
+    def every_row(self) -> dict[str, Row]:
+        """The rows by key, that of the table first, with those that are not asked for."""
+
+    @cached_property
     def rows(self) -> dict[str, Row]:
-        """The rows by key, that of the table first."""
+        """The rows that are asked for, by key.
+
+        Raises:
+            SettingsError: `only_rows` names a row that does not exist, or leaves out one of the two that are compared.
+        """
+        return only(self.only_rows, self.every_row, self.two)
 
     @property
     def scored(self) -> Sequence[Row]:
         """The rows whose maps are scored, some of which may not be refined."""
         return [*self.rows.values()]
+
+    @property
+    def names(self) -> set[str]:
+        """The names of all rows whose maps are scored."""
+        return {row.name for row in self.scored}
 
     def of(self, keys: Sequence[str]) -> list[Row]:
         """The rows with these keys."""
@@ -59,7 +89,9 @@ class ResponseMaps(Experiment):
 
     @property
     def walks(self) -> Mapping[tuple[str, int], Stage]:
-        """The stage of the refined maps by row name and seed; none without the CRF library."""
+        """The stage of the refined maps by row name and seed; none without the CRF library, or where not asked for."""
+        if not self.step_2:
+            return {}
         return row_stages.refined_stages(self.settings, self.rows.values(), self.seeds, self.machine)
 
     def stages(self) -> list[Stage]:
@@ -95,7 +127,10 @@ class ResponseMaps(Experiment):
     def not_run(self, what: str) -> Iterator[Note]:
         """Why the refined scores are missing, where they are."""
         if not self.refined:
-            yield Note(f"{what} shown as not run: {crf.crf_missing()}")
+            why = (
+                crf.crf_missing() if self.step_2 else "the parameter step_2 leaves out AffinityNet and the random walk"
+            )
+            yield Note(f"{what} shown as not run: {why}")
 
     def measured(self, what: str, measure: Callable[[Path], Any], rows: Sequence[str]) -> dict[str, list[np.ndarray]]:
         """A measure of the folder of maps of some rows, by row name, one a seed."""

@@ -40,6 +40,7 @@ class Table21(WalkedMaps):
     """Mixup, the entropy term and the concentration term, one by one and together."""
 
     notebook: ClassVar = "21_response_maps"
+    two: ClassVar = THE_TWO
     reproduces: ClassVar = ("table-2.1", "fig-2.1", "fig-2.2", "fig-2.3", "fig-2.4", "fig-2.6")
 
     alpha: float
@@ -47,7 +48,7 @@ class Table21(WalkedMaps):
     lambda_con: float
 
     @cached_property
-    def rows(self) -> dict[str, Row]:
+    def every_row(self) -> dict[str, Row]:
         """The five rows of Table 2.1, two control rows, and the user's own, which start from the plain classifier.
 
         Raises:
@@ -76,10 +77,10 @@ class Table21(WalkedMaps):
     @cached_property
     def claims(self) -> Sequence[Claim]:
         """What the thesis claims with Table 2.1, then what the control rows ask."""
-        rows, full = self.rows, self.rows["mixup_cam"]
+        rows, full = self.every_row, self.every_row["mixup_cam"]
         form = rows["other_form"].overrides["classifier.concentration_form"]
         own = [rows[own_key(name)] for name in self.extra_rows]
-        return [
+        every = [
             Claim("Mixup alone improves the response maps", rows["mixup"], rows["cam"]),
             Claim("The entropy term adds to mixup", rows["entropy"], rows["mixup"]),
             Claim("The concentration term adds to mixup", rows["concentration"], rows["mixup"]),
@@ -93,6 +94,12 @@ class Table21(WalkedMaps):
             ),
             *(Claim(f"{row.name} improves on Mixup-CAM", row, full, control=True) for row in own),
         ]
+        return [claim for claim in every if {claim.row.name, claim.reference.name} <= self.names]
+
+    @property
+    def in_figures(self) -> list[Row]:
+        """The rows of Fig. 2.1 that are asked for."""
+        return self.of([key for key in IN_FIGURES if key in self.rows])
 
     @cached_property
     def thesis(self) -> Mapping[str, float | None]:
@@ -102,7 +109,7 @@ class Table21(WalkedMaps):
     @cached_property
     def thesis_refined(self) -> Mapping[str, float | None]:
         """The printed mIoU after the random walk on VOC train, by row name."""
-        return maps.printed_values(self.scored, printed.table_2_1()["cam_refined"])
+        return maps.printed_values([*self.every_row.values()], printed.table_2_1()["cam_refined"])
 
     @property
     def primary_printed(self) -> tuple[float | None, Place]:
@@ -152,7 +159,7 @@ class Table21(WalkedMaps):
     def judged_growth(self) -> Iterator[Judged]:
         """That the random walk enlarges what the terms add to mixup."""
         for claim in self.own_claims:
-            if claim.reference == self.rows["mixup"]:
+            if claim.reference == self.every_row["mixup"]:
                 place = Place(SOURCE, "train", "random walk minus response maps", row=versus(claim))
                 after, before = (printed_difference(claim, each) or 0 for each in (self.thesis_refined, self.thesis))
                 larger = grown(self.refined["train"], self.train, claim)
@@ -226,7 +233,7 @@ class Table21(WalkedMaps):
             "thesis, refined, VOC {split}",
         )
         yield reimplementation.beside(refined, "refined")
-        thesis = {key: self.thesis_refined[row.name] or 0 for key, row in self.rows.items()}
+        thesis = {key: self.thesis_refined[row.name] or 0 for key, row in self.every_row.items()}
         alone = f", and mixup alone ({thesis['mixup']}) is below it"
         yield self.baselines(self.rows["mixup_cam"], thesis["mixup_cam"], alone)
 
@@ -255,11 +262,11 @@ class Table21(WalkedMaps):
     def by_difficulty(self) -> Iterator[Exhibits]:
         """Fig. 2.1 and the numbers behind it."""
         yield self.at_percentiles
-        yield self.spread(self.of(IN_FIGURES), "Fig. 2.1")
+        yield self.spread(self.in_figures, "Fig. 2.1")
 
     def at_percentiles(self) -> Figure:
         """Fig. 2.1: images at fixed percentiles of the IoU with plain CAM."""
-        rows = self.of(IN_FIGURES)
+        rows = self.in_figures
         plain = measures.image_iou(self.train[self.rows["cam"].name][0])
         five = measures.nearest_to_quantiles(plain, [0.1, 0.3, 0.5, 0.7, 0.9])
         shown = image_grids.examples(self.on_train, five, self.of_first_seed(rows))

@@ -41,12 +41,13 @@ class Table31(ClaimedMaps):
     """Plain CAM and sub-category exploration, beside second heads that learn something else than clusters."""
 
     notebook: ClassVar = "31_response_maps"
+    two: ClassVar = THE_TWO
     reproduces: ClassVar = ("table-3.1", "fig-3.1", "fig-3.2", "fig-3.3")
 
     rounds: int
 
     @cached_property
-    def rows(self) -> dict[str, Row]:
+    def every_row(self) -> dict[str, Row]:
         """The two rows of Table 3.1, the control rows, and the user's own, which start from the plain classifier.
 
         Raises:
@@ -66,19 +67,25 @@ class Table31(ClaimedMaps):
     @property
     def scored(self) -> Sequence[Row]:
         others = [row for key, row in self.rows.items() if key not in THE_TWO]
-        return [*self.of(THE_TWO), self.merged, *others]
+        return [*self.in_figures, *others]
+
+    @property
+    def in_figures(self) -> list[Row]:
+        """The two rows, and the merged maps unless only some rows are asked for."""
+        return [*self.of(THE_TWO), *([] if self.only_rows else [self.merged])]
 
     @cached_property
     def claims(self) -> Sequence[Claim]:
         """What the thesis claims with Table 3.1, then what the control rows ask, last of the merged maps."""
-        rows, explored = self.rows, self.rows["sc_cam"]
+        rows, explored = self.every_row, self.every_row["sc_cam"]
         own = [rows[own_key(name)] for name in self.extra_rows]
-        return [
+        every = [
             Claim("Sub-categories improve the response maps", explored, rows["cam"], primary=True),
             *(Claim(text, explored, rows[key], control=True) for key, text in ASKED.items() if key in rows),
             *(Claim(f"{row.name} improves on {NAME}", row, explored, control=True) for row in own),
             Claim("Merged maps do better than those of the classes (A17)", self.merged, explored, control=True),
         ]
+        return [claim for claim in every if {claim.row.name, claim.reference.name} <= self.names]
 
     @cached_property
     def thesis(self) -> Mapping[str, Mapping[str, float | None]]:
@@ -169,7 +176,7 @@ class Table31(ClaimedMaps):
     def every_threshold(self) -> Iterator[Figure | Table]:
         """Curves over the threshold, and the oracle."""
         yield self.threshold_curves(
-            [*self.of(THE_TWO), self.merged],
+            self.in_figures,
             [*self.rows.values()],
             f"the rows of {SOURCE} and the merged maps",
             "the control rows with CAM and SC-CAM again",
@@ -273,7 +280,7 @@ class Table31(ClaimedMaps):
     def one_class_each(self) -> Figure:
         """Fig. 3.3: for each class the first image of train that shows it alone."""
         alone = measures.first_alone(self.on_train.labels)[:10] or [0]
-        shown = image_grids.examples(self.on_train, alone, self.of_first_seed([*self.of(THE_TWO), self.merged]))
+        shown = image_grids.examples(self.on_train, alone, self.of_first_seed(self.in_figures))
         return Figure(
             image_grids.compare(shown, self.threshold),
             "fig_3_3",
@@ -286,7 +293,7 @@ class Table31(ClaimedMaps):
     def many(self) -> Iterator[Exhibits]:
         """As Fig. 3.3, of the first images of val, and the numbers behind it."""
         yield self.first_images
-        yield self.spread([*self.of(THE_TWO), self.merged], "Fig. 3.3")
+        yield self.spread(self.in_figures, "Fig. 3.3")
 
     def first_images(self) -> Figure:
         """As Fig. 3.3, of the first images of val."""

@@ -164,11 +164,13 @@ def _results(stem: str) -> set[str]:
 OTHERS: dict[str, dict[str, Any]] = {
     "00_quickstart": {"steps": 2},
     "21_response_maps": {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4, "data_seed": 1}
-    | {"extra_rows": {"less decay": {"classifier.weight_decay": 1e-5}}},
+    | {"extra_rows": {"less decay": {"classifier.weight_decay": 1e-5}}, "step_2": False}
+    | {"only_rows": ["cam", "mixup_cam", "own: less decay"]},
     "22_sensitivity": {"alphas": [0.4], "lambda_ents": [0.1], "lambda_cons": [1e-4], "lambda_ent_of_c": 0.3}
     | {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4},
     "23_segmentation": {"extra_rows": {"mixup": {"classifier.mixup_alpha": 0.4}}},
-    "31_response_maps": {"rounds": 1, "extra_rows": {"K = 3": {"subcategories.round": 1, "subcategories.k": 3}}},
+    "31_response_maps": {"rounds": 1, "extra_rows": {"K = 3": {"subcategories.round": 1, "subcategories.k": 3}}}
+    | {"only_rows": ["cam", "sc_cam", "own: K = 3"], "step_2": False},
     "32_number_of_subcategories": {"after_round": 2},
     "33_rounds": {"rounds": 2},
     "34_clusters": {"rounds": 2, "classes_shown": ["heron"], "images_per_cluster": 2},

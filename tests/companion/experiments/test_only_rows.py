@@ -1,0 +1,52 @@
+"""Some rows of Tables 2.1 and 3.1 alone, and their maps without step 2: what is planned, claimed, and refused."""
+
+from typing import Any
+
+import pytest
+
+from companion.experiments.catalogue import experiment
+from companion.experiments.response_maps import ResponseMaps
+from companion.settings import Machine, SettingsError, load
+
+TABLES = {"21_response_maps": "mixup_cam", "31_response_maps": "sc_cam"}
+
+
+def asked(notebook: str, **parameters: Any) -> ResponseMaps:
+    found = experiment(notebook, load("smoke"), (0, 1), Machine(device="cpu", crf=True), parameters)
+    assert isinstance(found, ResponseMaps)
+    return found
+
+
+@pytest.mark.parametrize(("notebook", "method"), TABLES.items())
+def test_the_two_rows_alone_keep_their_stages_and_the_primary_claim(notebook: str, method: str) -> None:
+    two, every = asked(notebook, only_rows=["cam", method], step_2=False), asked(notebook)
+    assert [*two.rows] == ["cam", method]
+    assert two.walks == {} and every.walks
+    assert {stage.description for stage in two.stages()} < {stage.description for stage in every.stages()}
+    assert len(two.stages()) == 4  # two rows, two seeds
+    (claim,) = two.claims
+    assert claim.primary and claim.text in [each.text for each in every.claims]
+
+
+def test_claims_are_those_of_the_rows_that_are_asked_for() -> None:
+    some = asked("21_response_maps", only_rows=["cam", "mixup", "mixup_cam"])
+    assert [(claim.row.name, claim.reference.name) for claim in some.claims] == [
+        ("mixup", "CAM"),
+        ("Mixup-CAM", "CAM"),
+        ("Mixup-CAM", "mixup"),
+    ]
+
+
+def test_rows_of_the_user_can_be_chosen_too() -> None:
+    own = {"mixup 0.4": {"classifier.mixup_alpha": 0.4}}
+    some = asked("21_response_maps", extra_rows=own, only_rows=["cam", "mixup_cam", "own: mixup 0.4"])
+    assert [row.name for row in some.scored] == ["CAM", "Mixup-CAM", "mixup 0.4"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [(["cam", "mixup_cma"], "mixup_cam"), (["mixup", "mixup_cam"], "cam is what the other rows are compared with")],
+)
+def test_rows_that_do_not_exist_or_are_needed_are_refused(chosen: list[str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        asked("21_response_maps", only_rows=chosen).stages()
