@@ -11,13 +11,12 @@ import math
 import tokenize
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from pydantic import BaseModel
-
-from companion.settings import SettingsError, nearest, parse_override
+from companion.settings import Settings, SettingsError, names, nearest, parse_override
 from companion.settings.project import project_root
 
 COMMON = ("preset", "seeds", "overrides", "data_root", "runs_dir", "reports_dir", "published_dir")
@@ -158,19 +157,11 @@ def existing_folder(data_root: Any) -> Path | None:
     return path
 
 
-def differences(settings: BaseModel, reference: BaseModel) -> dict[str, tuple[Any, Any]]:
+def differences(settings: Settings, reference: Settings) -> dict[str, tuple[Any, Any]]:
     """Dotted names whose values differ, as (here, in the reference); preset, profile and seed apart."""
-    here, there = dict(_flat(settings.model_dump(mode="json"))), dict(_flat(reference.model_dump(mode="json")))
     apart = ("preset", "profile", "seed")
-    return {name: (here[name], there[name]) for name in here if here[name] != there[name] and name not in apart}
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
+    both = {name: (attrgetter(name)(settings), attrgetter(name)(reference)) for name in names() if name not in apart}
+    return {name: (here, there) for name, (here, there) in both.items() if here != there}
 
 
 def _same_type(value: Any, default: Any) -> bool:
