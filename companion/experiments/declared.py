@@ -5,11 +5,13 @@ One claim of each table is declared primary, in the code of its experiment. Of r
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from companion.analysis import by_class, maps
 from companion.analysis.by_class import Pair
 from companion.analysis.claims import Claim, Place, Verdict, difference, judged, versus
 from companion.analysis.measures import Scores
+from companion.analysis.statistics import MIN_SEEDS
 from companion.experiments.exhibits import Table
 
 
@@ -25,7 +27,15 @@ def primary(claim: Claim, moved: Scores, classes: Sequence[str], thesis: float |
     rows = claim.row.name, claim.reference.name
     text = f"{claim.text}: {versus(claim)}, {maps.PRIMARY_IN_WORDS}"
     found = judged(text, difference(moved, *rows), thesis=thesis, place=place, primary=True)
-    return by_class.remarked(found, by_class.pair(moved, *rows), classes)
+    return by_class.remarked(replace(found, note=beside(found)), by_class.pair(moved, *rows), classes)
+
+
+def beside(found: Verdict) -> str:
+    """The note of a verdict, and whether its interval leaves the printed difference out."""
+    interval, thesis = found.difference, found.thesis
+    if interval is None or thesis is None or interval.n < MIN_SEEDS or interval.low <= thesis <= interval.high:
+        return found.note
+    return f"{found.note} The interval leaves it out."
 
 
 def class_table(pairs: Mapping[str, Pair], classes: Sequence[str], name: str, of: str) -> Table:

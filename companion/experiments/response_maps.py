@@ -201,17 +201,18 @@ class ResponseMaps(Experiment):
         )
 
     def threshold_curves(self, left: Sequence[Row], right: Sequence[Row], in_words: str, others: str) -> Figure:
-        """mIoU against the background threshold, in two panels; `in_words` and `others` say what they hold."""
+        """mIoU against the background threshold, in one or two panels; `in_words` and `others` say what they hold."""
         of_row = {row.name: [measures.miou_curve(run) for run in self.train[row.name]] for row in self.scored}
-        panels = [{row.name: of_row[row.name] for row in rows} for rows in (left, right)]
+        panels = [{row.name: of_row[row.name] for row in rows} for rows in (left, right) if rows]
+        held = f"left {in_words}, right {others}" if right else in_words
         return Figure(
             curves.threshold_curves(panels, self.threshold, "train"),
             "thresholds",
-            f"mIoU of unrefined maps on {len(self.on_train)} images of train against the background threshold: left "
-            f"{in_words}, right {others}. Lines are means, bands 95 % intervals over {len(self.seeds)} "
+            f"mIoU of unrefined maps on {len(self.on_train)} images of train against the background threshold: "
+            f"{held}. Lines are means, bands 95 % intervals over {len(self.seeds)} "
             f"seeds{self.which_seeds}. The dashed line is the fixed threshold; a triangle is the mean over seeds "
             "of each seed's best point (oracle).",
-            "Two panels of curves that rise to a maximum at a low threshold and fall; triangles mark the maxima.",
+            "Curves that rise to a maximum at a low threshold and fall; triangles mark the maxima.",
         )
 
     def oracle_threshold(self) -> Table:

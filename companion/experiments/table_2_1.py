@@ -199,7 +199,7 @@ class Table21(WalkedMaps):
         controls = [row for row in self.scored if row.control]
         yield self.threshold_curves(
             [row for row in self.scored if not row.control],
-            [*self.of(THE_TWO), *controls],
+            [*self.of(THE_TWO), *controls] if controls else [],
             "the rows of Table 2.1",
             "the control rows with CAM and Mixup-CAM again",
         )
