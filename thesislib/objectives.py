@@ -39,7 +39,7 @@ class ClassifierObjective:
     Attributes:
         num_classes: C; labels behind it are those of sub-categories.
         mixup_alpha: of (2.2); 0: no mixup.
-        lambda_ent: weight of the entropy (2.3).
+        lambda_ent: weight of the entropy (2.3); below 0 the entropy is raised (A2).
         entropy_level: `image`, of the logits, or `pixel`, of the response maps (A1).
         entropy_score: see `entropy_loss` (A2).
         lambda_con: weight of the concentration (2.4) on a response map of `concentration_map` x `concentration_map`

@@ -18,6 +18,7 @@ from companion.experiments.table_2_1 import Table21
 from companion.experiments.table_3_1 import Table31
 from companion.experiments.tables_2_2_and_2_3 import Tables22And23
 from companion.experiments.tables_3_3_and_3_4 import Tables33And34
+from companion.experiments.terms import Terms
 from companion.experiments.training_seeds import check_seeds
 from companion.settings import Machine, Settings, SettingsError, load
 from companion.settings.project import NOTEBOOKS
@@ -28,6 +29,7 @@ KINDS: tuple[type[Experiment], ...] = (
     Table21,
     Sensitivity,
     Tables22And23,
+    Terms,
     Table31,
     NumberOfSubcategories,
     Table32,

@@ -94,7 +94,13 @@ class ClassifierSettings(OptimiserSettings):
     )
     augmentation: Augmentation = Augmentation()
     mixup_alpha: float = Field(0, ge=0, le=8, description="Beta(alpha, alpha) of eq. 2.2; 0: no mixup")
-    lambda_ent: float = Field(0, ge=0, le=100, description="weight of eq. 2.3")
+    lambda_ent: float = Field(
+        0,
+        ge=-100,
+        le=100,
+        description="A2: weight of eq. 2.3; above 0 the entropy is lowered, as (2.5) is written, below 0 raised, as "
+        "2.2 motivates",
+    )
     entropy_level: Literal["image", "pixel"] = Field("image", description="A1")
     entropy_score: Literal["sigmoid_max", "logit_max", "logit"] = Field("sigmoid_max", description="A2")
     lambda_con: float = Field(0, ge=0, le=100, description="weight of eq. 2.4 on a map of `concentration_map` cells")
