@@ -169,6 +169,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "22_sensitivity": {"alphas": [0.4], "lambda_ents": [0.1], "lambda_cons": [1e-4], "lambda_ent_of_c": 0.3}
     | {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4},
     "23_segmentation": {"extra_rows": {"mixup": {"classifier.mixup_alpha": 0.4}}},
+    "24_terms": {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4, "trained": ["pixel"]},
     "31_response_maps": {"rounds": 1, "extra_rows": {"K = 3": {"subcategories.round": 1, "subcategories.k": 3}}}
     | {"only_rows": ["cam", "sc_cam", "own: K = 3"], "step_2": False},
     "32_number_of_subcategories": {"after_round": 2},
