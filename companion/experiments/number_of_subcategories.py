@@ -22,21 +22,19 @@ from companion.experiments.chapter_3 import sc_cam, trained_parent
 from companion.experiments.exhibits import Exhibit, Figure, Note, Table
 from companion.experiments.own_rows import check_plain
 from companion.experiments.printed_differences import FIG_3_4
-from companion.experiments.sweeps import Sweeps
+from companion.experiments.weight_of_outputs import WeightOfOutputs
 from thesislib.data.voc import VocDataset
 
 SOURCE, TABLE = "Fig. 3.4", "Table 3.1"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class NumberOfSubcategories(Sweeps):
+class NumberOfSubcategories(WeightOfOutputs):
     """The grid of K, which belongs to the preset, after one round or more."""
 
     notebook: ClassVar = "32_number_of_subcategories"
     reproduces: ClassVar = ("fig-3.4",)
     split: ClassVar = "val"
-
-    after_round: int
 
     @cached_property
     def sweep(self) -> Sweep:
@@ -61,8 +59,8 @@ class NumberOfSubcategories(Sweeps):
 
     @cached_property
     def rows(self) -> Mapping[Any, Row]:
-        """Every row of the figure by K, and `control`."""
-        return {**self.sweep.rows, "control": self.control}
+        """Every row of the figure by K, `control`, and by name those that weigh outputs otherwise."""
+        return {**self.sweep.rows, "control": self.control, **self.weighted_rows}
 
     @cached_property
     def trained_on(self) -> VocDataset:

@@ -276,7 +276,7 @@ def test_a_value_inserted_into_a_grid_changes_its_own_lines_alone():
 
 def test_a_k_inserted_into_the_grid_changes_its_own_lines_alone():
     usual, more = (
-        scored(over_k({"subcategories.grid": grid}), lambda key: 1100 if key == "control" else 1000 + 20 * key)
+        scored(over_k({"subcategories.grid": grid}), lambda key: 1100 if isinstance(key, str) else 1000 + 20 * key)
         for grid in ((1, 2, 5, 10, 16), (1, 2, 5, 7, 10, 16))
     )
     (_, values), (_, values_more) = usual.figure(), more.figure()
@@ -309,3 +309,53 @@ def test_sizes_of_clusters_are_those_of_the_data_and_of_voc():
         "Images in a cluster, on average over classes: 3 with K = 1, 2 with K = 2, 1 with K = 5, 0 with K = 10, 0 with "
         "K = 16. On VOC there are 82 with K = 10 and 16 with K = 50."
     )
+
+
+# --- The weight of an output ------------------------------------------------------------------------------------------
+
+
+def weights(rows):
+    """lambda and K, as `lambda / K`, of the settings that rows ask for."""
+    chosen = [settings.load("demo", row.overrides).subcategories for row in rows]
+    return [(each.weight, 1 if each.labels == "parent" else each.k) for each in chosen]
+
+
+def test_the_second_series_has_the_weight_that_an_output_has_with_the_default_k():
+    chosen = over_k()
+    assert weights(chosen.second_series.values()) == [(1, 1), (5, 5), (16, 16)]
+    assert weights(chosen.first_series.values()) == [(5, 1), (5, 2), (5, 5), (5, 10), (5, 16)]
+    voc = over_k(preset="voc2012").second_series
+    assert {k: row.overrides.get("subcategories.weight", 5) for k, row in voc.items()} == {1: 0.5, 10: 5, 50: 25}
+    asked = of("32_number_of_subcategories", {"fixed_weight": [2]}).second_series
+    assert weights(asked.values()) == [(2, 2), (5, 5)]
+
+
+def test_what_the_demo_asks_beyond_fig_3_4_is_two_rows_on_val_alone():
+    chosen = over_k()
+    beyond = chosen.weighted_rows
+    assert [*beyond] == ["K = 1, trained, lambda 1", "K = 16, lambda 16"]
+    assert {row.overrides["cam.splits"] for row in beyond.values()} == {("val",)}
+    first = keys([chosen.control, *chosen.sweep.rows.values()]).values()
+    assert len({*first, *keys(beyond.values()).values()}) == len(first) + 2
+
+
+def test_lambda_is_swept_for_clusters_and_for_random_labels_of_their_sizes():
+    pairs = of("32_number_of_subcategories", {"lambdas": [1, 20]}).over_lambda
+    assert [weights(pair) for pair in pairs.values()] == [[(1, 5)] * 2, [(5, 5)] * 2, [(20, 5)] * 2]
+    assert all(dealt.overrides["subcategories.labels"] == "random" for _, dealt in pairs.values())
+    assert pairs[5][0].overrides == over_k().sweep.rows[5].overrides
+    assert over_k().over_lambda == {} and "empty" in next(over_k().sweep_of_lambda()).text
+
+
+def test_the_second_series_is_compared_with_the_first_and_with_its_own_control():
+    level = {"K = 1, trained, lambda 1": 1150, "K = 16, lambda 16": 1600, "control": 1100}
+    chosen = scored(over_k(), lambda key: level[key] if isinstance(key, str) else 1000 + 20 * key)
+    table, _, default, largest = chosen.same_weight()
+    frame = table.frame
+    assert [*frame.index] == ["1", "2", "5 (default)", "10", "16"]
+    assert [*frame["weight of an output × C"]] == [5, 2.5, 1, 0.5, 5 / 16]
+    minus = frame["second minus first"]
+    expected = np.mean([miou(a) - miou(b) for a, b in zip(rights(1600, 3), rights(1320, 3), strict=True)])
+    assert minus["16"].mean == pytest.approx(expected) and minus["1"].mean > 0
+    assert minus["2"] is None and minus["5 (default)"] is None
+    assert default.verdict == "opposite" and largest.verdict == "holds"
