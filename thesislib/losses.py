@@ -56,8 +56,8 @@ def entropy_loss(
     """Entropy of the distribution over classes (2.3), in nats; mean over images and, where there are any, cells.
 
     `(B, C)` logits are the image level, the default reading (A1): H = W = 1 in the formula. `(B, C, h, w)` logits, the
-    un-pooled response, are the pixel level. Added to the loss with a positive weight it lowers the entropy; 2.2 motivates
-    it with more uncertainty, which a negative weight would give (A2).
+    un-pooled response, are the pixel level. Added to the loss with a positive weight it lowers the entropy; 2.2
+    motivates it with more uncertainty, which a negative weight would give (A2).
 
     Args:
         logits: class scores z `(B, C)` or `(B, C, h, w)`.

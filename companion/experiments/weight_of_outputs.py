@@ -152,7 +152,7 @@ class WeightOfOutputs(Sweeps):
             )
 
     def _miou(self, row: Row | None, measure: Measure = fixed_miou) -> Interval | None:
-        return row and over_seeds(seed_values(self.scores, row.name, measure))
+        return over_seeds(seed_values(self.scores, row.name, measure)) if row else None
 
     def _series_figure(self, first: str, second: str) -> Figure:
         shade = colours(["SC-CAM", "random sub-labels"])
