@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64, Integer
 from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import adjusted_rand_score, silhouette_score
+from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, silhouette_score
 
 from thesislib.clustering import check_assignments, random_assignments
 
@@ -98,13 +98,26 @@ def ari(a: Integer[np.ndarray, "n c"], b: Integer[np.ndarray, "..."]) -> Float64
     >>> ari(np.array([[0], [0], [1]]), np.array([[1], [1], [0]]))
     array([1.])
     """
+    return _each_class(adjusted_rand_score, a, b)
+
+
+def ami(a: Integer[np.ndarray, "n c"], b: Integer[np.ndarray, "..."]) -> Float64[np.ndarray, " c"]:
+    """Mutual information adjusted for chance (Vinh et al. 2010): 1 for equal clusterings, 0 on average for unrelated.
+
+    Unlike `nmi` it does not grow with the number of clusters or of values, so references of different kinds can be
+    compared; else as `nmi`.
+
+    >>> ami(np.array([[0], [0], [1]]), np.array([[1], [1], [0]]))
+    array([1.])
+    """
+    return _each_class(adjusted_mutual_info_score, a, b)
+
+
+def _each_class(score: Callable[[np.ndarray, np.ndarray], float], a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """A score of scikit-learn over the images that are in a cluster of both, NaN with fewer than two of them."""
     both = _in_both(a, b)
-    return np.array(
-        [
-            adjusted_rand_score(a[shared, c], b[shared, c]) if shared.sum() >= 2 else np.nan
-            for c, shared in enumerate(both.T)
-        ]
-    )
+    found = [score(a[shared, c], b[shared, c]) if shared.sum() >= 2 else np.nan for c, shared in enumerate(both.T)]
+    return np.array(found, np.float64)
 
 
 def overlaps(

@@ -15,7 +15,7 @@ import pandas as pd
 from jaxtyping import Float, Float64, Int64, Integer, Shaped
 
 from companion.analysis.claims import paired, remarks
-from companion.analysis.cluster_quality import ari, chance_level, mean_over_classes, nmi, purity, silhouettes
+from companion.analysis.cluster_quality import ami, ari, chance_level, mean_over_classes, nmi, purity, silhouettes
 from companion.analysis.cluster_tables import Round, Rounds
 from companion.analysis.maps import over_seeds
 from companion.analysis.statistics import Interval
@@ -27,13 +27,21 @@ ALONE = "sub-types, images with one class"
 SILHOUETTE = "silhouette"
 NMI_BEFORE, NMI_FIRST, NMI_OTHERS = f"NMI, {BEFORE}", f"NMI, {FIRST}", f"NMI, {OTHERS}"
 NMI_TRUE, NMI_ALONE, PURITY = f"NMI, {TRUE}", f"NMI, {ALONE}", f"purity, {TRUE}"
+AMI_BEFORE, AMI_FIRST, AMI_OTHERS, AMI_TRUE, AMI_ALONE = (
+    f"AMI, {what}" for what in (BEFORE, FIRST, OTHERS, TRUE, ALONE)
+)
 ARI_BEFORE, ARI_FIRST, ARI_TRUE = f"ARI, {BEFORE}", f"ARI, {FIRST}", f"ARI, {TRUE}"
 CHANCE = {name: f"{name}, chance" for name in (NMI_BEFORE, NMI_FIRST, NMI_OTHERS, NMI_TRUE, NMI_ALONE, PURITY)}
-"""Name of the chance level of each score that needs one; ARI is 0 by chance."""
-OF_ALL_DATA = (SILHOUETTE, NMI_OTHERS, CHANCE[NMI_OTHERS])
-OF_ROUNDS = (NMI_BEFORE, CHANCE[NMI_BEFORE], ARI_BEFORE, NMI_FIRST, CHANCE[NMI_FIRST], ARI_FIRST)
-OF_GENERATED = (NMI_TRUE, CHANCE[NMI_TRUE], ARI_TRUE, PURITY, CHANCE[PURITY])
-MEASURED = {*OF_ALL_DATA, *OF_ROUNDS, *OF_GENERATED, NMI_ALONE, CHANCE[NMI_ALONE]}
+"""Name of the chance level of each score that needs one; AMI and ARI are 0 by chance."""
+OF_ALL_DATA = (SILHOUETTE, NMI_OTHERS, CHANCE[NMI_OTHERS], AMI_OTHERS)
+OF_ROUNDS = (
+    *(NMI_BEFORE, CHANCE[NMI_BEFORE], AMI_BEFORE, ARI_BEFORE),
+    *(NMI_FIRST, CHANCE[NMI_FIRST], AMI_FIRST, ARI_FIRST),
+)
+OF_GENERATED = (NMI_TRUE, CHANCE[NMI_TRUE], AMI_TRUE, ARI_TRUE, PURITY, CHANCE[PURITY])
+MEASURED = {*OF_ALL_DATA, *OF_ROUNDS, *OF_GENERATED, NMI_ALONE, CHANCE[NMI_ALONE], AMI_ALONE}
+
+FOLLOWED = ["AMI", "NMI above chance"]
 
 Quality = Mapping[str, Mapping[int, Sequence[Float64[np.ndarray, " c"]]]]
 """By score and round: that of each class, one array a seed; rounds without the score are missing."""
@@ -89,6 +97,7 @@ def _agreement(
     clusters = np.where(reference >= 0, clusters, -1)
     kinds: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "NMI": partial(nmi, reference),
+        "AMI": partial(ami, reference),
         "ARI": partial(ari, reference),
         "purity": lambda dealt: purity(dealt, reference),
     }
@@ -143,7 +152,7 @@ def above_chance(quality: Quality, name: str, number: int) -> Interval | None:
     return paired(values(quality, name, number), values(quality, CHANCE[name], number))
 
 
-_ALSO = {NMI_BEFORE: (ARI_BEFORE,), NMI_TRUE: (ARI_TRUE, PURITY)}
+_ALSO = {AMI_BEFORE: (NMI_BEFORE, ARI_BEFORE), AMI_TRUE: (NMI_TRUE, ARI_TRUE, PURITY)}
 
 
 def in_words(quality: Quality, name: str, earlier: int, later: int) -> str:
@@ -153,13 +162,15 @@ def in_words(quality: Quality, name: str, earlier: int, later: int) -> str:
     return remarks(None, found, digits=2) if len(found) > 1 else ""
 
 
-def further_above_chance(quality: Quality, name: str, other: str, number: int) -> Interval | None:
-    """By how much more a score is above its chance level than another one is above its own, seed by seed."""
-    ours, theirs = (
-        np.subtract(values(quality, each, number), values(quality, CHANCE[each], number)).tolist()
-        for each in (name, other)
-    )
-    return paired(ours, theirs)
+def overall(quality: Quality, name: str, number: int) -> Interval | None:
+    """A score of one round, mean over classes, over seeds; None where it does not exist."""
+    found = values(quality, name, number)
+    return over_seeds(found) if found else None
+
+
+def further(quality: Quality, name: str, other: str, number: int) -> Interval | None:
+    """By how much one score of a round is above another one, seed by seed; for scores that are 0 by chance."""
+    return paired(values(quality, name, number), values(quality, other, number))
 
 
 # --- As tables --------------------------------------------------------------------------------------------------------
@@ -182,7 +193,7 @@ def by_class(scores: Mapping[str, Sequence[Float[np.ndarray, " c"]]], classes: S
 def table(quality: Quality, names: Sequence[str]) -> pd.DataFrame:
     """One row a round, one column a score: means over classes, missing where there is none."""
     numbers = sorted(quality[SILHOUETTE])
-    cells = {name: [_cell(values(quality, name, number)) for number in numbers] for name in names}
+    cells = {name: [overall(quality, name, number) for number in numbers] for name in names}
     return pd.DataFrame(cells, index=pd.Index(labels_of(numbers), name="labels of"), dtype=object)
 
 
@@ -195,18 +206,14 @@ def labels_of(numbers: Sequence[int]) -> list[str]:
     return [f"round {number}" for number in numbers[:-1]] + [f"round {numbers[-1]}, not trained"]
 
 
-def _cell(of_seeds: list[float]) -> Interval | None:
-    return over_seeds(of_seeds) if of_seeds else None
-
-
 def followed_table(quality: Quality, number: int) -> pd.DataFrame:
-    """With what the clusters of a round agree, as NMI minus its chance level.
+    """With what the clusters of a round agree: AMI, and NMI minus its chance level.
 
     NMI alone grows with the number of different values, from which a reference with many of them would profit.
     """
     cells = {
-        what: [above_chance(quality, f"NMI, {what}", number)]
+        what: [overall(quality, f"AMI, {what}", number), above_chance(quality, f"NMI, {what}", number)]
         for what in (OTHERS, TRUE, ALONE)
         if f"NMI, {what}" in quality
     }
-    return pd.DataFrame.from_dict(cells, orient="index", columns=["NMI above chance"], dtype=object).rename_axis("with")
+    return pd.DataFrame.from_dict(cells, orient="index", columns=FOLLOWED, dtype=object).rename_axis("with")

@@ -13,6 +13,9 @@ from matplotlib.patheffects import withStroke
 
 from companion.analysis.cluster_heads import shares
 from companion.analysis.cluster_scores import (
+    AMI_BEFORE,
+    AMI_OTHERS,
+    AMI_TRUE,
     ARI_BEFORE,
     CHANCE,
     NMI_BEFORE,
@@ -130,13 +133,16 @@ def quality_lines(quality: Quality) -> dict[str, list[Line]]:
         "agreement with the round before": [
             (NMI_BEFORE, ours, "-", "o"),
             (CHANCE[NMI_BEFORE], ours, ":", "."),
+            (AMI_BEFORE, ours, "--", "D"),
             (ARI_BEFORE, second, "-", "s"),
         ],
         "agreement with what is known": [
             (NMI_TRUE, ours, "-", "o"),
             (CHANCE[NMI_TRUE], ours, ":", "."),
+            (AMI_TRUE, ours, "--", "D"),
             (NMI_OTHERS, third, "-", "^"),
             (CHANCE[NMI_OTHERS], third, ":", "."),
+            (AMI_OTHERS, third, "--", "v"),
         ],
     }
     return {label: [_line(quality, *each) for each in drawn if each[0] in quality] for label, drawn in panels.items()}

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from companion.analysis import cluster_heads, cluster_moves, cluster_quality, cluster_scores, cluster_tables
 from companion.analysis.claims import Verdict, judged
-from companion.analysis.cluster_scores import NMI_OTHERS, NMI_TRUE
+from companion.analysis.cluster_scores import AMI_OTHERS, AMI_TRUE, FOLLOWED
 from companion.analysis.cluster_tables import FIGURE_3_5, FIGURES_3_9_TO_3_11
 from companion.analysis.maps import over_seeds
 from companion.drawing import cluster_charts, cluster_pictures
@@ -213,22 +213,24 @@ class Clusters(FoundClusters):
         yield Table(
             cluster_scores.followed_table(quality, last),
             "hypothesis",
-            f"NMI of the clusters of round {last} with what they might follow, minus its chance level: 0 for nothing "
-            f"in common; mean over classes, {self.of_what}, {self.over}.",
-            formats={"NMI above chance": "+.3f"},
+            f"Agreement of the clusters of round {last} with what they might follow: AMI, which is 0 for nothing in "
+            f"common, and NMI minus its chance level; mean over classes, {self.of_what}, {self.over}.",
+            formats=dict.fromkeys(FOLLOWED, "+.3f"),
         )
-        company = cluster_scores.above_chance(quality, NMI_OTHERS, last)
-        label = "NMI of clusters with the other classes, above chance"
+        company = cluster_scores.overall(quality, AMI_OTHERS, last)
+        label = "AMI of clusters with the other classes"
         yield KeyNumber(label, company, note=self.of_what, format=".2f", unit="")
-        yield judged("Clusters follow the other classes in the image", company, "NMI above chance.", format="+.2f")
+        yield judged(
+            "Clusters follow the other classes in the image", company, "AMI, which is 0 by chance.", format="+.2f"
+        )
         if self.clustered.subtypes is not None:
-            kind = cluster_scores.above_chance(quality, NMI_TRUE, last)
-            label = "NMI of clusters with the true sub-types, above chance"
+            kind = cluster_scores.overall(quality, AMI_TRUE, last)
+            label = "AMI of clusters with the true sub-types"
             yield KeyNumber(label, kind, note=self.of_what, format=".3f", unit="")
-            yield judged("Clusters follow the true sub-types", kind, "NMI above chance.", format="+.3f")
+            yield judged("Clusters follow the true sub-types", kind, "AMI, 0 by chance.", format="+.3f")
             yield judged(
                 "Hypothesis: clusters follow the other classes rather than the sub-types",
-                cluster_scores.further_above_chance(quality, NMI_OTHERS, NMI_TRUE, last),
+                cluster_scores.further(quality, AMI_OTHERS, AMI_TRUE, last),
                 "Difference of the two, paired over seeds.",
                 format="+.2f",
             )

@@ -11,8 +11,8 @@ from companion.analysis.cluster_scores import Quality
 
 IMPROVE = (
     ("The clusters are better separated (silhouette)", cluster_scores.SILHOUETTE, 1),
-    ("The clusters settle: successive labels agree more (NMI)", cluster_scores.NMI_BEFORE, 2),
-    ("The clusters come closer to the true sub-types (NMI)", cluster_scores.NMI_TRUE, 1),
+    ("The clusters settle: successive labels agree more (AMI)", cluster_scores.AMI_BEFORE, 2),
+    ("The clusters come closer to the true sub-types (AMI)", cluster_scores.AMI_TRUE, 1),
 )
 """What the argument of the thesis rests on: the claim, its score, and the first round that has one."""
 
@@ -28,11 +28,11 @@ def judged_clusters(quality: Quality, rounds: int) -> Iterator[Verdict]:
                 claim = f"{text}: labels of round {first} to those of round {later}{untrained}"
                 yield judged(claim, change, others, format="+.2f")
     for number in (1, rounds + 1):
-        beyond = cluster_scores.above_chance(quality, cluster_scores.NMI_TRUE, number)
+        beyond = cluster_scores.overall(quality, cluster_scores.AMI_TRUE, number)
         if beyond:
-            claim = f"The labels of round {number} agree with the true sub-types better than chance (NMI)"
+            claim = f"The labels of round {number} agree with the true sub-types better than chance (AMI)"
             yield judged(claim, beyond, format="+.2f")
-            pair = cluster_scores.NMI_TRUE, cluster_scores.NMI_OTHERS
-            apart = cluster_scores.further_above_chance(quality, *pair, number)
+            pair = cluster_scores.AMI_TRUE, cluster_scores.AMI_OTHERS
+            apart = cluster_scores.further(quality, *pair, number)
             claim = f"The labels of round {number} follow the true sub-types more than the company"
-            yield judged(f"{claim} (NMI above chance)", apart, format="+.2f")
+            yield judged(f"{claim} (AMI)", apart, format="+.2f")

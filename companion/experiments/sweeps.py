@@ -55,9 +55,14 @@ class Sweeps(Experiment):
     @cached_property
     def moved(self) -> Scores:
         """Counts of val at the threshold that is best on train: the reading of the primary claim."""
-        folders = self.compute(self.maps)
+        both = {row.name for row in self.rows.values() if self._on_both(row)}
+        folders = {(name, seed): folder for (name, seed), folder in self.compute(self.maps).items() if name in both}
         train, val = (measures.read_scores(folders, split) for split in ("train", "val"))
         return maps.moved(train, val, [*val])
+
+    def _on_both(self, row: Row) -> bool:
+        """Whether a row has maps of train, which choose its threshold, as well as of val."""
+        return {"train", "val"} <= {*self.settings.override(row.overrides).cam.splits}
 
     def primary(self, sweeps: Sequence[Sweep], claim: str, place: Place) -> Verdict:
         """The primary claim: that every value of every grid is above plain CAM.

@@ -9,6 +9,7 @@ from cluster_data import random_labels, random_round
 from sklearn.metrics import normalized_mutual_info_score
 
 from companion.analysis.cluster_quality import (
+    ami,
     ari,
     chance_level,
     cluster_movement,
@@ -109,10 +110,17 @@ def test_ari_agrees_with_a_count_of_pairs_of_images():
         assert value == pytest.approx((together - expected) / ((together_a + together_b) / 2 - expected))
 
 
+def test_ami_of_unrelated_groups_is_zero_on_average_however_many_there_are():
+    labels = np.ones((60, 1), np.uint8)
+    dealt = [[random_round(labels, seed + add, k=k).assignments for add, k in ((0, 4), (99, 20))] for seed in range(40)]
+    assert abs(np.mean([ami(a, b) for a, b in dealt])) < 0.02 < np.mean([nmi(a, b) for a, b in dealt])
+
+
 def test_agreement_does_not_depend_on_the_numbering():
     a = clusters(6)
     renamed = np.where(a < 0, -1, np.array([2, 0, 3, 1])[a])
-    assert nmi(a, renamed) == pytest.approx(1) and ari(a, renamed) == pytest.approx(1)
+    for agreement in (nmi, ami, ari):
+        assert agreement(a, renamed) == pytest.approx(1)
     assert purity(a, renamed) == pytest.approx(1)
 
 
@@ -150,7 +158,7 @@ def test_match_has_the_most_images_in_common_of_all_one_to_one_choices():
 
 def test_clusterings_of_other_images_are_refused():
     a, b = clusters(0), clusters(0, images=29)
-    for call in (nmi, ari, purity, lambda *pair: match(*pair, K), lambda *pair: cluster_movement(*pair, K)):
+    for call in (nmi, ami, ari, purity, lambda *pair: match(*pair, K), lambda *pair: cluster_movement(*pair, K)):
         with pytest.raises(ValueError, match=r"got shapes \(30, 3\) and \(29, 3\)"):
             call(a, b)
     with pytest.raises(ValueError, match="with K = 3 clusters must be -1 to 2, got -1 to 3"):

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 from cluster_data import random_labels, random_round
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
+from sklearn.metrics import (
+    adjusted_mutual_info_score,
+    adjusted_rand_score,
+    normalized_mutual_info_score,
+    silhouette_score,
+)
 
 from companion.analysis import cluster_scores, statistics
 from companion.analysis.cluster_tables import Round
@@ -94,12 +99,16 @@ def test_agreement_with_the_round_before_and_with_the_truth(quality, found):
 
 
 def test_agreement_with_the_first_round_is_that_with_the_round_before_in_round_2(quality, found):
-    for name, score in (("NMI", normalized_mutual_info_score), ("ARI", adjusted_rand_score)):
+    for name, score in (
+        ("NMI", normalized_mutual_info_score),
+        ("AMI", adjusted_mutual_info_score),
+        ("ARI", adjusted_rand_score),
+    ):
         for seed in SEEDS:
             one, three = found[1, seed].assignments, found[3, seed].assignments
             expected = over_classes(lambda c, p, a=one, b=three, f=score: f(a[p, c], b[p, c]))
             assert cluster_scores.values(quality, f"{name}, round 1", 3)[seed] == pytest.approx(expected)
-    for first, before in zip(cluster_scores.OF_ROUNDS[3:], cluster_scores.OF_ROUNDS[:3], strict=True):
+    for first, before in zip(cluster_scores.OF_ROUNDS[4:], cluster_scores.OF_ROUNDS[:4], strict=True):
         assert cluster_scores.values(quality, first, 2) == cluster_scores.values(quality, before, 2)
         assert cluster_scores.values(quality, first, 1) == []
 
@@ -130,11 +139,12 @@ def test_random_clusters_are_at_chance_and_the_truth_is_above_it(quality):
     for name in (cluster_scores.NMI_TRUE, cluster_scores.PURITY):
         assert abs(cluster_scores.above_chance(quality, name, 1).mean) < 0.05
         assert statistics.verdict(cluster_scores.above_chance(quality, name, 3)) == "holds"
-    pair = (cluster_scores.NMI_TRUE, cluster_scores.NMI_OTHERS)
-    further = cluster_scores.further_above_chance(quality, *pair, 3)
+    assert abs(cluster_scores.overall(quality, cluster_scores.AMI_TRUE, 1).mean) < 0.05
+    pair = (cluster_scores.AMI_TRUE, cluster_scores.AMI_OTHERS)
+    further = cluster_scores.further(quality, *pair, 3)
     assert statistics.verdict(further) == "holds"
-    ours, theirs = (cluster_scores.above_chance(quality, name, 3).mean for name in pair)
-    assert further.mean == pytest.approx(ours - theirs)
+    ours, theirs = (cluster_scores.overall(quality, name, 3).mean for name in pair)
+    assert ours == pytest.approx(1) and further.mean == pytest.approx(ours - theirs)
 
 
 def test_company_is_far_above_chance_where_it_makes_the_clusters(quality, tmp_path):
@@ -162,8 +172,13 @@ def test_changes_are_paired_by_seed(quality):
     found = cluster_scores.change(quality, cluster_scores.NMI_TRUE, 1, 3)
     assert found.values == pytest.approx(tuple(np.subtract(after, before)))
     assert found[:5] == pytest.approx(statistics.mean_interval(found.values)[:5])
-    text = cluster_scores.in_words(quality, cluster_scores.NMI_TRUE, 1, 3)
-    assert text.startswith("ARI, sub-types +") and text.endswith("holds.") and "purity, sub-types +" in text
+    text = cluster_scores.in_words(quality, cluster_scores.AMI_TRUE, 1, 3)
+    assert (
+        text.startswith("NMI, sub-types +")
+        and "ARI, sub-types +" in text
+        and text.endswith("holds.")
+        and "purity, sub-types +" in text
+    )
     assert cluster_scores.in_words(quality, cluster_scores.SILHOUETTE, 1, 3) == ""
     assert cluster_scores.change(quality, cluster_scores.NMI_BEFORE, 1, 3) is None
 
@@ -190,15 +205,14 @@ def test_without_sub_types_the_rest_is_measured(found, features, quality):
     assert not set(cluster_scores.OF_GENERATED) & set(rest)
     assert {*cluster_scores.OF_ALL_DATA, *cluster_scores.OF_ROUNDS} == set(rest)
     assert cluster_scores.above_chance(rest, cluster_scores.NMI_TRUE, 1) is None
-    pair = (cluster_scores.NMI_TRUE, cluster_scores.NMI_OTHERS)
-    assert cluster_scores.further_above_chance(rest, *pair, 1) is None
+    assert cluster_scores.further(rest, cluster_scores.AMI_TRUE, cluster_scores.AMI_OTHERS, 1) is None
     assert list(cluster_scores.followed_table(rest, 1).index) == [cluster_scores.OTHERS]
     names = [[line.name for line in lines] for lines in cluster_charts.quality_lines(rest).values()]
-    assert names[2] == ["NMI, other classes", "NMI, other classes, chance"]
+    assert names[2] == ["NMI, other classes", "NMI, other classes, chance", "AMI, other classes"]
     everything = [cluster_scores.OTHERS, cluster_scores.TRUE, cluster_scores.ALONE]
     assert list(cluster_scores.followed_table(quality, 1).index) == everything
     panels = cluster_charts.quality_lines(quality)
-    assert len(panels["agreement with what is known"]) == 4
+    assert len(panels["agreement with what is known"]) == 6
     assert len(charts.against(panels, "labels of round").axes) == 3
 
 
