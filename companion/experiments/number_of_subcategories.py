@@ -5,14 +5,14 @@ round 3 (Table 3.2). The control row is not in the thesis: a second head and the
 without any cluster.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 from typing import Any, ClassVar
 
 from companion.analysis import chance, families, measures, sensitivity
-from companion.analysis.claims import Claim, Row, Sweep, difference, judged
+from companion.analysis.claims import Claim, Row, Sweep, Verdict, difference, judged
 from companion.analysis.methods import PLAIN_CAM
 from companion.analysis.statistics import verdict
 from companion.datasets.voc2012.protocol import VOC2012
@@ -115,8 +115,9 @@ class NumberOfSubcategories(WeightOfOutputs):
         within = f"{self.margin:g} point{'' if self.margin == 1 else 's'}"
         yield from self.little_change(sweep, "K is a flat choice", within)
 
-    def is_it_the_clusters(self) -> Iterator[Exhibit]:
-        """Every K and plain CAM against the second head on the classes, and the default's own number."""
+    @cached_property
+    def decided(self) -> Mapping[str, Sequence[Verdict]]:
+        """What the controls ask, one family: the second head as `control`, and what `WeightOfOutputs` asks."""
         sweep, control = self.sweep, self.control
         beyond = {each.value: each.difference for each in sensitivity.above(sweep, self.scores, control)}
         every = sensitivity.in_words({value: verdict(found) for value, found in beyond.items()})
@@ -129,7 +130,13 @@ class NumberOfSubcategories(WeightOfOutputs):
             f"A second head on the classes does better than plain CAM: {control.name} > CAM",
             difference(self.scores, control.name, PLAIN_CAM.name),
         )
-        yield from families.corrected([clusters, head])
+        asked = {"control": [clusters, head], "weight": self.weight_claims, "lambda": self.lambda_claims}
+        return families.together({name: [(each, None) for each in part] for name, part in asked.items()}, ())
+
+    def is_it_the_clusters(self) -> Iterator[Exhibit]:
+        """Every K and plain CAM against the second head on the classes, and the default's own number."""
+        sweep = self.sweep
+        yield from self.decided["control"]
         place = self.place(f"{SOURCE} (rows of {TABLE})", sweep, f"{sweep.default:g} (default)")
         yield self.at_default(sweep, f"K = {sweep.default:g} {sweep.text}, mIoU val", place)
 

@@ -6,7 +6,7 @@ uncertainty while (2.5) adds it, which makes for less: a negative lambda_ent is 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,13 +14,14 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from companion.analysis import chance, gradients, maps, measures
+from companion.analysis import chance, families, gradients, maps, measures
 from companion.analysis.claims import Claim, Row, Verdict, difference, judged, versus, within
 from companion.analysis.measures import Scores
 from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM, regularisers
+from companion.analysis.statistics import equivalence
 from companion.drawing.differences import differences
 from companion.experiments import row_stages
-from companion.experiments.exhibits import Figure, KeyNumber, Table
+from companion.experiments.exhibits import Figure, KeyNumber, Note, Table
 from companion.experiments.experiment import Experiment
 from companion.experiments.own_rows import check_plain, check_trained, other_form
 from companion.pipeline.store import Stage
@@ -180,6 +181,23 @@ class Terms(Experiment):
         found = np.stack(self.of_each("gradients of the terms", measure, trained.values()))
         return {key: found[:, at] for at, key in enumerate(rows)}
 
+    # --- Verdicts ---
+
+    @property
+    def primary(self) -> Verdict:
+        """The primary claim: the entropy term as read makes no difference to mixup beyond the margin."""
+        found = maps.readings(Claim("", self.rows["entropy"], self.rows["mixup"]), self.train, self.val)
+        points = f"{self.margin:g} mIoU point{'' if self.margin == 1 else 's'}"
+        claim = f"The entropy term as read changes nothing: at most {points} from mixup, {maps.PRIMARY_IN_WORDS}"
+        others = [f"{way}: {equivalence(found[way], self.margin)}" for way in maps.READINGS if way != maps.PRIMARY]
+        verdict = within(claim, found[maps.PRIMARY], self.margin)
+        return replace(verdict, primary=True, note=f"{'; '.join(others)}.".capitalize())
+
+    def _judged(self, claim: Claim) -> Verdict:
+        found = maps.readings(claim, self.train, self.val)
+        remark = maps.other_readings(claim, self.train, self.val, {})
+        return judged(f"{claim.text}: {versus(claim)}", found["train, fixed"], remark)
+
     # --- Exhibits, in the order of the notebook ---
 
     def what_differs(self) -> Table:
@@ -232,16 +250,13 @@ class Terms(Experiment):
             best=[*frame.columns],
         )
 
-    def verdicts(self) -> Iterator[Verdict | Figure | Table]:
+    def verdicts(self) -> Iterator[Verdict | Note | Figure | Table]:
         """Does the entropy term as read do anything, and what do the controls say?"""
+        yield self.primary
+        yield Note(families.NOTE)
+        yield from families.corrected([self._judged(claim) for claim in self.claims])
         entropy, mixup = self.rows["entropy"].name, self.rows["mixup"].name
         of_entropy = difference(self.train, entropy, mixup)
-        points = f"{self.margin:g} mIoU point{'' if self.margin == 1 else 's'}"
-        yield within(f"The entropy term as read changes nothing: at most {points} from mixup", of_entropy, self.margin)
-        for claim in self.claims:
-            found = maps.readings(claim, self.train, self.val)
-            remark = maps.other_readings(claim, self.train, self.val, {})
-            yield judged(f"{claim.text}: {versus(claim)}", found["train, fixed"], remark)
         shown = {f"{entropy} > {mixup}": of_entropy} | {
             versus(claim): difference(self.train, claim.row.name, claim.reference.name) for claim in self.claims
         }

@@ -6,13 +6,14 @@ with the default K, and a sweep over lambda asks what the weight alone does, for
 same sizes. Neither is in the thesis.
 """
 
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
 
-from companion.analysis.claims import Row, difference, judged, seed_values
+from companion.analysis.claims import Row, Verdict, difference, judged, seed_values
 from companion.analysis.maps import over_seeds
 from companion.analysis.measures import Measure, fixed_miou, oracle_miou
 from companion.analysis.statistics import Interval
@@ -109,19 +110,36 @@ class WeightOfOutputs(Sweeps):
             formats={"weight of an output × C": ".2g", "second minus first": "+.1f"},
         )
         yield self._series_figure(f"lambda {chosen.weight:g}", f"weight of an output {of_output:g} / C")
-        largest, control, default = max(second), second.get(1), second[chosen.k]
-        if control is not None:
-            yield judged(
-                "Clusters do better than a second head on the classes whose outputs weigh as much: "
-                f"{default.name} > {control.name}",
-                difference(self.scores, default.name, control.name),
+        yield from self.decided["weight"]
+
+    @property
+    def weight_claims(self) -> list[Verdict]:
+        """The default and the largest K of the second series against the control whose outputs weigh as much."""
+        second = self.second_series
+        if 1 not in second:
+            return []
+        text, control = (
+            "Clusters do better than a second head on the classes whose outputs weigh as much",
+            second[1].name,
+        )
+        rows = [second[k].name for k in dict.fromkeys((self.settings.subcategories.k, max(second))) if k > 1]
+        return [judged(f"{text}: {row} > {control}", difference(self.scores, row, control)) for row in rows]
+
+    @property
+    def lambda_claims(self) -> list[Verdict]:
+        """Whether clusters do better than random labels, by lambda."""
+        return [
+            judged(
+                f"Clusters do better than random labels of the same sizes, lambda {value:g}",
+                difference(self.scores, clusters.name, dealt.name),
             )
-        if largest != chosen.k and control is not None:
-            yield judged(
-                "The largest K does better than a second head on the classes whose outputs weigh as much: "
-                f"{second[largest].name} > {control.name}",
-                difference(self.scores, second[largest].name, control.name),
-            )
+            for value, (clusters, dealt) in self.over_lambda.items()
+        ]
+
+    @property
+    @abstractmethod
+    def decided(self) -> Mapping[str, Sequence[Verdict]]:
+        """`weight_claims` as `weight` and `lambda_claims` as `lambda`, corrected with their family."""
 
     def sweep_of_lambda(self) -> Iterator[Exhibit]:
         """Clusters and random labels by lambda."""
@@ -145,11 +163,7 @@ class WeightOfOutputs(Sweeps):
             f"labels of the same sizes, at the fixed threshold {self.threshold}; {self.of_maps}.",
             formats={"clusters minus random": "+.1f"},
         )
-        for value, (clusters, dealt) in self.over_lambda.items():
-            yield judged(
-                f"Clusters do better than random labels of the same sizes, lambda {value:g}",
-                difference(self.scores, clusters.name, dealt.name),
-            )
+        yield from self.decided["lambda"]
 
     def _miou(self, row: Row | None, measure: Measure = fixed_miou) -> Interval | None:
         return over_seeds(seed_values(self.scores, row.name, measure)) if row else None
