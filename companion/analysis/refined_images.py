@@ -25,6 +25,8 @@ from thesislib.refinement.pairs import source_shape
 
 SLOPE = "slope of the refined change on the change of the map"
 UNEVEN = "correlation of the change in variation with the refined change"
+ALIKE = 1.0  # points: the maps of the pairs in Fig. 2.4 differ by 0.2 and 0.6
+SHOWN = (0.1, 0.5, 0.9)  # quantiles of the refined change at which pairs are shown
 THIRDS = ("weakest third", "middle third", "strongest third")
 
 
@@ -84,6 +86,35 @@ def figure_2_4(maps: Scores, refined: Scores, row: str, reference: str = PLAIN_C
         answers[f"{name}: correlation of variation with what refinement adds"] = [
             correlation(run["uniformity"], score.image_iou(walked) - score.image_iou(run)) for run, walked in pairs
         ]
+    return {name: over_seeds(of_seeds) for name, of_seeds in answers.items()}
+
+
+def alike(found: Changes) -> Float64[np.ndarray, " n"]:
+    """Refined changes of the images whose maps score alike, within `ALIKE` points; NaN for all others."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.abs(found.iou) <= ALIKE, found.refined, np.nan)
+
+
+def of_alike(found: Sequence[Changes]) -> dict[str, Interval | None]:
+    """What refinement makes of maps that score alike, means over seeds: how many, and how far apart they end."""
+    refined = [alike(each) for each in found]
+    seen = [each[np.isfinite(each)] for each in refined]
+    scored = [np.isfinite(each.iou).sum() for each in found]
+    answers = {
+        "images whose maps score alike, per cent": [
+            100 * len(own) / number if number else np.nan for own, number in zip(seen, scored, strict=True)
+        ],
+        f"of these, more than {ALIKE:g} point apart after refinement, per cent": [
+            100 * float(np.mean(np.abs(own) > ALIKE)) if len(own) else np.nan for own in seen
+        ],
+        "their change after refinement, points": [float(own.mean()) if len(own) else np.nan for own in seen],
+    }
+    answers |= {
+        f"{quantile:.0%} of these changes lie below, points": [
+            float(np.quantile(own, quantile)) if len(own) else np.nan for own in seen
+        ]
+        for quantile in SHOWN
+    }
     return {name: over_seeds(of_seeds) for name, of_seeds in answers.items()}
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from companion.analysis import refined_images
+from companion.analysis import measures, refined_images
 from companion.analysis.claims import judged
-from companion.drawing import curves
+from companion.drawing import curves, image_grids
 from companion.experiments.claimed_maps import ClaimedMaps
 from companion.experiments.exhibits import Exhibit, Figure, Note, Table
 
@@ -20,24 +20,37 @@ THE_TWO = ("cam", "mixup_cam")
 class WalkedMaps(ClaimedMaps):
     """Changes of single images from step 1 to step 2."""
 
+    @property
+    def with_terms(self) -> tuple[str, str] | None:
+        """The rows that Fig. 2.4 compares, mixup with both terms and mixup alone; None where one is not asked for."""
+        return (self.rows["mixup_cam"].name, self.rows["mixup"].name) if "mixup" in self.rows else None
+
     def small_before_large_after(self) -> Iterator[Exhibit]:
         """Fig. 2.4 over all images, and the two claims behind it."""
-        if not self.refined:
+        if not self.refined or not self.with_terms:
             return
-        train, refined, row = self.train, self.refined["train"], self.rows["mixup_cam"].name
-        pairs = refined_images.changes(train, refined, row)
+        train, refined = self.train, self.refined["train"]
+        pairs = refined_images.changes(train, refined, *self.with_terms)
         yield Figure(
             curves.changes(
                 [(each.iou, each.refined) for each in pairs],
                 ("change of IoU of the map, points", "change of IoU of the refined map, points"),
             ),
             "fig_2_4",
-            f"Fig. 2.4: from plain CAM to Mixup-CAM, change of the IoU of each of {len(self.on_train)} images of train "
-            f"before (fixed threshold {self.threshold}) and after the random walk; a mark an image and seed, a line of "
-            "least squares a seed.",
+            f"Fig. 2.4: from mixup to mixup with both terms, change of the IoU of each of {len(self.on_train)} images "
+            f"of train before (fixed threshold {self.threshold}) and after the random walk; a mark an image and seed, "
+            "a line of least squares a seed.",
             "Cloud of points around two crossing zero lines, with one straight line for each seed.",
         )
-        numbers = refined_images.figure_2_4(train, refined, row)
+        yield Table(
+            refined_images.named_values(refined_images.of_alike(pairs), "over the images of train"),
+            "fig_2_4_alike",
+            f"Images whose two maps score alike, within {refined_images.ALIKE:g} point, as in the pairs that the "
+            f"thesis shows (0.2 and 0.6 before, 1.1 and 1.2 after), and what the random walk makes of them; "
+            f"{len(self.on_train)} images of train, {self.over}.",
+            formats={"value": "+.1f"},
+        )
+        numbers = refined_images.figure_2_4(train, refined, *self.with_terms)
         yield Table(
             refined_images.named_values(numbers, "over the images of train"),
             "fig_2_4_numbers",
@@ -52,6 +65,26 @@ class WalkedMaps(ClaimedMaps):
             yield judged(claim, beyond, "", format="+.2f")
             claim = "The more even map gains more from refinement: negative correlation with the change in variation"
             yield judged(claim, uneven, "", sign=-1, format="+.2f")
+
+    def alike_before(self) -> Figure | Note:
+        """Fig. 2.4: the pairs at fixed quantiles of the refined change among all whose maps score alike."""
+        if not self.refined or not self.with_terms:
+            return Note("The pairs of Fig. 2.4 need refined maps of mixup and of Mixup-CAM.")
+        first = refined_images.changes(self.train, self.refined["train"], *self.with_terms)[0]
+        chosen = measures.nearest_to_quantiles(refined_images.alike(first), refined_images.SHOWN)
+        if not chosen:
+            return Note(f"No two maps score alike, within {refined_images.ALIKE:g} point, so no pair is shown.")
+        quantiles = ", ".join(f"{quantile:g}" for quantile in refined_images.SHOWN)
+        changed = ", ".join(f"{first.iou[i]:+.1f} to {first.refined[i]:+.1f}" for i in chosen)
+        shown = image_grids.examples(self.on_train, chosen, self.of_first_seed(self.of(("mixup", "mixup_cam"))))
+        return Figure(
+            image_grids.compare(shown, self.threshold),
+            "fig_2_4_pairs",
+            f"Fig. 2.4: of the images whose maps score alike, within {refined_images.ALIKE:g} point, those whose "
+            f"change after the random walk is nearest to its quantiles {quantiles}; first seed. Change of IoU from mixup to "
+            f"Mixup-CAM before and after the walk, from the top: {changed}.",
+            "Images with their masks and the response maps of mixup and of Mixup-CAM.",
+        )
 
     def whom_the_walk_helps(self) -> Iterator[Exhibit]:
         """Images in thirds by the response of their background; the truth explains here, it does not choose."""

@@ -63,6 +63,17 @@ def test_changes_are_differences_image_by_image(before_and_after):
     assert len(axis.collections) == len(pairs) and len(axis.lines) == 2 + len(pairs)
 
 
+def test_pairs_of_fig_2_4_are_images_whose_maps_score_alike():
+    nan, none = np.nan, np.zeros(6)
+    iou, refined = np.array([0.2, -1, 1.01, 5, nan, 0.6]), np.array([1.1, -4, 30, 9, 2, 0.5])
+    found = refined_images.Changes(iou, refined, none)
+    np.testing.assert_array_equal(refined_images.alike(found), [1.1, -4, nan, nan, nan, 0.5])
+    numbers = [value.mean for value in refined_images.of_alike([found, found]).values()]
+    expected = [60, 100 * 2 / 3, np.mean([1.1, -4, 0.5]), *np.quantile([1.1, -4, 0.5], [0.1, 0.5, 0.9])]
+    assert numbers == pytest.approx(expected)
+    assert set(refined_images.of_alike([refined_images.Changes(iou + 9, refined, none)]).values()) >= {None}
+
+
 def test_thirds_hold_every_image_once(before_and_after):
     maps, refined = before_and_after
     responses = [np.random.default_rng(seed).random(9) for seed in SEEDS]

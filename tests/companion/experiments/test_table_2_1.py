@@ -20,7 +20,7 @@ SMOKE = settings.load("smoke")
 HERE = Machine(device="cpu")
 QUESTIONS = (
     "what_differs", "method", "table", "every_threshold", "verdicts", "chance_tables", "refined_column",
-    "refined_verdicts", "small_before_large_after", "by_difficulty", "one_class_each", "many",
+    "refined_verdicts", "small_before_large_after", "alike_before", "by_difficulty", "one_class_each", "many",
     "classifiers", "mechanism_verdicts",
 )  # fmt: skip
 """All but `whom_the_walk_helps`, whose pairs of cells the small images made up here do not have."""
