@@ -81,8 +81,8 @@ class WalkedMaps(ClaimedMaps):
             image_grids.compare(shown, self.threshold),
             "fig_2_4_pairs",
             f"Fig. 2.4: of the images whose maps score alike, within {refined_images.ALIKE:g} point, those whose "
-            f"change after the random walk is nearest to its quantiles {quantiles}; first seed. Change of IoU from mixup "
-            f"to Mixup-CAM before and after the walk, from the top: {changed}.",
+            f"change after the random walk is nearest to its quantiles {quantiles}; first seed. Change of IoU from "
+            f"mixup to Mixup-CAM before and after the walk, from the top: {changed}.",
             "Images with their masks and the response maps of mixup and of Mixup-CAM.",
         )
 
