@@ -32,7 +32,7 @@ SEGMENTER = "DeepLab-v2, training"
 TEST = "DeepLab-v2, test"
 CRF = "dense CRF, on the processor"
 PETA = 1e15
-WITHOUT_COST = ("data", "backbone", "subcategories")
+WITHOUT_COST = ("data", "backbone", "subcategories", "truth_labels")
 """Stages with nothing for the GPU or the CRF: K-means runs on the processor, initial weights are given."""
 
 

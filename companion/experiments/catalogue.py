@@ -11,6 +11,7 @@ from companion.experiments.experiment import Compute, Experiment, Keep
 from companion.experiments.number_of_subcategories import NumberOfSubcategories
 from companion.experiments.parameters import Parameter
 from companion.experiments.performance import Performance
+from companion.experiments.positive_controls import PositiveControls
 from companion.experiments.quickstart import Quickstart
 from companion.experiments.rounds import Table32
 from companion.experiments.sensitivity import Sensitivity
@@ -30,6 +31,7 @@ KINDS: tuple[type[Experiment], ...] = (
     Sensitivity,
     Tables22And23,
     Terms,
+    PositiveControls,
     Table31,
     NumberOfSubcategories,
     Table32,

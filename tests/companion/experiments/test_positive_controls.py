@@ -1,0 +1,51 @@
+"""Which stages notebook 25 asks for, and that its walk is that of step 2 where nothing is replaced."""
+
+import numpy as np
+
+from companion import settings
+from companion.experiments.catalogue import experiment
+from companion.experiments.positive_controls import OWN, PERFECT, TAUGHT
+from companion.settings import Machine
+
+
+def of(notebook="25_positive_controls", crf=True, preset="demo", **overrides):
+    return experiment(notebook, settings.load(preset, overrides), range(3), Machine(device="cpu", crf=crf))
+
+
+def test_its_maps_affinities_and_clusters_are_those_of_the_other_notebooks():
+    table = {stage.key for stage in of("21_response_maps").stages()}
+    rounds = {stage.key for stage in of("33_rounds").stages()}
+    chosen = of()
+    assert {stage.key for stage in chosen.maps.values()} <= table
+    own, taught = ({stage.key for stage in chosen.networks[name].values()} for name in (OWN, TAUGHT))
+    walks = {stage.inputs["affinity"].key for stage in of("21_response_maps").walks.values()}
+    assert own <= walks and not taught & walks and len(taught) == 3
+    assert {stage.inputs["features"].key for stage in chosen.labels.values()} <= rounds | {
+        stage.inputs["features"].key for stage in of("33_rounds").stages() if "features" in stage.inputs
+    }
+
+
+def test_what_needs_the_crf_or_truth_of_the_taught_images_is_left_out_without():
+    assert [*of(crf=False).networks] == [TAUGHT]
+    assert [*of(**{"affinity.split": "trainaug"}).networks] == [OWN, TAUGHT]
+    assert [*of(preset="voc2012").networks] == [OWN]
+    assert PERFECT not in of().networks
+
+
+def counts(right):
+    return np.array([[[right, 100 - right], [100 - right, right]]])
+
+
+def test_gains_are_paired_with_the_maps_before_the_walk():
+    chosen = of(crf=False)
+    runs = {
+        name: [{"image_confusion": counts(right + seed)} for seed in range(3)]
+        for name, right in {"CAM": 50, f"{TAUGHT}, psa": 60, f"{TAUGHT}, irn": 70}.items()
+    }
+    runs |= {f"{PERFECT}, {scoring}": runs[f"{TAUGHT}, {scoring}"] for scoring in ("psa", "irn")}
+    vars(chosen).update(walked=runs, on_train=range(6), on_val=range(8))
+    note, table, _, _, *verdicts = chosen.walk()
+    assert "not run" in note.text and table.frame.loc["CAM", "walk adds"] is None
+    irn, psa = (table.frame.loc[f"{PERFECT}, {scoring}", "walk adds"].mean for scoring in ("irn", "psa"))
+    assert irn > psa > 0
+    assert {each.verdict for each in verdicts} == {"holds"} and len(verdicts) == 6
