@@ -49,8 +49,8 @@ def clusters_under_maps(
         present = np.flatnonzero(labels)
         features = model.features(to_tensor(images.image(i), model.preprocessing)[None].to(machine.torch_device))
         means = under_maps(features[0], model.fc8(features)[0, present.tolist()])
-        for c, mean in zip(present, means.float().cpu().numpy(), strict=True):
-            points[c].append(mean)
+        for row, mean in zip(present.tolist(), means.float().cpu().numpy(), strict=True):
+            points[row].append(mean)
     found = np.full(images.labels.shape, -1, np.int64)
     for c, of_class in enumerate(points):
         if of_class:

@@ -159,9 +159,9 @@ class PositiveControls(Experiment):
             pd.DataFrame.from_dict(lines, orient="index").astype(object).rename_axis("affinities and scoring"),
             "walk",
             f"mIoU in per cent of the response maps of plain CAM at the fixed threshold {self.threshold} (first "
-            f"line) and after the random walk, and what the walk adds, in points; {of_what}. psa: a background row {alpha} "
-            f"walks with the classes; irn: classes walk alone, background is what stays below {IRN_BACKGROUND:g} of "
-            "the image's maximum.",
+            f"line) and after the random walk, and what the walk adds, in points; {of_what}. psa: a background row "
+            f"{alpha} walks with the classes; irn: classes walk alone, background is what stays below {IRN_BACKGROUND:g} "
+            "of the image's maximum.",
             best=["mIoU train"],
             formats={"walk adds": "+.1f"},
         )

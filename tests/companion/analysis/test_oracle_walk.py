@@ -1,7 +1,5 @@
 """The positive controls of both chapters: affinities of the truth, irn's scoring, features pooled under a map."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -10,11 +8,21 @@ from companion.analysis import map_pooling, oracle_walk
 from companion.pipeline.artefacts import ResponseMaps
 from companion.settings import AffinitySettings, load
 from thesislib import metrics
-from thesislib.data.voc import IGNORE
+from thesislib.data.voc import IGNORE, VocDataset
 from thesislib.refinement import random_walk
 from thesislib.refinement.pairs import pair_offsets, source_shape
 
 SIDE, STRIDE = 12, 4
+
+
+class OneImage(VocDataset):
+    """Its truth alone."""
+
+    def __init__(self, mask):
+        self.ids, self.classes, self.truth = ["one"], ("heron", "fox"), mask
+
+    def mask(self, i):
+        return self.truth
 
 
 def mask_of(labels):
@@ -62,7 +70,7 @@ def test_a_map_of_half_an_object_fills_it_along_perfect_affinities(tmp_path):
     mask = mask_of(labels)
     half = np.where((mask == 2) & (np.arange(SIDE * STRIDE)[:, None] < 24), 1, 0.02).astype(np.float32)
     ResponseMaps(np.array([1]), half[None]).write(tmp_path, "one")
-    images = SimpleNamespace(ids=["one"], classes=("heron", "fox"), mask=lambda i: mask)
+    images = OneImage(mask)
     settings = AffinitySettings(log2_steps=8)
     affinities = oracle_walk.truths(images, load("demo").backbone)
     found = oracle_walk.walked_counts(tmp_path, images, affinities, settings, STRIDE)
