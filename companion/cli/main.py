@@ -5,6 +5,7 @@ again, and PyTorch alone takes seconds.
 """
 
 import argparse
+import ast
 import contextlib
 import json
 import sys
@@ -276,7 +277,8 @@ def _parameters(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """A notebook parameter from the command line: JSON where it is JSON (numbers, lists, objects), else text."""
-    with contextlib.suppress(json.JSONDecodeError):
-        return json.loads(text)
+    """A notebook parameter from the command line: JSON or a Python literal where it is one, else text."""
+    for read in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError):
+            return read(text)
     return text

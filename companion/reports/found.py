@@ -173,7 +173,7 @@ def _shown(entry: VerdictEntry) -> dict[str, Any]:
         "difference": entry.difference,
         "interval": entry.interval,
         "seeds": entry.n,
-        "power": None if entry.power is None else f"{entry.power:.2f}",
+        "power": f"{entry.power:.2f}" if entry.power is not None and entry.thesis is not None else None,
         "enough": entry.seeds,
         "primary": entry.primary,
         "could_not": few,

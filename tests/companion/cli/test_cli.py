@@ -4,6 +4,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -162,3 +163,13 @@ def test_reproduce_twice_computes_nothing_the_second_time(tmp_path: Path, capsys
     assert "0 stages to compute" in second
     assert "1 reports are up to date, 0 to make" in second
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("False", False), ("['cam']", ["cam"]), ('["cam"]', ["cam"]), ("1e-3", 0.001), ("demo", "demo")],
+)
+def test_parameters_are_json_or_python_or_text(text: str, value: Any) -> None:
+    from companion.cli import main
+
+    assert main._value(text) == value
