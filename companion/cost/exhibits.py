@@ -5,7 +5,7 @@ The frames and charts are those of `tables`. Nothing here corresponds to publish
 
 from collections.abc import Iterator
 
-from companion.cost import tables, work
+from companion.cost import complexity, tables, work
 from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Note, Table
 from companion.experiments.performance import Performance
 
@@ -77,6 +77,19 @@ def against_published() -> Table:
         "One image of 500 x 375 with two classes, ours beside a direct reading of the published method; seconds and "
         "memory from `benchmarks/against_published.py` where it was run.",
         formats=tables.formats(compared),
+    )
+
+
+def extra_complexity() -> Table:
+    """What each method adds to the plain classifier."""
+    return Table(
+        complexity.table(),
+        "complexity",
+        "What the methods add to the plain classifier, counted at full size on VOC 2012 for one seed: operations of a "
+        "training step for one image (10^9), those of mixup and the terms beside them, parameters, and training in all "
+        f"(10^15), for SC-CAM with round 0, the schedules of {complexity.ROUNDS} rounds (S6, run to their end) and the "
+        "features in between. The maps of all three are made by the same network.",
+        formats=complexity.FORMATS,
     )
 
 

@@ -160,8 +160,8 @@ class PositiveControls(Experiment):
             "walk",
             f"mIoU in per cent of the response maps of plain CAM at the fixed threshold {self.threshold} (first "
             f"line) and after the random walk, and what the walk adds, in points; {of_what}. psa: a background row "
-            f"{alpha} walks with the classes; irn: classes walk alone, background is what stays below {IRN_BACKGROUND:g} "
-            "of the image's maximum.",
+            f"{alpha} walks with the classes; irn: classes walk alone, background is what stays below "
+            f"{IRN_BACKGROUND:g} of the image's maximum.",
             best=["mIoU train"],
             formats={"walk adds": "+.1f"},
         )

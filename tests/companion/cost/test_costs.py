@@ -11,6 +11,7 @@ from places import ROOT
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from companion.cost import complexity
 from companion.cost import operations as flops
 from companion.cost import work as costs
 from companion.cost.gpu.inference import pictures
@@ -161,6 +162,28 @@ def test_sub_categories_of_a_round_are_those_of_its_labels():
     assert costs._subcategories(SimpleNamespace(inputs={"subcategories": dealt})) == 10
     parent = SimpleNamespace(settings={"labels": "parent"}, inputs={})
     assert costs._subcategories(SimpleNamespace(inputs={"subcategories": parent})) == 1
+
+
+def test_what_the_methods_add_to_plain_cam():
+    plain, mixed, explored = complexity.table().itertuples(index=False, name=None)
+    frame = complexity.table()
+    assert [*frame[complexity.TRAININGS]] == [1, 1, 4]
+    channels, outputs = 4096, 20 * 10  # of ResNet-38, of the second head
+    heads = frame[complexity.PARAMETERS].diff().iloc[2] * 1e6
+    assert heads == pytest.approx(channels * outputs) and frame[complexity.LATER].nunique() == 1
+    assert 0 < frame.loc["Mixup-CAM", complexity.SHARE] < 1 and plain[0] == mixed[0] == pytest.approx(
+        35.53e3 / 16, rel=1e-3
+    )
+    step = 10_582 // 16
+    trained = step * (15 * 35.53 + 3 * 61 * 8.88) / 1e3
+    assert explored[4] == pytest.approx(trained + 3 * 10_582 * 0.75 / 1e3, rel=0.01)
+    assert explored[5] == pytest.approx(explored[4] / plain[4])
+
+
+def test_operations_beside_the_network_grow_with_its_images():
+    one, other = complexity.beside_the_network(64, 8), complexity.beside_the_network(64, 8, batch=4)
+    assert one == pytest.approx(other, rel=0.01)
+    assert complexity.beside_the_network(64, 8) >= 3 * 3 * 64 * 64  # two products and a sum a value
 
 
 def test_markdown_has_a_line_for_every_stage_and_notebook():
