@@ -9,11 +9,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from companion.analysis import cluster_heads, cluster_moves, cluster_quality, cluster_scores, cluster_tables
+from companion.analysis import (
+    cluster_heads,
+    cluster_moves,
+    cluster_quality,
+    cluster_reference,
+    cluster_scores,
+    cluster_tables,
+)
 from companion.analysis.claims import Verdict, judged
 from companion.analysis.cluster_scores import AMI_OTHERS, AMI_TRUE, FOLLOWED
 from companion.analysis.cluster_tables import FIGURE_3_5, FIGURES_3_9_TO_3_11
 from companion.analysis.maps import over_seeds
+from companion.datasets.demo.generator import contexts
 from companion.drawing import cluster_charts, cluster_pictures
 from companion.experiments import printed
 from companion.experiments.exhibits import Exhibits, Figure, KeyNumber, Note, Table
@@ -80,6 +88,31 @@ class Clusters(FoundClusters):
             f"seed {self.seeds[0]}.",
             formats={"alone": ".0f"},
         )
+
+    def size_and_ground(self) -> Iterator[Exhibits]:
+        """Whether clusters follow the size of the object and the ground, which Fig. 3.5 names too."""
+        images, rounds = self.clustered, (1, self.rounds)
+        measure = partial(cluster_tables.object_areas, images)
+        areas = self.of_one("object areas of every class", self.data_folder,
+                            lambda: [measure(c) for c in range(len(images.classes))])  # fmt: skip
+        known = {cluster_reference.SIZE: cluster_reference.sizes(areas)}
+        if self.generated:
+            grounds = contexts("trainaug", self.settings.data)
+            known[cluster_reference.CONTEXT] = cluster_reference.of_images(grounds, images.labels)
+        found = [
+            cluster_reference.agreement([self.found[number, seed].assignments for seed in self.seeds], known)
+            for number in rounds
+        ]
+        yield Table(
+            cluster_reference.table(found[0], found[1], [f"round {number}" for number in rounds]),
+            "size_and_ground",
+            "Agreement (AMI, 0 by chance) of the clusters of the first and the last round with the size of the object, "
+            "in thirds of the images of a class whose mask is known, and with the ground of generated images; mean "
+            f"over classes, {self.of_what}, {self.over}.",
+            formats=dict.fromkeys([f"round {number}" for number in rounds], "+.3f"),
+        )
+        for what, values in found[1].items():
+            yield judged(f"Clusters follow the {what}", over_seeds(values), "AMI, 0 by chance.", format="+.3f")
 
     def separation(self) -> Table:
         """Silhouette by class, and agreement with the other classes in the image."""

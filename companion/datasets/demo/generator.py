@@ -38,7 +38,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from companion.datasets.demo.drawing import HUES, SHAPES, TEXTURES
-from companion.datasets.demo.scenes import CLASSES, Scene, draw_pretext, draw_scene
+from companion.datasets.demo.scenes import CLASSES, Scene, draw_plan, draw_pretext, draw_scene
 from companion.settings import DataSettings
 from thesislib.data.voc import IGNORE, write_mask
 
@@ -81,8 +81,17 @@ def write_demo(root: Path | str, data: DataSettings, progress: bool = True) -> N
 
 def demo_scene(split: str, i: int, data: DataSettings) -> Scene:
     """Image `i` of a split (`trainaug`, `val` or `test`): the same whatever the number of images is."""
-    rng = np.random.default_rng((data.data_seed, SPLITS.index(split), i))
-    return draw_scene(i % len(CLASSES), data.image_size, rng)
+    return draw_scene(i % len(CLASSES), data.image_size, _rng(split, i, data))
+
+
+def contexts(split: str, data: DataSettings) -> Int64[np.ndarray, " n"]:
+    """Number of the ground (`scenes.CONTEXTS`) of every image of a split, which no file of the data has."""
+    plans = (draw_plan(i % len(CLASSES), _rng(split, i, data)) for i in range(getattr(data, split)))
+    return np.array([context for _, _, context in plans], np.int64)
+
+
+def _rng(split: str, i: int, data: DataSettings) -> np.random.Generator:
+    return np.random.default_rng((data.data_seed, SPLITS.index(split), i))
 
 
 def truth(scene: Scene) -> UInt8[np.ndarray, "size size"]:

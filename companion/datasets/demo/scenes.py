@@ -138,14 +138,10 @@ class Scene:
 
 def draw_scene(main: int, size: int, rng: np.random.Generator) -> Scene:
     """One image of `size` pixels whose first object is of class `main`."""
-    count = 1 + int(rng.choice(len(OBJECTS), p=OBJECTS))
-    kinds = _draw_kinds(main, count, rng)
-    forms = [int(form) for form in rng.integers(len(FORMS), size=count)]
-    favourite, any_other = (main + forms[0]) % len(CONTEXTS), int(rng.integers(len(CONTEXTS)))
-    context = CONTEXTS[favourite if rng.random() < CONTEXT_TIE else any_other]
-
+    kinds, forms, context = draw_plan(main, rng)
+    count = len(kinds)
     canvas = Canvas(size)
-    _paint_ground(canvas, context, rng)
+    _paint_ground(canvas, CONTEXTS[context], rng)
     centres = rng.permutation(np.array(SLOTS[count - 1])) + rng.uniform(-SLOT_JITTER, SLOT_JITTER, (count, 2))
     drawn = []
     for number, (kind, form, centre) in enumerate(zip(kinds, forms, centres, strict=True), start=1):
@@ -155,6 +151,15 @@ def draw_scene(main: int, size: int, rng: np.random.Generator) -> Scene:
     visible = np.bincount(canvas.instance.ravel(), minlength=count + 1)[1:] / drawn
     things = tuple(Thing(kind, form, float(share)) for kind, form, share in zip(kinds, forms, visible, strict=True))
     return Scene(canvas.image(rng), canvas.at_pixels(canvas.instance), canvas.at_pixels(canvas.part), things)
+
+
+def draw_plan(main: int, rng: np.random.Generator) -> tuple[list[int], list[int], int]:
+    """What a scene will show: numbers of the classes and sub-types of its objects, and of its ground in `CONTEXTS`."""
+    count = 1 + int(rng.choice(len(OBJECTS), p=OBJECTS))
+    kinds = _draw_kinds(main, count, rng)
+    forms = [int(form) for form in rng.integers(len(FORMS), size=count)]
+    favourite, any_other = (main + forms[0]) % len(CONTEXTS), int(rng.integers(len(CONTEXTS)))
+    return kinds, forms, favourite if rng.random() < CONTEXT_TIE else any_other
 
 
 def draw_pretext(target: Int[np.ndarray, "3"], size: int, rng: np.random.Generator) -> UInt8[np.ndarray, "size size 3"]:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from companion.datasets.checks import check
-from companion.datasets.demo.generator import demo_scene, pretext_images, truth, write_demo
+from companion.datasets.demo.generator import contexts, demo_scene, pretext_images, truth, write_demo
 from companion.datasets.demo.scenes import BODY, CLASSES, CONTEXTS, FAMILIES, FORMS, HEAD, KINDS, THIN, VOCABULARY
 from companion.settings import DataSettings, SettingsError, load
 from thesislib.data.voc import IGNORE, VocDataset, palette
@@ -157,6 +157,22 @@ def test_what_the_scenes_contain():
 
 
 # ---- pretext task
+
+
+def hue(colours):
+    """Colours without their brightness."""
+    return np.asarray(colours) / np.sum(colours, axis=-1, keepdims=True)
+
+
+def test_the_ground_that_is_told_is_the_one_that_is_drawn():
+    data = DataSettings(source="generated", trainaug=32, train=8, val=1)
+    told, near = contexts("trainaug", data), hue([context.near for context in CONTEXTS])
+    seen = []
+    for i in range(32):
+        scene = demo_scene("trainaug", i, data)
+        ground = scene.image[-12:][scene.instances[-12:] == 0]
+        seen.append(np.linalg.norm(hue(np.median(ground, axis=0)) - near, axis=1).argmin())
+    assert np.mean(told == seen) > 0.9 and len(set(told)) == len(near)
 
 
 def test_pretext_images_are_balanced_and_reproducible():
