@@ -40,7 +40,7 @@ def test_training_cut_while_its_artefact_is_finished_is_not_repeated(
 
     calls, artefacts = tmp_path / "calls", Store(tmp_path / "runs")
     stage = Stage("training", 1, _train_stage, {"calls": str(calls)})
-    monkeypatch.setattr(store, "_flush", power_cut)
+    monkeypatch.setattr(store, "sync_all", power_cut)
     with pytest.raises(KeyboardInterrupt):
         artefacts.compute(stage)
     monkeypatch.undo()

@@ -72,7 +72,7 @@ def test_table_2_1_is_made_again_without_data_maps_and_weights(tmp_path, shared_
     kinds = {path.suffix for path in published_files if path.name != "thumbnail.png"}  # of a page, of generated data
     assert kinds == {".json", ".npz", ".txt", ""}
     assert not [*(tmp_path / "snapshot").rglob("maps")]
-    check_same(*again(tmp_path), {"fig_2_1", "fig_2_2", "fig_2_3", "fig_2_6"})
+    check_same(*again(tmp_path), {"fig_2_1", "fig_2_2", "fig_2_3", "fig_2_4_pairs", "fig_2_6"})
     assert "as published\n" in capsys.readouterr().out
 
     (lost,) = [*(tmp_path / "snapshot").rglob("response_maps/*")][:1]
