@@ -6,6 +6,7 @@ from typing import Any
 
 from companion.experiments import parameters as checks
 from companion.experiments.clusters import Clusters
+from companion.experiments.conditions import Conditions
 from companion.experiments.data import Data
 from companion.experiments.experiment import Compute, Experiment, Keep
 from companion.experiments.number_of_subcategories import NumberOfSubcategories
@@ -32,6 +33,7 @@ KINDS: tuple[type[Experiment], ...] = (
     Tables22And23,
     Terms,
     PositiveControls,
+    Conditions,
     Table31,
     NumberOfSubcategories,
     Table32,
