@@ -16,7 +16,7 @@ PYTHON ?= python3.12 python3.11 python3
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-reproduce: .venv/ready  ## the whole thesis on the demo data; ends with the path of the report (PRESET=, SEEDS=3 or 100-104, DATA_ROOT=, ONLY=; CONTINUE=1 goes on from the published scores of PRESET)
+reproduce: .venv/ready  ## the whole thesis on the demo data; ends with the path of the report (PRESET=, SEEDS=3, 100-104 or 100, for one; DATA_ROOT=, ONLY=; CONTINUE=1 goes on from the published scores of PRESET)
 	$(BIN)/thesis reproduce --preset $(PRESET) --seeds '$(SEEDS)' \
 	  $(if $(DATA_ROOT),--data-root $(DATA_ROOT)) $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(CONTINUE),--published reports/published/$(PRESET))

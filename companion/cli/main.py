@@ -57,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--preset", default="demo", help=f"data and scale: {', '.join(PRESETS)}")
     text = "reading of the thesis at paper scale: released (published code, default) or text (as printed)"
     common.add_argument("--profile", default="released", help=text)
-    common.add_argument("--seeds", default="3", help="training seeds: how many (3: 0, 1, 2), or which (100-104; 0,3,7)")
+    text = "training seeds: how many (3: 0, 1, 2), or which (100-104; 0,3,7; 100, with the comma for one)"
+    common.add_argument("--seeds", default="3", help=text)
     common.add_argument("--data-root", default="", help="folder in VOC layout instead of generated images")
     common.add_argument("--runs-dir", type=Path, default=Path("runs"), help="the store of computed artefacts")
     common.add_argument("--reports-dir", type=Path, default=Path("reports"))

@@ -1,7 +1,8 @@
 """The parameter `seeds`: how many training seeds, or which.
 
-A number means the first ones, 0, 1 and so on. What is to confirm a claim needs seeds that nobody has looked at, so a
-list names them. Seeds are in ascending order everywhere; figures of one seed are of the first.
+A number means the first ones, 0, 1 and so on; a large one is refused, since it may be meant as the name of a seed. What
+is to confirm a claim needs seeds that nobody has looked at, so a list names them. Seeds are in ascending order
+everywhere; figures of one seed are of the first.
 """
 
 import itertools
@@ -14,6 +15,8 @@ from companion.settings import SettingsError
 LARGEST = 2**32 - 1
 """scikit-learn's k-means takes no larger seed."""
 MOST = 1_000
+MOST_COUNTED = 20
+"""A larger number is refused: 100 may mean a hundred seeds, or seed 100."""
 
 
 def check_seeds(seeds: Any) -> tuple[int, ...]:
@@ -23,7 +26,8 @@ def check_seeds(seeds: Any) -> tuple[int, ...]:
     ((0, 1, 2), (100, 102))
 
     Raises:
-        SettingsError: neither a whole number of at least 1 nor a list of distinct ones of at least 0, or too many.
+        SettingsError: neither a whole number from 1 to `MOST_COUNTED` nor a list of distinct ones of at least 0, or too
+            many.
     """
     given = f"parameter seeds = {seeds!r}"
     if isinstance(seeds, list | tuple):
@@ -39,16 +43,21 @@ def check_seeds(seeds: Any) -> tuple[int, ...]:
             f"{given}: expected a whole number of at least 1 (3 means 0, 1, 2) or a list of seeds such as [100, 101]"
             + ("; papermill passes a list with -y 'seeds: [100, 101]'" if isinstance(seeds, str) else "")
         )
-    if (count := len(seeds) if isinstance(seeds, list | tuple) else seeds) > MOST:
-        raise SettingsError(f"parameter seeds: at most {MOST:,} seeds, got {count:,}")
+    elif seeds > MOST_COUNTED:
+        raise SettingsError(
+            f"{given} could mean {seeds:,} seeds or seed {seeds} alone: give a list, [{seeds}] for the one, "
+            f"[0, 1, ..., {seeds - 1}] for so many"
+        )
+    if isinstance(seeds, list | tuple) and len(seeds) > MOST:
+        raise SettingsError(f"parameter seeds: at most {MOST:,} seeds, got {len(seeds):,}")
     return tuple(sorted(seeds)) if isinstance(seeds, list | tuple) else tuple(range(seeds))
 
 
 def read_seeds(text: str) -> int | list[int]:
     """The parameter `seeds` as the command line gives it: how many, or numbers and ranges that say which.
 
-    >>> read_seeds("3"), read_seeds("100-102"), read_seeds("0,3,7")
-    (3, [100, 101, 102], [0, 3, 7])
+    >>> read_seeds("3"), read_seeds("100-102"), read_seeds("0,3,7"), read_seeds("100,")
+    (3, [100, 101, 102], [0, 3, 7], [100])
 
     Raises:
         SettingsError: the text is something else, or `check_seeds` refuses what it says.
@@ -57,9 +66,12 @@ def read_seeds(text: str) -> int | list[int]:
         count = int(text)
         if count < 1:
             raise SettingsError(f"seeds must be at least 1, got {count}")
-        check_seeds(count)
+        if count > MOST_COUNTED:
+            raise SettingsError(
+                f"seeds {count} could mean {count:,} seeds or seed {count} alone: say 0-{count - 1} or {count},"
+            )
         return count
-    found = [seed for part in text.split(",") for seed in _range_of(part, text)]
+    found = [seed for part in text.strip().removesuffix(",").split(",") for seed in _range_of(part, text)]
     check_seeds(found)
     return found
 
@@ -100,7 +112,7 @@ def _range_of(part: str, text: str) -> Sequence[int]:
     if ends is None:
         raise SettingsError(
             f"seeds {text!r}: expected how many (3 means 0, 1, 2), a range such as 100-104, or seeds such as 0,3,7; "
-            "a single one is 7-7"
+            "a single one is 7, with a comma"
         )
     first, last = int(ends[1]), int(ends[2] or ends[1])
     if not first <= last < first + MOST:

@@ -23,6 +23,10 @@ from companion.settings import Machine, SettingsError, load
         (" 1 ", (0,)),
         ("100-104", (100, 101, 102, 103, 104)),
         ("7-7", (7,)),
+        ("100,", (100,)),
+        ("3, 7, ", (3, 7)),
+        ("20", tuple(range(20))),
+        ("0-20", tuple(range(21))),
         ("0,3,7", (0, 3, 7)),
         ("7, 3 ,0", (0, 3, 7)),
         ("100 - 101,3", (3, 100, 101)),
@@ -41,7 +45,10 @@ def test_text_form(text: str, seeds: tuple[int, ...]) -> None:
         ("few", "expected how many (3 means 0, 1, 2), a range such as 100-104"),
         ("2.5", "expected how many"),
         ("1,,2", "expected how many"),
-        ("5,", "a single one is 7-7"),
+        ("5,,", "expected how many"),
+        (",", "a single one is 7, with a comma"),
+        ("21", "seeds 21 could mean 21 seeds or seed 21 alone: say 0-20 or 21,"),
+        ("100", "could mean 100 seeds or seed 100 alone: say 0-99 or 100,"),
         ("[1, 2]", "expected how many"),
         ("1,-2", "expected how many"),
         ("-3", "at least 1, got -3"),
@@ -49,7 +56,7 @@ def test_text_form(text: str, seeds: tuple[int, ...]) -> None:
         ("4-2", "a range goes up"),
         ("0-4000000000", "over at most 1,000 seeds"),
         ("0-999,2000", "at most 1,000 seeds, got 1,001"),
-        ("1001", "at most 1,000 seeds, got 1,001"),
+        ("1001", "could mean 1,001 seeds or seed 1001 alone"),
         ("0-3,2", "2 is there twice"),
         (f"0,{LARGEST + 1}", f"from 0 to {LARGEST}"),
     ],
@@ -57,6 +64,12 @@ def test_text_form(text: str, seeds: tuple[int, ...]) -> None:
 def test_bad_text_is_refused_in_words(text: str, message: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(message)):
         read_seeds(text)
+
+
+def test_a_large_number_as_parameter_is_refused_and_says_how_to_name_one_seed() -> None:
+    with pytest.raises(SettingsError, match=re.escape("seeds = 100 could mean 100 seeds or seed 100 alone")) as refused:
+        check_seeds(100)
+    assert "[100] for the one" in str(refused.value)
 
 
 @pytest.mark.parametrize("seeds", [0, -1, True, None, 2.0, {0: 1}, "3", [], [0, 0], [-1], ["0"], [[0]], [1.0], [True]])
