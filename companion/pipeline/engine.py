@@ -13,6 +13,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,14 +103,14 @@ def in_order(stages: Iterable[Stage]) -> list[Stage]:
 def missing(stages: Iterable[Stage], store: Store) -> list[Stage]:
     """What would have to be computed to have `stages`, those needed first; binds them.
 
-    What another store lends (`Store.place`) may be read; nothing can be built on it.
+    What another store lends (`Store.place`) may be read; later stages can use it only where it is whole (`usable`).
     """
     stages = list(stages)
     bind(stages)
     wanted: dict[str, Stage] = {}
 
     def visit(stage: Stage) -> None:
-        if not store.has(stage):
+        if not store.usable(stage):
             for upstream in stage.inputs.values():
                 visit(upstream)
             wanted.setdefault(stage.key, stage)
@@ -164,7 +165,7 @@ def _run_here(todo: list[Stage], store: Store) -> dict[str, str]:
     with tqdm(todo, unit="stage", mininterval=0.5, miniters=0) as bar:
         for stage in bar:
             bar.set_description(_name(stage))
-            if all(store.has(upstream) for upstream in stage.inputs.values()):
+            if all(store.usable(upstream) for upstream in stage.inputs.values()):
                 with _caught(stage, failures):
                     _compute(stage, store, Bar(bar))
     return failures
@@ -220,7 +221,7 @@ def _run_on_dask(todo: list[Stage], store: Store, scheduler: str, workers: int |
 
     failures: dict[str, str] = {}
     killed: dict[str, str] = {}
-    store, topic = Store(store.root.resolve()), f"thesis-{uuid.uuid4()}"
+    store, topic = replace(store, root=store.root.resolve()), f"thesis-{uuid.uuid4()}"
     with connect(scheduler, workers) as client, tqdm(total=len(todo), unit="stage", smoothing=0) as bar:
         client.subscribe_topic(topic, lambda event: bar.set_postfix_str(event[1]))
         if not client.scheduler_info()["workers"]:
@@ -250,7 +251,7 @@ def _run_on_dask(todo: list[Stage], store: Store, scheduler: str, workers: int |
                 )
             if future.status == "error":
                 reason = future.exception()
-                if all(store.has(upstream) for upstream in stage.inputs.values()):
+                if all(store.usable(upstream) for upstream in stage.inputs.values()):
                     failed = failures if store.begun(stage) or not isinstance(reason, KilledWorker) else killed
                     failed[stage.key] = _reason(stage, reason)
     # Dask blames a dead worker on every task that it had; those that had not begun are worth another attempt.

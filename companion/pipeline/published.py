@@ -29,6 +29,8 @@ SCORES = "scores"
 """The store beside the pages of a snapshot."""
 COPIED = ("config.json", "provenance.json", artefacts.PRETEXT_ACCURACY, artefacts.DATASET_FACTS)
 PACKED = (artefacts.SCORES, artefacts.SUBCATEGORIES)
+WHOLE = {"subcategories": artefacts.SUBCATEGORIES}
+"""Stages whose published form is all that later stages read, and its file."""
 NEEDS_CRF = ("affinity_labels", "affinity", "refined_maps", "pseudo_masks", "segmenter", "segmentation")
 """Stages that are planned on machines with the dense CRF alone."""
 
@@ -92,8 +94,9 @@ class PublishedStore(Store):
 class ContinuedStore(Store):
     """A store of one's own that goes on from published results: what is published need not be computed to be shown.
 
-    Keys agree only where settings, data and versions of stages do. Nothing can be built on what is published, so a
-    stage that a missing one needs is computed here too; and the data are always those that are here.
+    Keys agree only where settings, data and versions of stages do. Of what is published, sub-category labels alone are
+    enough to compute from (`WHOLE`), so that a round is trained without those before it; any other stage that a
+    missing one needs is computed here too. The data are always those that are here.
     """
 
     published: PublishedStore
@@ -101,6 +104,25 @@ class ContinuedStore(Store):
     def place(self, stage: Stage) -> Path:
         own, theirs = self.folder(stage), self.published.folder(stage)
         return theirs if stage.name != "data" and theirs.is_dir() and not own.is_dir() else own
+
+    def usable(self, stage: Stage) -> bool:
+        return self.has(stage) or (stage.name in WHOLE and (self.place(stage) / WHOLE[stage.name]).is_file())
+
+    def sources(self, stages: Iterable[Stage]) -> list[Stage]:
+        """The published results that those stages which were computed here were computed from, each once."""
+        found: dict[str, Stage] = {}
+
+        def visit(stage: Stage) -> None:
+            for above in stage.inputs.values():
+                if self.has(above):
+                    visit(above)
+                elif self.usable(above):
+                    found.setdefault(above.key, above)
+
+        for stage in stages:
+            if self.has(stage):
+                visit(stage)
+        return [*found.values()]
 
     def borrowed(self, stages: Iterable[Stage]) -> list[Stage]:
         """Those that are read from the published results, each once."""

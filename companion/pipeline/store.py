@@ -166,6 +166,10 @@ class Store:
         """Whether the artefact is complete."""
         return self.folder(stage).is_dir()
 
+    def usable(self, stage: Stage) -> bool:
+        """Whether later stages can be computed from the artefact; one that is lent may lack what they need."""
+        return self.has(stage)
+
     def begun(self, stage: Stage) -> bool:
         """Whether the stage was begun and not completed."""
         return _part(self.folder(stage)).is_dir()
@@ -199,7 +203,7 @@ class Store:
         part.mkdir(exist_ok=True)
         (part / FAILURE_LOG).unlink(missing_ok=True)
         _write_json(part / "config.json", {"stage": stage.name, "version": stage.version} | _plain(stage.bound))
-        inputs = {name: self.folder(upstream) for name, upstream in stage.inputs.items()}
+        inputs = {name: self.place(upstream) for name, upstream in stage.inputs.items()}
         started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
         try:
             stage.compute(Job(part, inputs, stage.machine, progress, stage.file), **stage.bound)

@@ -11,19 +11,20 @@ from companion.pipeline.store import Stage
 def in_words(store: ContinuedStore, stages: Iterable[Stage]) -> str:
     """How many of these results are published ones, of which seeds, and with what they were computed."""
     wanted = {stage.key: stage for stage in stages}
-    borrowed = store.borrowed(wanted.values())
-    if not borrowed:
+    borrowed, sources = store.borrowed(wanted.values()), store.sources(wanted.values())
+    if not borrowed and not sources:
         return (
             f"No result behind this page is a published one: in {store.published.root.parent.name} there are none of "
             "these settings, data, seeds and versions, or all that are needed were computed here."
         )
-    origins = [store.provenance(stage) for stage in borrowed]
+    origins = [store.provenance(stage) for stage in [*borrowed, *sources]]
     commits = ", ".join(sorted({origin["commit"] for origin in origins}))
     machines = " and ".join(sorted({hardware_in_words(origin["hardware"]) for origin in origins}))
+    made_of = f", from published labels of sub-categories ({len(sources)} stages)" if sources else ""
     return (
-        f"{len(borrowed)} of the {len(wanted)} results behind this page are published ones, {_of_seeds(borrowed)}"
-        f"computed at commit {commits} on {machines}; the others were computed here. What is drawn from maps, masks or "
-        "weights of published ones is left out."
+        f"{len(borrowed)} of the {len(wanted)} results behind this page are published ones, "
+        f"{_of_seeds([*borrowed, *sources])}computed at commit {commits} on {machines}; the others were computed "
+        f"here{made_of}. What is drawn from maps, masks or weights of published ones is left out."
     )
 
 

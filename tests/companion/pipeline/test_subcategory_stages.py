@@ -12,7 +12,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from voc_folder import make_voc
 
-from companion.pipeline import artefacts, engine
+from companion.pipeline import artefacts, engine, published
 from companion.pipeline.artefacts import Features, ResponseMaps, Subcategories
 from companion.pipeline.stages import backbone, classifier, response_maps, rounds, subcategories
 from companion.pipeline.store import Job, Progress, Stage, Store
@@ -320,3 +320,25 @@ def test_released_weights_with_two_heads_can_be_given_as_a_file(computed: Comput
     assert loaded.keys() == ours.keys()
     torch.testing.assert_close(loaded["fc8_sub.weight"], ours["fc8_sub.weight"], rtol=0, atol=0)
     shutil.rmtree(folder)
+
+
+def test_published_labels_are_all_that_the_classifier_of_their_round_needs(computed, tmp_path):
+    labels, trained = computed.labels["clusters"], computed.trained
+    scores = tmp_path / "snapshot" / published.SCORES
+    names = [f"{stage.name}/{stage.key}" for stage in (trained.inputs["data"], labels)]
+    published.write(scores, names, [computed.store.root], None)
+    published.write_mark(scores)
+    own = published.open_store(tmp_path / "own", tmp_path / "snapshot")
+    assert isinstance(own, published.ContinuedStore)
+    assert [stage.name for stage in engine.missing([trained], own)] == ["data", "backbone", "classifier"]
+    engine.run([trained], own)
+    assert own.sources([trained]) == [labels] and not (own.root / "subcategories").exists()
+    here, there = (
+        safetensors.torch.load_file(store.folder(trained) / artefacts.CLASSIFIER_WEIGHTS)
+        for store in (own, computed.store)
+    )
+    assert all(torch.equal(here[name], there[name]) for name in there)
+
+    (scores / labels.name / labels.key / artefacts.SUBCATEGORIES).unlink()
+    shutil.rmtree(own.root)
+    assert [stage.name for stage in engine.missing([trained], own)].count("classifier") == 3
