@@ -125,13 +125,26 @@ def test_affinities_come_from_the_maps_alone():
     [
         ("tf_eficientnet_lite0", "the nearest are tf_efficientnet_lite0"),
         ("resnet50.a1_in2k", "the nearest are resnet50.a1_in1k"),
-        ("vit_tiny_patch16_224", "cannot have stride 16"),
-        ("vgg11", "choose a convolutional network with output_stride"),
+        ("vit_tiny_patch16_224", "gives no map of features"),
+        ("vgg11", "choose a convolutional network of any stride"),
+        (
+            "mobilenetv3_small_050",
+            "has stride 32 where backbone.stride = 16 was asked for; set",
+        ),
     ],
 )
 def test_names_that_cannot_serve_are_refused(name, said):
     with pytest.raises(ValueError, match=said):
         TimmBackbone(name)
+
+
+@pytest.mark.parametrize("name", ["mobilenetv3_small_050", "dla46_c"])
+def test_a_network_whose_stride_cannot_be_chosen_serves_at_its_own(name):
+    """The second adds maps that differ by a begun cell, so it gets whole ones."""
+    model = TimmBackbone(name, stride=32).eval()
+    with torch.no_grad():
+        assert model.features(torch.zeros(1, 3, 97, 129)).shape == (1, model.channels, 4, 5)
+    assert [tap.stride for tap in model.taps] == [4, 8, 16, 32]
 
 
 def test_stride_that_cannot_be_had_is_refused():

@@ -11,6 +11,7 @@ ResNet-38 they come without normalisation.
 
 import difflib
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -99,7 +100,7 @@ class TimmBackbone(FreezableNorms):
         return self.features(images)
 
     def _prepared(self, images: Tensor) -> Tensor:
-        """Images of whole cells, padded by the mean colour, for networks that would leave out a begun one."""
+        """Images of whole cells, padded by the mean colour, for networks that leave out a begun one or refuse it."""
         if self.leaves_out_begun_cells:
             height, width = images.shape[2:]
             images = F.pad(images, (0, -width % self.stride, 0, -height % self.stride))
@@ -129,8 +130,11 @@ class TimmBackbone(FreezableNorms):
 
     def _rounds_down(self) -> bool:
         rows, columns = (size + 1 for size in PROBE)
-        with torch.no_grad():
-            cells = self.network.forward_features(_probe_image(self.network, rows, columns)).shape[2:]
+        try:
+            with torch.no_grad():
+                cells = self.network.forward_features(_probe_image(self.network, rows, columns)).shape[2:]
+        except RuntimeError:  # it adds maps that differ by the begun cell
+            return True
         return cells != (-(-rows // self.stride), -(-columns // self.stride))
 
     def _layers_before_last_stage(self, stages: int) -> set[str]:
@@ -145,11 +149,13 @@ class TimmBackbone(FreezableNorms):
         return _executed(self.network, run)
 
 
-_ADVICE = "choose a convolutional network with output_stride, such as timm/tf_efficientnet_lite0 or timm/resnet50"
+_ADVICE = "choose a convolutional network of any stride, such as timm/tf_efficientnet_lite0 or timm/resnet50"
 
 
 def create(name: str, stride: int) -> nn.Module:
     """timm's network without classification head and pooling, with random weights.
+
+    One whose stride cannot be chosen has its own.
 
     Raises:
         ValueError: timm has no network of this name (the nearest are named), or none with this stride.
@@ -157,8 +163,14 @@ def create(name: str, stride: int) -> nn.Module:
     import timm  # takes a second; only settings that name a network of timm need it
 
     check_name(name)
+    make = partial(timm.create_model, name, pretrained=False, num_classes=0, global_pool="")
     try:
-        return timm.create_model(name, pretrained=False, num_classes=0, global_pool="", output_stride=stride)
+        try:
+            return make(output_stride=stride)
+        except TypeError as error:
+            if "unexpected keyword argument 'output_stride'" not in str(error):
+                raise
+            return make()
     except (TypeError, AssertionError, ValueError, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"timm's {name} cannot have stride {stride} ({error}); {_ADVICE}") from error
 
