@@ -56,9 +56,37 @@ def classifier_step(settings: Settings, crop: int, k: int = 0) -> int:
 
 @functools.cache
 def affinity_step(settings: Settings) -> int:
-    """One batch forward and backward through AffinityNet."""
+    """One batch forward and backward through AffinityNet; through its layers after a backbone that is all frozen."""
     chosen = settings.affinity
+    if chosen.trained == "head":
+        return _affinity_head_step(settings)
     return _step(_on_meta(lambda: affinity(settings)), chosen.batch_size, chosen.augmentation.crop, lambda out: [out])
+
+
+def _affinity_head_step(settings: Settings) -> int:
+    """One batch of maps of whole images, which are there already, forward and backward."""
+    model: Any = _on_meta(lambda: affinity(settings))
+    model.backbone.requires_grad_(False)
+    with torch.no_grad():
+        maps = model.levels(_whole_images(settings.affinity.batch_size, model.stride))
+    with FlopCounterMode(display=False) as counter:
+        model.affinities(model.embed(maps)).sum().backward()
+    return counter.get_total_flops()
+
+
+@functools.cache
+def affinity_maps(settings: Settings) -> int:
+    """The maps of one whole image that the layers after a frozen backbone are trained on."""
+    model: Any = _on_meta(lambda: affinity(settings))
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model.levels(_whole_images(1, model.stride))
+    return counter.get_total_flops()
+
+
+def _whole_images(count: int, stride: int) -> Tensor:
+    """Squares of the longer side of `VOC_SIZE` in whole cells, as images are padded to the largest one."""
+    side = math.ceil(max(VOC_SIZE) / stride) * stride
+    return torch.zeros(count, 3, side, side, device="meta")
 
 
 @functools.cache

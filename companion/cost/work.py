@@ -86,8 +86,12 @@ def work_of(stage: Stage, chosen: Settings) -> list[Work]:
     if stage.name == "affinity_labels":
         return [Work(Kind(CRF, "image"), len(given["alphas"]) * images(given["split"]), 0)]
     if stage.name == "affinity":
-        steps = _steps(given["affinity"].epochs, given["affinity"].batch_size, given["affinity"].split)
-        return [Work(Kind(AFFINITY, "step"), steps, operations.affinity_step(chosen))]
+        affinity = given["affinity"]
+        steps = _steps(affinity.epochs, affinity.batch_size, affinity.split)
+        training = Work(Kind(AFFINITY, "step"), steps, operations.affinity_step(chosen))
+        if affinity.trained == "head":
+            return [Work(Kind(FEATURES, "image"), images(affinity.split), operations.affinity_maps(chosen)), training]
+        return [training]
     if stage.name == "refined_maps":
         return [Work(Kind(REFINED, "image"), images(*given["splits"]), operations.refined_maps(chosen))]
     if stage.name == "pseudo_masks":

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from companion.analysis import measures as scores
+from companion.analysis import measures
 from companion.analysis.claims import Row
 from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM
 from companion.experiments import row_stages
@@ -42,7 +42,7 @@ def row(settings: Settings, chosen: Row, runs: Path, device: str, precision: str
     machine = Machine(device=device, precision=precision)
     (stage,) = row_stages.response_map_stages(settings, [chosen], [SEED], machine).values()
     folder = engine.run([stage], Store(runs))[stage.key]
-    found = {split: scores.fixed_miou(scores.read_run(folder, split)) for split in settings.cam.splits}
+    found = {split: measures.fixed_miou(measures.read_run(folder, split)) for split in settings.cam.splits}
     return {"row": chosen.name, "seed": SEED, "precision": precision, "miou": found}
 
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from companion.cost import operations as flops
+from companion.cost import operations
 from companion.cost.gpu.steps import Scale, fresh
 from companion.pipeline.stages import classifier as classifier_stage
 from companion.pipeline.stages import pseudo_masks, subcategories
@@ -45,36 +45,36 @@ def _network(scale: Scale, build: Callable[[Settings], nn.Module]) -> Any:
 
 def response_maps(scale: Scale, count: int, precision: str) -> Callable[[], Any]:
     """Multi-scale response maps of `count` images, two classes in each, as stage `response_maps` computes them."""
-    model, images = _network(scale, flops.classifier), pictures(count, scale.size)
-    labels = torch.zeros(count, flops.VOC_CLASSES)
+    model, images = _network(scale, operations.classifier), pictures(count, scale.size)
+    labels = torch.zeros(count, operations.VOC_CLASSES)
     labels[:, :2] = 1
     return lambda: response_maps_stage.fused_maps(model, images, labels, scale.settings.cam, precision).cpu()
 
 
 def features(scale: Scale, count: int, precision: str) -> Callable[[], Any]:
     """Pooled features of `count` images at their own size, as stage `features` computes them."""
-    model, images = _network(scale, flops.classifier), pictures(count, scale.size)
+    model, images = _network(scale, operations.classifier), pictures(count, scale.size)
     return lambda: subcategories.pooled(model, list(images), precision)
 
 
 def refined_maps(scale: Scale, count: int, precision: str) -> Callable[[], Any]:
     """Affinities and random walk of `count` images, as stage `refined_maps` computes them."""
-    model, images = _network(scale, flops.affinity), pictures(count, scale.size)
-    scores = list(torch.rand(count, flops.SCORE_ROWS, *scale.size))
+    model, images = _network(scale, operations.affinity), pictures(count, scale.size)
+    scores = list(torch.rand(count, operations.SCORE_ROWS, *scale.size))
     return lambda: pseudo_masks.refine(model, list(images), scores, scale.settings.affinity, precision)
 
 
 def walk(scale: Scale, count: int) -> Callable[[], Any]:
     """The random walk alone, of `count` images."""
     cells = [-(-side // scale.settings.backbone.stride) for side in scale.size]
-    scores = torch.rand(count, flops.SCORE_ROWS, *cells, device=scale.device)
+    scores = torch.rand(count, operations.SCORE_ROWS, *cells, device=scale.device)
     pairs = torch.rand(count, len(pair_offsets()), int(np.prod(source_shape(*cells))), device=scale.device)
     return lambda: random_walk(scores, pairs)
 
 
 def segmentation(scale: Scale, count: int, precision: str) -> Callable[[], Any]:
     """DeepLab-v2 on `count` images one after the other, as stage `segmentation` computes them."""
-    model, images = _network(scale, flops.segmenter), pictures(count, scale.size)
+    model, images = _network(scale, operations.segmenter), pictures(count, scale.size)
     return lambda: [segmentation_stage.predict(model, image, precision) for image in images]
 
 
@@ -86,7 +86,7 @@ def matmul(scale: Scale, side: int) -> Callable[[], Any]:
 
 def crf(scale: Scale) -> Callable[[], Any]:
     """The dense CRF of one image with three labels, on the processor."""
-    (image,), scores = pictures(1, scale.size), torch.rand(flops.SCORE_ROWS, *scale.size)
+    (image,), scores = pictures(1, scale.size), torch.rand(operations.SCORE_ROWS, *scale.size)
     return lambda: dense_crf(image, scores / scores.sum(0), PSA)
 
 

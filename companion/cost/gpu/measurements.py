@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from companion.analysis.claims import Row
-from companion.cost import operations as flops
+from companion.cost import operations
 from companion.cost import work as costs
-from companion.cost.gpu import demo as gpu_demo
+from companion.cost.gpu import demo
 from companion.cost.gpu import inference as gpu_inference
 from companion.cost.gpu import steps as gpu_work
 from companion.cost.gpu.steps import Scale, Step, Timing, Way
@@ -109,40 +109,42 @@ def _classifier(scale: Scale, way: Way, published: int = PUBLISHED_CROP) -> Entr
     crop, settings = scale.crops[published], scale.settings.classifier
     made = gpu_work.classifier_step(scale, way, crop)
     kind = costs.CLASSIFIER.format(crop=published)
-    return _training(scale, kind, made, settings, way, flops.classifier_step(scale.settings, crop))
+    return _training(scale, kind, made, settings, way, operations.classifier_step(scale.settings, crop))
 
 
 def _affinity(scale: Scale, way: Way) -> Entry:
     made = gpu_work.affinity_step(scale, way)
-    return _training(scale, costs.AFFINITY, made, scale.settings.affinity, way, flops.affinity_step(scale.settings))
+    return _training(
+        scale, costs.AFFINITY, made, scale.settings.affinity, way, operations.affinity_step(scale.settings)
+    )
 
 
 def _segmenter(scale: Scale, way: Way) -> Entry:
-    made, operations = gpu_work.segmenter_step(scale, way), flops.segmenter_step(scale.settings)
-    return _training(scale, costs.SEGMENTER, made, scale.settings.segmentation, way, operations)
+    made, counted = gpu_work.segmenter_step(scale, way), operations.segmenter_step(scale.settings)
+    return _training(scale, costs.SEGMENTER, made, scale.settings.segmentation, way, counted)
 
 
 def _training(
-    scale: Scale, kind: str, made: tuple[Step, list[Tensor]], settings: OptimiserSettings, way: Way, operations: int
+    scale: Scale, kind: str, made: tuple[Step, list[Tensor]], settings: OptimiserSettings, way: Way, counted: int
 ) -> Entry:
     step, batch = made
     timing = gpu_work.timed(lambda: step(batch), scale)
     entry = {"kind": kind, "unit": "step", "images": settings.batch_size, "accumulate": way.accumulate}
-    return entry | {"precision": way.precision} | asdict(timing) | _rates(timing, settings.batch_size, operations)
+    return entry | {"precision": way.precision} | asdict(timing) | _rates(timing, settings.batch_size, counted)
 
 
-def _rates(timing: Timing, images: int, operations: int) -> Entry:
-    return {"images_per_s": images / timing.seconds, "tflop_per_s": operations / timing.seconds / 1e12}
+def _rates(timing: Timing, images: int, counted: int) -> Entry:
+    return {"images_per_s": images / timing.seconds, "tflop_per_s": counted / timing.seconds / 1e12}
 
 
 # --- Inference --------------------------------------------------------------------------------------------------------
 
 
 INFERENCE = {
-    costs.MAPS: (gpu_inference.response_maps, flops.response_maps),
-    costs.FEATURES: (gpu_inference.features, flops.features),
-    costs.REFINED: (gpu_inference.refined_maps, flops.refined_maps),
-    costs.TEST: (gpu_inference.segmentation, flops.segmentation),
+    costs.MAPS: (gpu_inference.response_maps, operations.response_maps),
+    costs.FEATURES: (gpu_inference.features, operations.features),
+    costs.REFINED: (gpu_inference.refined_maps, operations.refined_maps),
+    costs.TEST: (gpu_inference.segmentation, operations.segmentation),
 }
 WALK = "random walk alone"
 
@@ -157,8 +159,8 @@ def _inferences(scale: Scale, precision: str, counts: tuple[int, ...]) -> Iterat
 
 def _inference(scale: Scale, kind: str, precision: str, count: int) -> Entry:
     make, operations_of = INFERENCE[kind]
-    operations = count * operations_of(scale.settings, scale.size)
-    return _of_images(scale, kind, make(scale, count, precision), count, precision, operations)
+    counted = count * operations_of(scale.settings, scale.size)
+    return _of_images(scale, kind, make(scale, count, precision), count, precision, counted)
 
 
 def _walk(scale: Scale, count: int) -> Entry:
@@ -170,11 +172,11 @@ def _crf(scale: Scale) -> Entry:
 
 
 def _of_images(
-    scale: Scale, kind: str, call: Callable[[], Any], count: int, precision: str = "fp32", operations: int = 0
+    scale: Scale, kind: str, call: Callable[[], Any], count: int, precision: str = "fp32", counted: int = 0
 ) -> Entry:
     timing = gpu_work.timed(call, scale)
     entry = {"kind": kind, "unit": "image", "images": count, "precision": precision}
-    return entry | asdict(timing) | _rates(timing, count, operations) | {"seconds": timing.seconds / count}
+    return entry | asdict(timing) | _rates(timing, count, counted) | {"seconds": timing.seconds / count}
 
 
 # --- The demo, single effects, loading --------------------------------------------------------------------------------
@@ -182,23 +184,23 @@ def _of_images(
 
 def _demo(scale: Scale, folder: Path) -> Iterator[Measurement]:
     settings, runs = load("demo" if scale.gpu else "smoke"), folder / "fp32"
-    asked: Any = experiment("21_response_maps", settings, [gpu_demo.SEED], Machine(device=scale.device))
+    asked: Any = experiment("21_response_maps", settings, [demo.SEED], Machine(device=scale.device))
     rows = [row for row in asked.rows.values() if not row.control]
     yield Measurement(
-        "demo", "data and initial weights", 90, functools.partial(gpu_demo.prepare, settings, runs, scale.device)
+        "demo", "data and initial weights", 90, functools.partial(demo.prepare, settings, runs, scale.device)
     )
     for row in rows:
-        run = functools.partial(gpu_demo.row, settings, row, runs, scale.device, "fp32")
+        run = functools.partial(demo.row, settings, row, runs, scale.device, "fp32")
         yield Measurement("demo", f"Table 2.1, {row.name}, fp32", 25, run)
 
 
 def _drift(scale: Scale, folder: Path) -> Iterator[Measurement]:
     settings = load("demo" if scale.gpu else "smoke")
-    for row in gpu_demo.DRIFT_ROWS:
+    for row in demo.DRIFT_ROWS:
 
         def run(row: Row = row) -> Entry:
-            gpu_demo.share(folder / "fp32", folder / "bf16")
-            return gpu_demo.row(settings, row, folder / "bf16", scale.device, "bf16")
+            demo.share(folder / "fp32", folder / "bf16")
+            return demo.row(settings, row, folder / "bf16", scale.device, "bf16")
 
         yield Measurement("demo", f"Table 2.1, {row.name}, bf16", 25, run)
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from companion.cost import operations as flops
+from companion.cost import operations
 from companion.pipeline.stages import affinity as affinity_stage
 from companion.pipeline.stages import classifier as classifier_stage
 from companion.pipeline.stages import segmentation as segmentation_stage
@@ -68,7 +68,7 @@ class Scale:
 
 def full_scale() -> Scale:
     """The published sizes on a GPU."""
-    return Scale(load("voc2012"), flops.VOC_SIZE, {448: 448, 224: 224})
+    return Scale(load("voc2012"), operations.VOC_SIZE, {448: 448, 224: 224})
 
 
 def tiny_scale() -> Scale:
@@ -178,17 +178,17 @@ def training_step(
 def classifier_step(scale: Scale, way: Way, crop: int) -> tuple[Step, list[Tensor]]:
     """The plain classifier's step and a batch on the device."""
     chosen = scale.settings.classifier
-    model = fresh(scale, flops.classifier)
+    model = fresh(scale, operations.classifier)
     images = torch.randn(chosen.batch_size, 3, crop, crop, device=scale.device)
-    labels = (torch.rand(chosen.batch_size, flops.VOC_CLASSES, device=scale.device) < 0.1).float()
-    objective = classifier_stage.objective(chosen, flops.VOC_CLASSES)
+    labels = (torch.rand(chosen.batch_size, operations.VOC_CLASSES, device=scale.device) < 0.1).float()
+    objective = classifier_stage.objective(chosen, operations.VOC_CLASSES)
     return training_step(scale, model, objective, chosen, way), [images, labels]
 
 
 def affinity_step(scale: Scale, way: Way) -> tuple[Step, list[Tensor]]:
     """AffinityNet's step and a batch on the device."""
     chosen = scale.settings.affinity
-    model = fresh(scale, flops.affinity)
+    model = fresh(scale, operations.affinity)
     crop = chosen.augmentation.crop
     images = torch.randn(chosen.batch_size, 3, crop, crop, device=scale.device)
     cells = -(-crop // model.stride)
@@ -203,6 +203,6 @@ def segmenter_step(scale: Scale, way: Way) -> tuple[Step, list[Tensor]]:
     crop = chosen.augmentation.crop
     images = torch.randn(chosen.batch_size, 3, crop, crop, device=scale.device)
     shape = (chosen.batch_size, crop, crop)
-    labels = torch.randint(flops.VOC_CLASSES + 1, shape, dtype=torch.uint8, device=scale.device)
-    model = fresh(scale, flops.segmenter)
+    labels = torch.randint(operations.VOC_CLASSES + 1, shape, dtype=torch.uint8, device=scale.device)
+    model = fresh(scale, operations.segmenter)
     return training_step(scale, model, segmentation_stage.objective, chosen, way), [images, labels]

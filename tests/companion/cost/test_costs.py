@@ -11,8 +11,7 @@ from places import ROOT
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from companion.cost import complexity
-from companion.cost import operations as flops
+from companion.cost import complexity, operations
 from companion.cost import work as costs
 from companion.cost.gpu.inference import pictures
 from companion.cost.gpu.steps import tiny_scale
@@ -59,11 +58,11 @@ def by_hand(model: nn.Module, crop: int) -> int:
 @pytest.mark.parametrize("k", [0, 3])
 def test_operations_of_a_training_step_are_those_of_its_layers(k):
     chosen = TINY.override({"classifier.batch_size": 1, "classifier.frozen": True})
-    assert flops.classifier_step(chosen, 48, k) == by_hand(flops.classifier(chosen, k), 48)
+    assert operations.classifier_step(chosen, 48, k) == by_hand(operations.classifier(chosen, k), 48)
 
 
 def test_a_step_of_the_stages_own_objective_counts_the_same():
-    chosen, model = TINY.classifier, flops.classifier(TINY, 2)
+    chosen, model = TINY.classifier, operations.classifier(TINY, 2)
     images, labels = torch.randn(4, 3, 48, 48), torch.ones(4, 20 * 3)
     objective = classifier_stage.objective(chosen, 20, lambda_sub=5)
 
@@ -71,36 +70,47 @@ def test_a_step_of_the_stages_own_objective_counts_the_same():
         terms = objective(model.train(), [images, labels], np.random.default_rng(0))
         torch.stack(list(terms.values())).sum().backward()
 
-    assert counted(step) == flops.classifier_step(TINY, 48, 2)
+    assert counted(step) == operations.classifier_step(TINY, 48, 2)
 
 
 def test_response_maps_count_what_their_computation_does():
     image, labels = pictures(1, SIZE)[0], torch.ones(20)
-    model = flops.classifier(TINY)
+    model = operations.classifier(TINY)
     chosen = TINY.cam
     done = counted(lambda: cam.response_maps(model, image, labels, scales=chosen.scales, flip=chosen.flip))
-    assert done == flops.response_maps(TINY, SIZE)
+    assert done == operations.response_maps(TINY, SIZE)
 
 
 def test_segmentation_counts_what_its_computation_does():
-    model = flops.segmenter(TINY).eval()
+    model = operations.segmenter(TINY).eval()
     done = counted(lambda: segmentation_stage.predict(model, pictures(1, SIZE)[0]))
-    assert done == flops.segmentation(TINY, SIZE)
+    assert done == operations.segmentation(TINY, SIZE)
 
 
 def test_the_walk_counts_the_products_and_entries_that_it_has():
-    assert len(_coefficients(2**8)) - 1 == flops.WALK_PRODUCTS
+    assert len(_coefficients(2**8)) - 1 == operations.WALK_PRODUCTS
     height, width = 7, 12
     pairs = torch.full((len(pair_offsets()), math.prod(source_shape(height, width))), 0.5, dtype=torch.float64)
     stencil = _transition_stencil(pairs, height, width, radius=5, beta=1)
-    assert _sparse(stencil, 5)._nnz() == flops.neighbours(height, width)
+    assert _sparse(stencil, 5)._nnz() == operations.neighbours(height, width)
 
 
 def test_full_size_networks_are_counted_without_their_memory():
-    step = flops.classifier_step(VOC, 448)
+    step = operations.classifier_step(VOC, 448)
     weights = 105e6  # nearly all of them on 56 x 56 cells, forward and twice backward; few are frozen
     assert 0.95 < step / (16 * 56 * 56 * weights * 6) < 1.2
-    assert flops.classifier_step(VOC, 224) == pytest.approx(step / 4, rel=1e-4)
+    assert operations.classifier_step(VOC, 224) == pytest.approx(step / 4, rel=1e-4)
+
+
+def test_an_affinity_net_on_a_frozen_backbone_trains_its_own_layers_alone():
+    head = load("voc2012", {"affinity.trained": "head"})
+    channels, cells = ((512, 64), (1024, 128), (4096, 256)), 63 * 63  # images of 500 x 500, maps that are there already
+    products = sum(of_map * embedded for of_map, embedded in channels)
+    step = 2 * 8 * cells * (2 * products + 3 * 448 * 448)  # forward; backward: weights, and f9 its input too
+    assert operations.affinity_step(head) == step
+    assert operations.affinity_maps(head) > operations.features(head) / 2
+    of_stage = {work.kind.name: work.units for work in costs.work_of(affinity.stage(head, Machine(crf=True)), head)}
+    assert of_stage == {costs.FEATURES: 10_582, costs.AFFINITY: 8 * (10_582 // 8)}
 
 
 # --- The plan ---------------------------------------------------------------------------------------------------------
