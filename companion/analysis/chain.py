@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from companion.analysis import measures as score
+from companion.analysis import measures
 from companion.analysis.claims import (
     SIGNS,
     Claim,
@@ -57,7 +57,7 @@ def read_counts(folders: Folders, part: str) -> Scores:
     Raises:
         ValueError: the part was not scored because images lack a mask.
     """
-    found: dict[str, list[score.Run]] = {}
+    found: dict[str, list[measures.Run]] = {}
     for (row, _), folder in folders.items():
         counts = artefacts.read_scores(folder, part)
         if "image_confusion" not in counts:
@@ -213,7 +213,7 @@ def class_table(chain: Chain, names: Sequence[str]) -> pd.DataFrame:
     for step in OF_DEEPLAB:
         bound = np.mean(values(chain, step, SUPERVISED.name)) if SUPERVISED.name in chain[step] else None
         for row, runs in chain[step].items():
-            iou = 100 * np.mean([metrics.class_iou(score.fixed_counts(run)) for run in runs], axis=0)
+            iou = 100 * np.mean([metrics.class_iou(measures.fixed_counts(run)) for run in runs], axis=0)
             line = {"trained on masks of": row, "CRF": "yes" if step == SHARPENED else "no"}
             line |= dict(zip(("background", *names), iou, strict=True))
             miou = float(np.mean(values(chain, step, row)))
@@ -245,8 +245,8 @@ def crf_by_class(chain: Chain, names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.Index(["background", *names], name="class"), dtype=object)
 
 
-def _class_iou(run: score.Run) -> np.ndarray:
-    return 100 * metrics.class_iou(score.fixed_counts(run))
+def _class_iou(run: measures.Run) -> np.ndarray:
+    return 100 * metrics.class_iou(measures.fixed_counts(run))
 
 
 def lowered(frame: pd.DataFrame) -> str:

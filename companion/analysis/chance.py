@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int64
 
-from companion.analysis import measures as score
+from companion.analysis import measures
 from companion.analysis.bootstrap import OverImages, bootstrap_difference, bootstrap_miou
 from companion.analysis.chain import Chain, short
 from companion.analysis.claims import Claim, Sweep, seed_differences, seed_values, versus
@@ -63,13 +63,15 @@ IMAGES_NOTE = (
 )
 
 
-def differences(claims: Sequence[Claim], scores: Scores, measure: Measure = score.fixed_miou) -> dict[str, list[float]]:
+def differences(
+    claims: Sequence[Claim], scores: Scores, measure: Measure = measures.fixed_miou
+) -> dict[str, list[float]]:
     """By how much the first row of each claim is above the second, one value a seed."""
     return {versus(claim): seed_differences(scores, claim.row.name, claim.reference.name, measure) for claim in claims}
 
 
 def after_steps(
-    chains: Mapping[str, Chain], row: str, reference: str = PLAIN_CAM.name, measure: Measure = score.fixed_miou
+    chains: Mapping[str, Chain], row: str, reference: str = PLAIN_CAM.name, measure: Measure = measures.fixed_miou
 ) -> dict[str, list[float]]:
     """By how much one row is above another after every step of every split, one value a seed."""
     return {

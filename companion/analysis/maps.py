@@ -11,7 +11,7 @@ from operator import attrgetter
 import numpy as np
 import pandas as pd
 
-from companion.analysis import measures as score
+from companion.analysis import measures
 from companion.analysis.claims import (
     Claim,
     Printed,
@@ -43,10 +43,13 @@ def over_seeds(values: Sequence[float]) -> Interval | None:
     return mean_interval(values) if np.isfinite(values).all() else None
 
 
-def table(scores: Scores, measures: Mapping[str, Measure]) -> pd.DataFrame:
+def table(scores: Scores, columns: Mapping[str, Measure]) -> pd.DataFrame:
     """One column a measure of a run."""
-    cells = {row: [over_seeds([m(run) for run in runs]) for m in measures.values()] for row, runs in scores.items()}
-    return pd.DataFrame.from_dict(cells, orient="index", columns=list(measures), dtype=object).rename_axis("method")
+    cells = {
+        row: [over_seeds([measure(run) for run in runs]) for measure in columns.values()]
+        for row, runs in scores.items()
+    }
+    return pd.DataFrame.from_dict(cells, orient="index", columns=list(columns), dtype=object).rename_axis("method")
 
 
 def printed_values(rows: Sequence[Row], column: pd.Series) -> dict[str, float | None]:
@@ -74,7 +77,7 @@ def fixed_threshold(
         printed: columns of the thesis, the last ones.
         more: measures on train by their heading, behind mIoU.
     """
-    frame = table(train, {"mIoU train": score.fixed_miou}).join(table(val, {"mIoU val": score.fixed_miou}))
+    frame = table(train, {"mIoU train": measures.fixed_miou}).join(table(val, {"mIoU val": measures.fixed_miou}))
     frame = frame.join(table(train, more or {}))
     for heading, values in printed.items():
         frame[heading] = pd.Series([values.get(row) for row in frame.index], index=frame.index, dtype=object)
@@ -85,18 +88,18 @@ def oracle_threshold(train: Scores, val: Scores) -> pd.DataFrame:
     """What the best threshold would give: chosen with the truth of train, and applied unchanged to val."""
     frame = table(
         train,
-        {"oracle mIoU train": score.oracle_miou, "oracle threshold": score.oracle_threshold},
+        {"oracle mIoU train": measures.oracle_miou, "oracle threshold": measures.oracle_threshold},
     )
     moved = {row: over_seeds(values) for row, values in transferred(train, val).items()}
     frame.insert(2, "mIoU val, threshold of train", pd.Series(moved, dtype=object))
-    return frame.join(table(val, {"oracle mIoU val": score.oracle_miou}))
+    return frame.join(table(val, {"oracle mIoU val": measures.oracle_miou}))
 
 
-def moved(train: Scores, val: Scores, rows: Sequence[str]) -> dict[str, list[score.Run]]:
+def moved(train: Scores, val: Scores, rows: Sequence[str]) -> dict[str, list[measures.Run]]:
     """Counts of val at the threshold that is best on train, of rows, as runs whose fixed threshold that is."""
     return {
         row: [
-            {"image_confusion": on_val["confusion"][score.oracle_step(on_train)][None]}
+            {"image_confusion": on_val["confusion"][measures.oracle_step(on_train)][None]}
             for on_train, on_val in zip(train[row], val[row], strict=True)
         ]
         for row in rows
@@ -106,7 +109,7 @@ def moved(train: Scores, val: Scores, rows: Sequence[str]) -> dict[str, list[sco
 def transferred(train: Scores, val: Scores) -> dict[str, list[float]]:
     """mIoU on val at the threshold that the truth of train chooses: by row, one value a seed."""
     return {
-        row: [score.transferred_miou(on_val, on_train) for on_train, on_val in zip(runs, val[row], strict=True)]
+        row: [measures.transferred_miou(on_val, on_train) for on_train, on_val in zip(runs, val[row], strict=True)]
         for row, runs in train.items()
     }
 
@@ -116,11 +119,11 @@ def precision_and_recall(scores: Scores) -> pd.DataFrame:
     return table(
         scores,
         {
-            "mIoU": score.fixed_miou,
-            "precision": score.mean_precision,
-            "recall": score.mean_recall,
-            "F of the means": score.f_of_means,
-            "mean of F1": score.mean_f1,
+            "mIoU": measures.fixed_miou,
+            "precision": measures.mean_precision,
+            "recall": measures.mean_recall,
+            "F of the means": measures.f_of_means,
+            "mean of F1": measures.mean_f1,
         },
     )
 
@@ -128,11 +131,11 @@ def precision_and_recall(scores: Scores) -> pd.DataFrame:
 def class_iou(scores: Scores, names: Sequence[str]) -> pd.DataFrame:
     """IoU of each class at the fixed threshold, mean over seeds without intervals, and mIoU."""
     iou = {
-        row: 100 * np.mean([metrics.class_iou(score.fixed_counts(run)) for run in runs], axis=0)
+        row: 100 * np.mean([metrics.class_iou(measures.fixed_counts(run)) for run in runs], axis=0)
         for row, runs in scores.items()
     }
     frame = pd.DataFrame.from_dict(iou, orient="index", columns=["background", *names]).rename_axis("method")
-    return frame.assign(mIoU=[np.mean([score.fixed_miou(run) for run in runs]) for runs in scores.values()])
+    return frame.assign(mIoU=[np.mean([measures.fixed_miou(run) for run in runs]) for runs in scores.values()])
 
 
 def part_coverage(scores: Scores, background: float) -> pd.DataFrame:
@@ -140,10 +143,10 @@ def part_coverage(scores: Scores, background: float) -> pd.DataFrame:
 
     The fixed threshold must be among `metrics.THRESHOLDS`; else its shares were not counted and are missing.
     """
-    fixed = score.step_of(background)
+    fixed = measures.step_of(background)
     cells = {
         row: [
-            over_seeds([score.part_share(run, part, score.oracle_step(run) if oracle else fixed) for run in runs])
+            over_seeds([measures.part_share(run, part, measures.oracle_step(run) if oracle else fixed) for run in runs])
             for oracle in (False, True)
             for part in range(len(metrics.PARTS))
         ]
@@ -160,15 +163,15 @@ def spread(scores: Scores, entropies: Mapping[str, Sequence[float]], reference: 
         entropies: `measures.spatial_entropy` on the same split by row, one a seed.
         reference: a row; recall is taken at the object precision that it has at the fixed threshold, seed by seed.
     """
-    frame = table(scores, {"object area above threshold": score.object_share})
-    goals = [float(score.object_precision(score.fixed_counts(run))) for run in scores[reference]]
+    frame = table(scores, {"object area above threshold": measures.object_share})
+    goals = [float(measures.object_precision(measures.fixed_counts(run))) for run in scores[reference]]
     recall, entropy = {}, {}
     for row, runs in scores.items():
-        recall[row] = over_seeds([score.recall_at_precision(*pair) for pair in zip(runs, goals, strict=True)])
+        recall[row] = over_seeds([measures.recall_at_precision(*pair) for pair in zip(runs, goals, strict=True)])
         entropy[row] = over_seeds(entropies[row])
     frame.insert(1, f"recall at precision of {reference}", pd.Series(recall, dtype=object))
     frame.insert(2, "spatial entropy", pd.Series(entropy, dtype=object))
-    return frame.join(table(scores, {"spatial variance": score.spatial_variance, "variation": score.variation}))
+    return frame.join(table(scores, {"spatial variance": measures.spatial_variance, "variation": measures.variation}))
 
 
 def classifier_behaviour(scores: Scores) -> pd.DataFrame:
@@ -176,9 +179,9 @@ def classifier_behaviour(scores: Scores) -> pd.DataFrame:
     return table(
         scores,
         {
-            "mAP": score.mean_average_precision,
-            "calibration error": score.calibration_error,
-            "prediction entropy": score.prediction_entropy,
+            "mAP": measures.mean_average_precision,
+            "calibration error": measures.calibration_error,
+            "prediction entropy": measures.prediction_entropy,
         },
     )
 
@@ -192,7 +195,7 @@ def readings(claim: Claim, train: Scores, val: Scores) -> dict[str, Interval]:
     moved = transferred({name: train[name] for name in (row, reference)}, val)
     found = (
         difference(train, row, reference),
-        difference(train, row, reference, score.oracle_miou),
+        difference(train, row, reference, measures.oracle_miou),
         paired_difference(moved[row], moved[reference]),
     )
     return dict(zip(READINGS, found, strict=True))

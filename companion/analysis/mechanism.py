@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from companion.analysis import measures as score
+from companion.analysis import measures
 from companion.analysis.claims import Claim, Verdict, judged, paired, seed_values, versus
 from companion.analysis.measures import Measure, Run, Scores
 from thesislib import metrics
@@ -27,19 +27,19 @@ class Mechanism(NamedTuple):
 
 
 MAPS = (
-    Mechanism("Maps are more complete", "share of the objects' area above the fixed threshold", score.object_share),
-    Mechanism("Maps are more complete", "mean recall at the fixed threshold", score.mean_recall),
-    Mechanism("Maps are more even", "coefficient of variation inside the objects, down", score.variation, -1),
+    Mechanism("Maps are more complete", "share of the objects' area above the fixed threshold", measures.object_share),
+    Mechanism("Maps are more complete", "mean recall at the fixed threshold", measures.mean_recall),
+    Mechanism("Maps are more even", "coefficient of variation inside the objects, down", measures.variation, -1),
 )
 CALIBRATES = Mechanism(
-    "The classifier is better calibrated", "expected calibration error, down", score.calibration_error, -1
+    "The classifier is better calibrated", "expected calibration error, down", measures.calibration_error, -1
 )
 
 
 def body_over_head(run: Run, threshold: float) -> float:
     """By how many points the covered share of bodies is above that of heads; NaN where parts are not known."""
-    step = score.step_of(threshold)
-    return score.part_share(run, BODY, step) - score.part_share(run, HEAD, step)
+    step = measures.step_of(threshold)
+    return measures.part_share(run, BODY, step) - measures.part_share(run, HEAD, step)
 
 
 def averts(threshold: float) -> Mechanism:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Float64
 
-from companion.analysis import measures as score
+from companion.analysis import measures
 from companion.analysis.claims import Printed
 from companion.analysis.maps import over_seeds
 from companion.analysis.measures import Run, Scores
@@ -49,8 +49,8 @@ def changes(maps: Scores, refined: Scores, row: str, reference: str = PLAIN_CAM.
     runs = zip(maps[row], maps[reference], refined[row], refined[reference], strict=True)
     return [
         Changes(
-            score.image_iou(a) - score.image_iou(b),
-            score.image_iou(c) - score.image_iou(d),
+            measures.image_iou(a) - measures.image_iou(b),
+            measures.image_iou(c) - measures.image_iou(d),
             100 * (a["uniformity"] - b["uniformity"]),
         )
         for a, b, c, d in runs
@@ -84,7 +84,8 @@ def figure_2_4(maps: Scores, refined: Scores, row: str, reference: str = PLAIN_C
     for name in (reference, row):
         pairs = zip(maps[name], refined[name], strict=True)
         answers[f"{name}: correlation of variation with what refinement adds"] = [
-            correlation(run["uniformity"], score.image_iou(walked) - score.image_iou(run)) for run, walked in pairs
+            correlation(run["uniformity"], measures.image_iou(walked) - measures.image_iou(run))
+            for run, walked in pairs
         ]
     return {name: over_seeds(of_seeds) for name, of_seeds in answers.items()}
 
@@ -156,9 +157,9 @@ def by_background(
     """
     columns = {
         "background response": lambda run, walked, response: 100 * float(np.nanmean(response)),
-        "mIoU, map": lambda run, walked, response: score.fixed_miou(run),
-        "mIoU, refined": lambda run, walked, response: score.fixed_miou(walked),
-        "walk adds": lambda run, walked, response: score.fixed_miou(walked) - score.fixed_miou(run),
+        "mIoU, map": lambda run, walked, response: measures.fixed_miou(run),
+        "mIoU, refined": lambda run, walked, response: measures.fixed_miou(walked),
+        "walk adds": lambda run, walked, response: measures.fixed_miou(walked) - measures.fixed_miou(run),
         "background kept, map": lambda run, walked, response: background_kept(run),
         "background kept, refined": lambda run, walked, response: background_kept(walked),
         "objects found, map": lambda run, walked, response: objects_found(run),
@@ -178,7 +179,7 @@ def weakest_above_strongest(
     """By how many mIoU points the walk adds more to the weakest third than to the strongest, seed by seed."""
     thirds = _in_thirds(maps, refined, responses)
     adds = [
-        [score.fixed_miou(walked) - score.fixed_miou(run) for run, walked, _ in thirds[name]]
+        [measures.fixed_miou(walked) - measures.fixed_miou(run) for run, walked, _ in thirds[name]]
         for name in (THIRDS[0], THIRDS[-1])
     ]
     return paired_difference(adds[0], adds[1])
@@ -204,14 +205,14 @@ def _part(run: Run, chosen: np.ndarray) -> Run:
 
 def background_kept(run: Run) -> float:
     """Share of the true background that is called background; NaN without background."""
-    counts = score.fixed_counts(run)
-    return 100 * float(counts[0, 0] / counts[0].sum()) if counts[0].any() else score.NAN
+    counts = measures.fixed_counts(run)
+    return 100 * float(counts[0, 0] / counts[0].sum()) if counts[0].any() else measures.NAN
 
 
 def objects_found(run: Run) -> float:
     """Share of the objects' pixels that get their class; NaN without objects."""
-    counts = score.fixed_counts(run)
-    return 100 * float(np.diag(counts)[1:].sum() / counts[1:].sum()) if counts[1:].any() else score.NAN
+    counts = measures.fixed_counts(run)
+    return 100 * float(np.diag(counts)[1:].sum() / counts[1:].sum()) if counts[1:].any() else measures.NAN
 
 
 def flip_response(alpha: float) -> float:
@@ -250,10 +251,10 @@ def refined_columns(
     lines: dict[str, dict[str, object]] = {row: {} for row in rows}
     for row, line in lines.items():
         for split, scores in maps.items():
-            before = [score.fixed_miou(run) for run in scores[row]]
+            before = [measures.fixed_miou(run) for run in scores[row]]
             line[f"CAM {split}"] = over_seeds(before)
             if refined:
-                after = [score.fixed_miou(run) for run in refined[split][row]]
+                after = [measures.fixed_miou(run) for run in refined[split][row]]
                 line[f"refined {split}"] = over_seeds(after)
                 line[f"adds, {split}"] = over_seeds(np.subtract(after, before).tolist())
             else:
@@ -278,10 +279,10 @@ def baselines(
     frame = published[["train_cam", "train_refined", "val_refined"]].astype(object)
     frame.columns = pd.Index(["CAM train", "refined train", "refined val"])
     frame[f"{row} refined above it"] = [thesis - value for value in frame["refined train"]]
-    ours: list[object] = [over_seeds([score.fixed_miou(run) for run in maps[PLAIN_CAM.name]])]
+    ours: list[object] = [over_seeds([measures.fixed_miou(run) for run in maps[PLAIN_CAM.name]])]
     if refined:
-        plain = {split: [score.fixed_miou(run) for run in of[PLAIN_CAM.name]] for split, of in refined.items()}
-        method = [score.fixed_miou(run) for run in refined["train"][row]]
+        plain = {split: [measures.fixed_miou(run) for run in of[PLAIN_CAM.name]] for split, of in refined.items()}
+        method = [measures.fixed_miou(run) for run in refined["train"][row]]
         ours += [over_seeds(plain["train"]), over_seeds(plain["val"])]
         ours += [over_seeds(np.subtract(method, plain["train"]).tolist())]
     else:

@@ -10,8 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from companion.analysis import maps
-from companion.analysis import measures as score
+from companion.analysis import maps, measures
 from companion.analysis.claims import Claim, Row, difference, lines_as_table, seed_values, signs
 from companion.analysis.measures import Measure, Scores
 from companion.analysis.statistics import Interval, mean_interval
@@ -48,10 +47,10 @@ def by_round(scores: Scores, rows: ByRound, printed: Mapping[str, Mapping[int, f
     frame = maps.table(
         {row.name: scores[row.name] for row in rows.values()},
         {
-            "mIoU": score.fixed_miou,
-            "F of the means": score.f_of_means,
-            "mean of F1": score.mean_f1,
-            "largest mean of F1": lambda run: largest_mean_f1(score.fixed_miou(run)),
+            "mIoU": measures.fixed_miou,
+            "F of the means": measures.f_of_means,
+            "mean of F1": measures.mean_f1,
+            "largest mean of F1": lambda run: largest_mean_f1(measures.fixed_miou(run)),
         },
     )
     for heading, values in (printed or {}).items():
@@ -75,10 +74,10 @@ def steps(rows: ByRound) -> dict[tuple[int, int], Claim]:
 def readings(val: Scores, train: Scores, step: Claim) -> dict[str, Interval]:
     """By how much the later row of a step is above the earlier one, for each of `STEP_READINGS`."""
     ways: list[tuple[Scores, Measure]] = [
-        (val, score.fixed_miou),
-        (val, score.oracle_miou),
-        (train, score.fixed_miou),
-        (val, score.f_of_means),
+        (val, measures.fixed_miou),
+        (val, measures.oracle_miou),
+        (train, measures.fixed_miou),
+        (val, measures.f_of_means),
     ]
     found = [difference(scores, step.row.name, step.reference.name, measure) for scores, measure in ways]
     return dict(zip(STEP_READINGS, found, strict=True))

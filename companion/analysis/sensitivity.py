@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from companion.analysis import measures as score
+from companion.analysis import measures
 from companion.analysis.claims import Row, Sweep, Verdict, difference, judged, lines_as_table, of_all, seed_values, sign
 from companion.analysis.maps import over_seeds
 from companion.analysis.measures import Measure, Scores
@@ -47,7 +47,7 @@ def _line(sweep: Sweep, scores: Scores, row: Row, split: str, printed: float | N
     from_plain = None if row.overrides == PLAIN_CAM.overrides else difference(scores, row.name, PLAIN_CAM.name)
     return {
         f"mIoU {split}, fixed": over_seeds(seed_values(scores, row.name)),
-        f"mIoU {split}, oracle": over_seeds(seed_values(scores, row.name, score.oracle_miou)),
+        f"mIoU {split}, oracle": over_seeds(seed_values(scores, row.name, measures.oracle_miou)),
         "fixed, minus default": None if row.name == default else difference(scores, row.name, default),
         "fixed, minus CAM": from_plain,
         "above CAM": sign(from_plain),
@@ -58,7 +58,7 @@ def _line(sweep: Sweep, scores: Scores, row: Row, split: str, printed: float | N
 # --- Little change over the grid --------------------------------------------------------------------------------------
 
 
-def from_default(sweep: Sweep, scores: Scores, measure: Measure = score.fixed_miou) -> list[Point]:
+def from_default(sweep: Sweep, scores: Scores, measure: Measure = measures.fixed_miou) -> list[Point]:
     """By how much every other value differs from the default; without 0, which leaves the term out, and plain CAM."""
     default = sweep.rows[sweep.default]
     return [
@@ -86,13 +86,13 @@ def widest(found: Sequence[Point]) -> Point:
 # --- Above another row ------------------------------------------------------------------------------------------------
 
 
-def above(sweep: Sweep, scores: Scores, reference: Row, measure: Measure = score.fixed_miou) -> list[Point]:
+def above(sweep: Sweep, scores: Scores, reference: Row, measure: Measure = measures.fixed_miou) -> list[Point]:
     """By how much each value that is not plain CAM itself is above another row."""
     rows = {value: row for value, row in sweep.rows.items() if row.overrides != PLAIN_CAM.overrides}
     return [Point(value, difference(scores, row.name, reference.name, measure)) for value, row in rows.items()]
 
 
-def above_plain(sweep: Sweep, scores: Scores, measure: Measure = score.fixed_miou) -> dict[float, str]:
+def above_plain(sweep: Sweep, scores: Scores, measure: Measure = measures.fixed_miou) -> dict[float, str]:
     """Verdict on "above plain CAM" of each value that is not plain CAM itself."""
     return {each.value: verdict(each.difference) for each in above(sweep, scores, PLAIN_CAM, measure)}
 

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from companion.analysis import measures as score
+from companion.analysis import measures
 from companion.analysis.claims import Row, Sweep, seed_values
 from companion.analysis.errors import KINDS
 from companion.analysis.measures import Scores
@@ -28,8 +28,8 @@ KIND_COLOURS = dict(zip(KINDS, ("#56b4e9", "#0072b2", "#e69f00", "#cc79a7"), str
 CAP = 0.07  # of the distance of two positions
 HATCHES = ("", "//", "..", "xx")
 READINGS = (
-    ("fixed threshold", score.fixed_miou, "-", "o", -0.07),
-    ("oracle", score.oracle_miou, (0, (3, 2)), "^", 0.07),  # side by side, so that bars do not cover each other
+    ("fixed threshold", measures.fixed_miou, "-", "o", -0.07),
+    ("oracle", measures.oracle_miou, (0, (3, 2)), "^", 0.07),  # side by side, so that bars do not cover each other
 )
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Int64
 from PIL import Image
 from tqdm.auto import tqdm
 
-from companion.analysis import measures as score
+from companion.analysis import measures
 from companion.datasets.checks import check
 from companion.exchange.files import read_maps
 from companion.exchange.result_files import mask_problems, refuse, results_folder
@@ -47,7 +47,7 @@ class FolderScores(NamedTuple):
     counts: Counts
 
     @property
-    def run(self) -> score.Run:
+    def run(self) -> measures.Run:
         """The counts as `companion.analysis.measures` reads them."""
         run = {"image_confusion": self.counts.fixed[None]}
         return run if self.counts.curve is None else run | {"confusion": self.counts.curve}
@@ -151,19 +151,19 @@ def as_json(scores: FolderScores) -> dict[str, Any]:
         "images": len(scores.images),
         "kind": scores.kind,
         "background": scores.background,
-        "miou": score.fixed_miou(run),
-        "mean_precision": score.mean_precision(run),
-        "mean_recall": score.mean_recall(run),
-        "f_of_means": score.f_of_means(run),
-        "mean_f1": score.mean_f1(run),
+        "miou": measures.fixed_miou(run),
+        "mean_precision": measures.mean_precision(run),
+        "mean_recall": measures.mean_recall(run),
+        "f_of_means": measures.f_of_means(run),
+        "mean_f1": measures.mean_f1(run),
         "iou": _by_class(names, metrics.class_iou(counts)),
         "precision": _by_class(names, metrics.class_precision(counts)),
         "recall": _by_class(names, metrics.class_recall(counts)),
         "confusion": counts.tolist(),
     }
     if scores.counts.curve is not None:
-        curve = {"threshold": metrics.THRESHOLDS.tolist(), "miou": score.miou_curve(run).tolist()}
-        oracle = {"threshold": score.oracle_threshold(run), "miou": score.oracle_miou(run)}
+        curve = {"threshold": metrics.THRESHOLDS.tolist(), "miou": measures.miou_curve(run).tolist()}
+        oracle = {"threshold": measures.oracle_threshold(run), "miou": measures.oracle_miou(run)}
         result |= {"curve": curve, "oracle": oracle}
     return result
 

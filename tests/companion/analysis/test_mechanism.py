@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from companion.analysis import measures as score
-from companion.analysis import mechanism
+from companion.analysis import measures, mechanism
 from companion.analysis.claims import Claim, Row
 from thesislib import metrics
 
@@ -50,4 +49,4 @@ def test_parts_that_are_not_known_decide_nothing():
 
 
 def test_calibration_goes_down():
-    assert mechanism.CALIBRATES.sign == -1 and mechanism.CALIBRATES.measure is score.calibration_error
+    assert mechanism.CALIBRATES.sign == -1 and mechanism.CALIBRATES.measure is measures.calibration_error

@@ -5,8 +5,7 @@ import pytest
 from scipy.stats import linregress, pearsonr
 from voc_folder import make_voc
 
-from companion.analysis import measures as scores
-from companion.analysis import refined_images
+from companion.analysis import measures, refined_images
 from companion.drawing import curves as charts
 from companion.experiments import printed as paper
 from companion.pipeline import artefacts
@@ -54,7 +53,7 @@ def test_changes_are_differences_image_by_image(before_and_after):
     maps, refined = before_and_after
     for seed, found in enumerate(refined_images.changes(maps, refined, "Mixup-CAM")):
         for change, runs in ((found.iou, maps), (found.refined, refined)):
-            own, plain = (scores.image_iou(runs[row][seed]) for row in ("Mixup-CAM", "CAM"))
+            own, plain = (measures.image_iou(runs[row][seed]) for row in ("Mixup-CAM", "CAM"))
             np.testing.assert_allclose(change, own - plain)
     numbers = refined_images.figure_2_4(maps, refined, "Mixup-CAM")
     assert all(value is None or value.n == 3 for value in numbers.values())

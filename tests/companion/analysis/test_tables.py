@@ -9,7 +9,7 @@ from voc_folder import make_voc
 
 from companion import settings
 from companion.analysis import maps as tables
-from companion.analysis import measures as scores
+from companion.analysis import measures
 from companion.analysis.methods import PLAIN_CAM
 from companion.experiments import chapter_3
 from companion.experiments import printed as paper
@@ -62,7 +62,7 @@ def write_artefact(folder, images, rng, quality):
 
 @pytest.fixture(scope="module")
 def train(folders):
-    return scores.read_scores(folders, "train")
+    return measures.read_scores(folders, "train")
 
 
 def pixels(images, folder, threshold):
@@ -84,13 +84,13 @@ def test_miou_equals_sklearn_over_all_pixels(images, folders, train, threshold):
     truth, prediction = (np.concatenate(part) for part in zip(*found, strict=True))
     expected = 100 * jaccard_score(truth, prediction, average="macro", labels=np.unique(truth))
     run = train["Mixup-CAM"][1]
-    assert scores.miou_curve(run)[scores.step_of(threshold)] == pytest.approx(expected)
+    assert measures.miou_curve(run)[measures.step_of(threshold)] == pytest.approx(expected)
     if threshold == FIXED:
-        assert scores.fixed_miou(run) == pytest.approx(expected)
+        assert measures.fixed_miou(run) == pytest.approx(expected)
 
 
 def test_image_iou_is_the_mean_over_the_objects_of_each_image(images, folders, train):
-    found = scores.image_iou(train["mixup"][0])
+    found = measures.image_iou(train["mixup"][0])
     for i, (truth, prediction) in enumerate(pixels(images, folders["mixup", 0], FIXED)):
         per_class = jaccard_score(truth, prediction, average=None, labels=[c for c in np.unique(truth) if c])
         assert found[i] == pytest.approx(100 * per_class.mean())
@@ -99,39 +99,39 @@ def test_image_iou_is_the_mean_over_the_objects_of_each_image(images, folders, t
 def test_oracle_is_the_best_of_the_curve_and_never_below_the_fixed_threshold(train):
     for runs in train.values():
         for run in runs:
-            step = scores.oracle_step(run)
-            assert scores.oracle_miou(run) == scores.miou_curve(run)[step] >= scores.fixed_miou(run)
-            assert scores.transferred_miou(run, run) == scores.oracle_miou(run)
+            step = measures.oracle_step(run)
+            assert measures.oracle_miou(run) == measures.miou_curve(run)[step] >= measures.fixed_miou(run)
+            assert measures.transferred_miou(run, run) == measures.oracle_miou(run)
 
 
 def test_object_share_counts_every_class(images, folders, train):
     truth, prediction = (np.concatenate(part) for part in zip(*pixels(images, folders["CAM", 0], FIXED), strict=True))
-    assert scores.object_share(train["CAM"][0]) == pytest.approx(100 * (prediction[truth > 0] > 0).mean())
+    assert measures.object_share(train["CAM"][0]) == pytest.approx(100 * (prediction[truth > 0] > 0).mean())
 
 
 def test_recall_at_a_precision(images, folders, train):
     run = train["Mixup-CAM"][2]
-    reached = scores.object_precision(run["confusion"])
+    reached = measures.object_precision(run["confusion"])
     goal = float(np.nanquantile(reached, 0.6))
     step = int(np.flatnonzero(reached >= goal)[0])
     found = pixels(images, folders["Mixup-CAM", 2], metrics.THRESHOLDS[step])
     truth, prediction = (np.concatenate(part) for part in zip(*found, strict=True))
     assert reached[step] == pytest.approx((truth == prediction)[prediction > 0].mean())
-    assert scores.recall_at_precision(run, goal) == pytest.approx(100 * (truth == prediction)[truth > 0].mean())
-    assert np.isnan(scores.recall_at_precision(run, 1.1))
+    assert measures.recall_at_precision(run, goal) == pytest.approx(100 * (truth == prediction)[truth > 0].mean())
+    assert np.isnan(measures.recall_at_precision(run, 1.1))
 
 
 def test_mean_precision_and_recall_and_the_bound_of_macro_f1(train):
     run = train["Mixup-CAM"][0]
-    counts = scores.fixed_counts(run)
+    counts = measures.fixed_counts(run)
     truth, prediction = (np.repeat(part.ravel(), counts.ravel()) for part in np.indices(counts.shape))
     assert (confusion_matrix(truth, prediction) == counts).all()
     precision = [(truth == c)[prediction == c].mean() for c in range(4)]
     recall = [(prediction == c)[truth == c].mean() for c in range(4)]
-    assert scores.mean_precision(run) == pytest.approx(100 * np.mean(precision))
-    assert scores.mean_recall(run) == pytest.approx(100 * np.mean(recall))
-    m = scores.fixed_miou(run) / 100
-    assert scores.mean_f1(run) <= 200 * m / (1 + m) + 1e-9
+    assert measures.mean_precision(run) == pytest.approx(100 * np.mean(precision))
+    assert measures.mean_recall(run) == pytest.approx(100 * np.mean(recall))
+    m = measures.fixed_miou(run) / 100
+    assert measures.mean_f1(run) <= 200 * m / (1 + m) + 1e-9
 
 
 def test_spatial_entropy_of_an_even_map_and_of_a_spot(images, tmp_path):
@@ -142,13 +142,13 @@ def test_spatial_entropy_of_an_even_map_and_of_a_spot(images, tmp_path):
             maps = np.full((len(present), *images.mask(i).shape), float(even), np.float32)
             maps[:, 12, 16] = 1
             np.savez(tmp_path / artefacts.MAPS / f"{name}.npz", classes=present.astype(np.uint8), maps=maps)
-        assert scores.spatial_entropy(tmp_path, images) == pytest.approx(expected)
+        assert measures.spatial_entropy(tmp_path, images) == pytest.approx(expected)
 
 
 def test_a_split_without_masks_has_no_scores(tmp_path):
     np.savez(tmp_path / artefacts.SCORES, **{"val/logits": np.zeros((1, 2)), "val/labels": np.ones((1, 2))})
     with pytest.raises(ValueError, match=r"'val' is not scored .* needs a mask"):
-        scores.read_run(tmp_path, "val")
+        measures.read_run(tmp_path, "val")
 
 
 # --- Tables -----------------------------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def test_a_split_without_masks_has_no_scores(tmp_path):
 
 def test_cells_are_means_over_seeds_with_students_interval(train):
     cell = tables.fixed_threshold(train, train, {"thesis, VOC train": PRINTED}).loc["mixup", "mIoU train"]
-    values = [scores.fixed_miou(run) for run in train["mixup"]]
+    values = [measures.fixed_miou(run) for run in train["mixup"]]
     half = student_t.ppf(0.975, 2) * np.std(values, ddof=1) / np.sqrt(3)
     assert (cell.mean, cell.low, cell.high) == pytest.approx(
         (np.mean(values), np.mean(values) - half, np.mean(values) + half)
@@ -171,9 +171,9 @@ def test_rows_keep_their_order_and_only_thesis_rows_have_a_printed_value(train):
 
 def test_columns_of_ones_own_stand_before_the_printed_ones(train):
     printed = {"thesis, VOC train": PRINTED}
-    frame = tables.fixed_threshold(train, train, printed, {"recall train": scores.mean_recall})
+    frame = tables.fixed_threshold(train, train, printed, {"recall train": measures.mean_recall})
     assert [*frame.columns] == ["mIoU train", "mIoU val", "recall train", "thesis, VOC train"]
-    means = [np.mean([scores.mean_recall(run) for run in train[row.name]]) for row in ROWS]
+    means = [np.mean([measures.mean_recall(run) for run in train[row.name]]) for row in ROWS]
     assert [cell.mean for cell in frame["recall train"]] == pytest.approx(means)
     pd.testing.assert_frame_equal(frame.drop(columns="recall train"), tables.fixed_threshold(train, train, printed))
 
@@ -182,7 +182,7 @@ def test_oracle_table_applies_the_threshold_of_train_to_val(train):
     val = {row: runs[::-1] for row, runs in train.items()}
     frame = tables.oracle_threshold(train, val)
     for row, runs in train.items():
-        moved = [scores.miou_curve(v)[scores.miou_curve(t).argmax()] for t, v in zip(runs, val[row], strict=True)]
+        moved = [measures.miou_curve(v)[measures.miou_curve(t).argmax()] for t, v in zip(runs, val[row], strict=True)]
         assert frame.loc[row, "mIoU val, threshold of train"].mean == pytest.approx(np.mean(moved))
         assert frame.loc[row, "oracle mIoU val"].mean >= np.mean(moved)
 
@@ -191,7 +191,7 @@ def test_part_coverage_at_both_thresholds(train):
     frame = tables.part_coverage(train, FIXED)
     run = train["CAM"]
     fixed = [100 * r["part_covered"][15, 1] / 100 for r in run]
-    oracle = [100 * r["part_covered"][scores.oracle_step(r), 0] / 50 for r in run]
+    oracle = [100 * r["part_covered"][measures.oracle_step(r), 0] / 50 for r in run]
     assert frame.loc["CAM", "body, fixed"].mean == pytest.approx(np.mean(fixed))
     assert frame.loc["CAM", "head, oracle"].mean == pytest.approx(np.mean(oracle))
     assert frame.loc["CAM", "thin, fixed"] is None
@@ -204,7 +204,7 @@ def test_coverage_at_a_threshold_that_was_not_counted_is_missing(train):
 
 def test_class_iou_has_the_mean_over_seeds(train):
     frame = tables.class_iou(train, CLASSES)
-    counts = [scores.fixed_counts(run) for run in train["CAM"]]
+    counts = [measures.fixed_counts(run) for run in train["CAM"]]
     expected = np.mean([c[2, 2] / (c[2].sum() + c[:, 2].sum() - c[2, 2]) for c in counts])
     assert frame.loc["CAM", "fox"] == pytest.approx(100 * expected)
     assert frame.loc["CAM", "mIoU"] == pytest.approx(frame.loc["CAM", ["background", *CLASSES]].mean())
@@ -212,12 +212,12 @@ def test_class_iou_has_the_mean_over_seeds(train):
 
 def test_spread_takes_recall_at_the_precision_of_the_reference(train, folders, images):
     names = ("CAM", "Mixup-CAM")
-    entropies = {name: [scores.spatial_entropy(folders[name, seed], images) for seed in range(3)] for name in names}
+    entropies = {name: [measures.spatial_entropy(folders[name, seed], images) for seed in range(3)] for name in names}
     frame = tables.spread({name: train[name] for name in names}, entropies, "CAM")
     assert frame.loc["CAM", "spatial entropy"].mean == pytest.approx(np.mean(entropies["CAM"]))
     assert frame.index.tolist() == ["CAM", "Mixup-CAM"]
     expected = [
-        scores.recall_at_precision(run, scores.object_precision(scores.fixed_counts(reference)))
+        measures.recall_at_precision(run, measures.object_precision(measures.fixed_counts(reference)))
         for run, reference in zip(train["Mixup-CAM"], train["CAM"], strict=True)
     ]
     assert frame.loc["Mixup-CAM", "recall at precision of CAM"].mean == pytest.approx(np.mean(expected))
@@ -228,9 +228,9 @@ def test_classifier_behaviour_is_in_per_cent(train):
     values = np.array([[cell.mean for cell in line] for line in frame.to_numpy()])
     assert ((values > 0) & (values <= 100)).all()
     certain = {"labels": np.eye(2, dtype=np.uint8), "logits": 100 * (2 * np.eye(2) - 1)}
-    assert scores.prediction_entropy(certain) == pytest.approx(0, abs=1e-6)
-    assert scores.prediction_entropy({"logits": np.zeros((2, 2))}) == pytest.approx(100)
-    assert scores.mean_average_precision(certain) == 100
+    assert measures.prediction_entropy(certain) == pytest.approx(0, abs=1e-6)
+    assert measures.prediction_entropy({"logits": np.zeros((2, 2))}) == pytest.approx(100)
+    assert measures.mean_average_precision(certain) == 100
 
 
 def test_one_seed_gives_means_without_an_interval(train):
@@ -278,5 +278,5 @@ def test_tally_counts_the_claims_of_the_thesis_alone():
 
 def test_values_nearest_to_quantiles():
     values = np.array([3.0, 1.0, np.nan, 2.0])
-    assert scores.nearest_to_quantiles(values, [0.1, 0.3, 0.5, 0.7, 0.9]) == [1, 3, 0]
-    assert scores.nearest_to_quantiles(np.array([np.nan]), [0.5]) == []
+    assert measures.nearest_to_quantiles(values, [0.1, 0.3, 0.5, 0.7, 0.9]) == [1, 3, 0]
+    assert measures.nearest_to_quantiles(np.array([np.nan]), [0.5]) == []

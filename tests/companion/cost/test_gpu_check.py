@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from companion.analysis import gpu_results
 from companion.cli import doctor
 from companion.cli import main as cli
-from companion.cost import operations as flops
+from companion.cost import operations
 from companion.cost import tables as performance
 from companion.cost import work as costs
 from companion.cost.gpu import check as gpu_check
@@ -175,13 +175,13 @@ def test_the_timed_step_is_that_of_the_training_loop(parts):
     scale = gpu_work.Scale(chosen, (48, 64), {448: 48, 224: 32}, "cpu", 0.01)
     batch = [torch.randn(4, 3, 48, 48), torch.ones(4, 20)]
     objective = classifier_stage.objective(chosen.classifier, 20)
-    ours, theirs = (gpu_work.fresh(scale, flops.classifier) for _ in range(2))
+    ours, theirs = (gpu_work.fresh(scale, operations.classifier) for _ in range(2))
     way = gpu_work.Way("fp32", channels_last=False, fused=False, accumulate=parts)
     gpu_work.training_step(scale, ours, objective, chosen.classifier, way)(batch)
     groups = parameter_groups(theirs, 1e-2, chosen.classifier.weight_decay, new_layer_factor=5)
     batches = Batches(Fixed(batch), 4, 4, 1, seed=0, parts=parts)
     training.train(theirs, groups, objective, batches, optimisation(chosen.classifier))
-    before = gpu_work.fresh(scale, flops.classifier).fc8.weight
+    before = gpu_work.fresh(scale, operations.classifier).fc8.weight
     assert not torch.equal(before, ours.fc8.weight)
     for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-6)

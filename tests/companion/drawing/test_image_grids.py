@@ -6,7 +6,7 @@ import torch
 from matplotlib.figure import Figure
 from voc_folder import make_voc
 
-from companion.analysis import measures as scores
+from companion.analysis import measures
 from companion.drawing import image_grids as pictures
 from companion.pipeline import artefacts
 from companion.pipeline.stages import response_maps
@@ -62,7 +62,7 @@ def test_compare_shows_the_iou_of_the_stored_maps(images, folders):
     figure = pictures.compare(pictures.examples(images, range(5), folders), FIXED, across=2)
     for folder in folders.values():
         counted = response_maps.score(images, folder, FIXED)
-        for iou in scores.image_iou(counted):
+        for iou in measures.image_iou(counted):
             assert f"IoU {iou:.0f}" in texts(figure)
     assert len(pixels_of(figure)) == 5 * (2 + len(METHODS))
     assert [t for t in texts(figure) if t in ("image", "truth", *METHODS)] == 2 * ["image", "truth", *METHODS]
@@ -86,7 +86,7 @@ def test_an_image_without_mask_is_shown_without_truth_and_iou(images):
 def test_score_of_shown_images_is_the_miou_over_their_pixels(images, folders):
     shown = pictures.examples(images, range(5), folders)
     counted = response_maps.score(images, folders["CAM"], FIXED)
-    assert pictures.score(shown, FIXED)["CAM"] == pytest.approx(scores.fixed_miou(counted))
+    assert pictures.score(shown, FIXED)["CAM"] == pytest.approx(measures.fixed_miou(counted))
 
 
 def test_pictures_of_different_shapes_keep_their_proportions():

@@ -11,7 +11,7 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix
 from voc_folder import make_voc, write_indices
 
-from companion.analysis import measures as score
+from companion.analysis import measures
 from companion.cli import main as cli
 from companion.exchange import files as exchange
 from companion.exchange import scoring as folder_scores
@@ -116,14 +116,14 @@ def test_exported_maps_of_a_run_score_as_the_store_did(tmp_path) -> None:
     engine.run([stage], store)
     data = store.folder(stage.inputs["data"]) / "dataset"
     for split in ("train", "val"):
-        expected = score.read_run(store.folder(stage), split)
+        expected = measures.read_run(store.folder(stage), split)
         for layout in ("psa", "irn"):
             folder = tmp_path / layout
             if not folder.is_dir():
                 exchange.export(store.folder(stage), layout, folder, root=data, progress=False)
             found = folder_scores.score_folder(folder, VocDataset(data, split), background=0.2, progress=False)
-            assert score.fixed_miou(found.run) == score.fixed_miou(expected)
-            assert (found.counts.fixed == score.fixed_counts(expected)).all()
+            assert measures.fixed_miou(found.run) == measures.fixed_miou(expected)
+            assert (found.counts.fixed == measures.fixed_counts(expected)).all()
             assert (found.counts.curve == expected["confusion"]).all()
 
 
