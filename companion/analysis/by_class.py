@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64, Int64
 
-from companion.analysis import measures as score
+from companion.analysis import measures
 from companion.analysis.claims import Verdict, lines_as_table, signed
 from companion.analysis.measures import Scores
 from companion.analysis.statistics import Interval, mean_interval, verdict
@@ -40,7 +40,7 @@ def added(after: Scores, before: Scores, row: str) -> Pair:
 
 
 def _counts(scores: Scores, row: str) -> Int64[np.ndarray, "s n n"]:
-    return np.stack([score.fixed_counts(run) for run in scores[row]])
+    return np.stack([measures.fixed_counts(run) for run in scores[row]])
 
 
 def differences(both: Pair) -> Float64[np.ndarray, "s n"]:
@@ -85,6 +85,37 @@ def _range(both: Pair, names: Sequence[str]) -> dict[str, str]:
     ordered = sorted(without_each(both).items(), key=lambda each: each[1].mean)
     ends = dict(zip((LEAST, MOST), (ordered[:1], ordered[-1:]), strict=True))
     return {heading: f"{signed(left.mean)} ({names[c]})" for heading, end in ends.items() for c, left in end}
+
+
+def improved(both: Pair) -> tuple[int, ...]:
+    """In how many object classes, without background, ours is above the other row, by seed."""
+    return tuple(int(count) for count in (differences(both)[:, 1:] > 0).sum(axis=1))
+
+
+def improved_table(pairs: Mapping[str, Pair], classes: Sequence[str]) -> pd.DataFrame:
+    """In how many object classes ours is above the other row, in every reading of "improved".
+
+    Those are: in each seed, in the mean over seeds, with the whole interval over seeds; and how many classes are below
+    with their whole interval.
+
+    Args:
+        pairs: what is compared, by name.
+        classes: names of the objects.
+    """
+    lines: dict[str, dict[str, object]] = {}
+    for name, both in pairs.items():
+        by_name = zip(classes, differences(both).T[1:], strict=True)
+        known = {c: mean_interval(each) for c, each in by_name if np.isfinite(each).all()}
+        signs = [verdict(each) for each in known.values()]
+        lines[name] = {
+            "each seed": mean_interval(improved(both)),
+            "mean of seeds": sum(each.mean > 0 for each in known.values()),
+            "whole interval": signs.count("holds"),
+            "whole interval below": signs.count("opposite"),
+            "of": len(known),
+            "in the mean": ", ".join(c for c, each in known.items() if each.mean > 0),
+        }
+    return lines_as_table(lines)
 
 
 def remarked(found: Verdict, both: Pair | None, classes: Sequence[str]) -> Verdict:

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Int64, Integer
 from scipy.ndimage import distance_transform_edt
 
-KINDS = ("boundary", "missed", "background response", "confused")
+MISSED, RESPONSE = "missed", "background response"
+KINDS = ("boundary", MISSED, RESPONSE, "confused")
 """Wrong in the band along a boundary; elsewhere an object called background, the reverse, or another object."""
 COUNTS = (*KINDS, "band", "interior", "thin", "thin wrong", "thick", "thick wrong", "between", "between wrong")
 """What `count_errors` counts: `band` and `interior` are all scored pixels, `thin` and `thick` all objects."""

@@ -4,9 +4,9 @@ Thesis section 3.4. Classes are chosen by a rule that looks at image labels alon
 with which round r is trained; they are found in the features of round r - 1.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 from companion.analysis import (
@@ -16,6 +16,7 @@ from companion.analysis import (
     cluster_reference,
     cluster_scores,
     cluster_tables,
+    families,
 )
 from companion.analysis.claims import Verdict, judged
 from companion.analysis.cluster_scores import AMI_OTHERS, AMI_TRUE, FOLLOWED
@@ -24,8 +25,9 @@ from companion.analysis.maps import over_seeds
 from companion.datasets.demo.generator import contexts
 from companion.drawing import cluster_charts, cluster_pictures
 from companion.experiments import printed
-from companion.experiments.exhibits import Exhibits, Figure, KeyNumber, Note, Table
+from companion.experiments.exhibits import Exhibit, Exhibits, Figure, KeyNumber, Note, Table
 from companion.experiments.found_clusters import STARTS, FoundClusters
+from companion.experiments.printed_differences import MOVED_TOGETHER
 
 THREE = 3  # clusters of each class in Fig. 3.5
 IN_BOTH_ROUNDS = ("3.9", "3.10", "3.11")
@@ -220,24 +222,64 @@ class Clusters(FoundClusters):
                 formats=dict.fromkeys(counted, ".1f"),
             )
 
-    def moves_verdicts(self) -> Iterator[Verdict]:
-        """Whether clusters are kept and sub-types move together more often than by chance."""
-        found, last, subtypes = self.found, self.rounds, self.clustered.subtypes
-        yield judged(
-            f"More clusters are kept from round 1 to {last} than by chance",
-            cluster_moves.net(found, 1, last, None, "kept"),
-            "Clusters a class, minus their chance level.",
+    def moves_verdicts(self) -> Iterator[Exhibit]:
+        """Whether clusters are kept and sub-types move together more often than by chance, the primary claim first."""
+        yield self.primary
+        yield Note(families.NOTE)
+        yield from self.secondary["moves"]
+
+    @property
+    def primary(self) -> Verdict:
+        """That of Figs 3.9 to 3.11 where sub-types are known, elsewhere that clusters are kept."""
+        subtypes = self.clustered.subtypes
+        if subtypes is None:
+            return self._kept(primary=True)
+        return judged(
+            f"True sub-types that were apart in round 1 are together in round {self.rounds}, more often than by chance",
+            cluster_moves.net(self.found, 1, self.rounds, subtypes, "moved together"),
+            "Sub-types a class that moved together, minus their chance level; the claim of Figs 3.9 to 3.11.",
+            place=MOVED_TOGETHER,
+            primary=True,
         )
+
+    def _kept(self, *, primary: bool = False) -> Verdict:
+        return judged(
+            f"More clusters are kept from round 1 to {self.rounds} than by chance",
+            cluster_moves.net(self.found, 1, self.rounds, None, "kept"),
+            "Clusters a class, minus their chance level.",
+            primary=primary,
+        )
+
+    @cached_property
+    def secondary(self) -> Mapping[str, Sequence[Verdict]]:
+        """All other claims on the clusters, one family, by where they are shown."""
+        asked = {"moves": self._other_moves(), "hypothesis": self._followed()}
+        return families.together({name: [(each, None) for each in part] for name, part in asked.items()}, ())
+
+    def _other_moves(self) -> Iterator[Verdict]:
+        subtypes = self.clustered.subtypes
         if subtypes is not None:
-            yield judged(
-                f"True sub-types that were apart in round 1 are together in round {last}, more often than by chance",
-                cluster_moves.net(found, 1, last, subtypes, "moved together"),
-                "Sub-types a class that moved together, minus their chance level; the claim of Figs 3.9 to 3.11.",
-            )
+            yield self._kept()
             yield judged(
                 "More true sub-types move together than are scattered",
-                cluster_moves.surplus(found, 1, last, subtypes),
+                cluster_moves.surplus(self.found, 1, self.rounds, subtypes),
                 "Moved together minus scattered, sub-types a class.",
+            )
+
+    def _followed(self) -> Iterator[Verdict]:
+        quality, last = self.quality, self.rounds
+        company = cluster_scores.overall(quality, AMI_OTHERS, last)
+        yield judged(
+            "Clusters follow the other classes in the image", company, "AMI, which is 0 by chance.", format="+.2f"
+        )
+        if self.clustered.subtypes is not None:
+            kind = cluster_scores.overall(quality, AMI_TRUE, last)
+            yield judged("Clusters follow the true sub-types", kind, "AMI, 0 by chance.", format="+.3f")
+            yield judged(
+                "Hypothesis: clusters follow the other classes rather than the sub-types",
+                cluster_scores.further(quality, AMI_OTHERS, AMI_TRUE, last),
+                "Difference of the two, paired over seeds.",
+                format="+.2f",
             )
 
     def hypothesis(self) -> Iterator[Table | KeyNumber | Verdict]:
@@ -253,17 +295,8 @@ class Clusters(FoundClusters):
         company = cluster_scores.overall(quality, AMI_OTHERS, last)
         label = "AMI of clusters with the other classes"
         yield KeyNumber(label, company, note=self.of_what, format=".2f", unit="")
-        yield judged(
-            "Clusters follow the other classes in the image", company, "AMI, which is 0 by chance.", format="+.2f"
-        )
         if self.clustered.subtypes is not None:
             kind = cluster_scores.overall(quality, AMI_TRUE, last)
             label = "AMI of clusters with the true sub-types"
             yield KeyNumber(label, kind, note=self.of_what, format=".3f", unit="")
-            yield judged("Clusters follow the true sub-types", kind, "AMI, 0 by chance.", format="+.3f")
-            yield judged(
-                "Hypothesis: clusters follow the other classes rather than the sub-types",
-                cluster_scores.further(quality, AMI_OTHERS, AMI_TRUE, last),
-                "Difference of the two, paired over seeds.",
-                format="+.2f",
-            )
+        yield from self.secondary["hypothesis"]

@@ -5,14 +5,14 @@ round 3 (Table 3.2). The control row is not in the thesis: a second head and the
 without any cluster.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 from typing import Any, ClassVar
 
 from companion.analysis import chance, families, measures, sensitivity
-from companion.analysis.claims import Claim, Row, Sweep, Verdict, difference, judged
+from companion.analysis.claims import Claim, Place, Row, Sweep, Verdict, difference, judged
 from companion.analysis.methods import PLAIN_CAM
 from companion.analysis.statistics import verdict
 from companion.datasets.voc2012.protocol import VOC2012
@@ -21,7 +21,7 @@ from companion.experiments import printed
 from companion.experiments.chapter_3 import sc_cam, trained_parent
 from companion.experiments.exhibits import Exhibit, Figure, Note, Table
 from companion.experiments.own_rows import check_plain
-from companion.experiments.printed_differences import FIG_3_4
+from companion.experiments.printed_differences import FIG_3_4, FIG_3_4_LAST, FLAT_3_4
 from companion.experiments.weight_of_outputs import WeightOfOutputs
 from thesislib.data.voc import VocDataset
 
@@ -30,11 +30,19 @@ SOURCE, TABLE = "Fig. 3.4", "Table 3.1"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NumberOfSubcategories(WeightOfOutputs):
-    """The grid of K, which belongs to the preset, after one round or more."""
+    """The grid of K, which belongs to the preset, after one round or more, and some of it after the last one.
+
+    Args:
+        last_round: whose maps are scored too; that of the figure: no others.
+        last_grid: K after the last round, beside the default; empty: the largest of the grid.
+    """
 
     notebook: ClassVar = "32_number_of_subcategories"
     reproduces: ClassVar = ("fig-3.4",)
     split: ClassVar = "val"
+
+    last_round: int
+    last_grid: Sequence[int]
 
     @cached_property
     def sweep(self) -> Sweep:
@@ -45,12 +53,29 @@ class NumberOfSubcategories(WeightOfOutputs):
         """
         check_plain(self.settings)
         sc_cam(self.after_round)
+        return self._after(self.after_round, self.settings.subcategories.grid, "")
+
+    @cached_property
+    def last_sweep(self) -> Sweep | None:
+        """Rows by K after the last round; None where the figure is of that round itself.
+
+        Raises:
+            SettingsError: not even one round.
+        """
+        if self.last_round == self.after_round:
+            return None
+        sc_cam(self.last_round)
+        grid: Sequence[float] = self.last_grid or [max(self.sweep.rows)]
+        return self._after(self.last_round, grid, f", round {self.last_round}")
+
+    def _after(self, number: int, grid: Iterable[float], name: str) -> Sweep:
+        """Rows by K after a round, the default among them; `name` ends their names."""
         chosen = self.settings.subcategories
         rows: dict[float, Row] = {1: PLAIN_CAM}
-        for k in sorted({*chosen.grid, chosen.k} - {1}):
-            rows[k] = Row(f"K = {k}", {"subcategories.round": self.after_round, "subcategories.k": k})
+        for k in sorted({*grid, chosen.k} - {1}):
+            rows[k] = Row(f"K = {k}{name}", {"subcategories.round": number, "subcategories.k": k})
         points = {float(k): miou for k, miou in printed.figure_3_4().items()}
-        return Sweep("K", f"after round {self.after_round}", rows, chosen.k, points)
+        return Sweep("K", f"after round {number}", rows, chosen.k, points)
 
     @cached_property
     def control(self) -> Row:
@@ -59,8 +84,9 @@ class NumberOfSubcategories(WeightOfOutputs):
 
     @cached_property
     def rows(self) -> Mapping[Any, Row]:
-        """Every row of the figure by K, `control`, and by name those that weigh outputs otherwise."""
-        return {**self.sweep.rows, "control": self.control, **self.weighted_rows}
+        """Every row of the figure by K, `control`, and by name those that weigh outputs otherwise or come later."""
+        later = {row.name: row for k, row in self.last_sweep.rows.items() if k > 1} if self.last_sweep else {}
+        return {**self.sweep.rows, "control": self.control, **self.weighted_rows, **later}
 
     @cached_property
     def trained_on(self) -> VocDataset:
@@ -103,17 +129,47 @@ class NumberOfSubcategories(WeightOfOutputs):
 
     def verdicts(self) -> Iterator[Exhibit]:
         """Is every K above plain CAM, and is the default a flat choice?"""
-        sweep, above = self.sweep, sensitivity.above(self.sweep, self.scores, PLAIN_CAM)
-        claim = f"Every K above 1 ({', '.join(f'{each.value:g}' for each in above)}) is above plain CAM {sweep.text}"
-        oracle = sensitivity.in_words(sensitivity.above_plain(sweep, self.scores, measures.oracle_miou))
-        yield self.primary([sweep], claim, FIG_3_4)
+        sweep = self.sweep
+        yield self.primary([sweep], self._claim(sweep), FIG_3_4)
         yield Note(families.NOTE)
-        every = replace(sensitivity.every(claim, above, f"At the oracle threshold: {oracle}."), place=FIG_3_4)
-        each_k = [judged(f"K = {each.value:g} is above plain CAM {sweep.text}", each.difference) for each in above]
-        yield from families.corrected([every, *each_k])
+        yield from self.claimed["figure"]
         yield self.by_class([sweep])
+        yield from self.flat(sweep, FLAT_3_4)
+
+    def after_last_round(self) -> Iterator[Exhibit]:
+        """The same after the last round."""
+        sweep = self.last_sweep
+        if sweep is None:
+            yield Note("The figure is of the last round itself.")
+            return
+        caption = f"mIoU in per cent by K, {sweep.text},"
+        yield self.values(sweep, "fig_3_4_last_round", caption, f"{SOURCE} (rows of {TABLE}), last round")
+        yield from self.claimed["last round"]
+        yield from self.flat(sweep)
+
+    @cached_property
+    def claimed(self) -> Mapping[str, Sequence[Verdict]]:
+        """That every K, and each of them, is above plain CAM, one family: in the figure and after the last round."""
+        asked = {"figure": self._above_plain(self.sweep, FIG_3_4)}
+        if self.last_sweep:
+            asked["last round"] = self._above_plain(self.last_sweep, FIG_3_4_LAST)
+        return families.together({name: [(each, None) for each in part] for name, part in asked.items()}, ())
+
+    def _claim(self, sweep: Sweep) -> str:
+        values = ", ".join(f"{value:g}" for value in sweep.rows if value > 1)
+        return f"Every K above 1 ({values}) is above plain CAM {sweep.text}"
+
+    def _above_plain(self, sweep: Sweep, place: Place) -> list[Verdict]:
+        above = sensitivity.above(sweep, self.scores, PLAIN_CAM)
+        oracle = sensitivity.in_words(sensitivity.above_plain(sweep, self.scores, measures.oracle_miou))
+        every = sensitivity.every(self._claim(sweep), above, f"At the oracle threshold: {oracle}.")
+        each_k = [judged(f"K = {each.value:g} is above plain CAM {sweep.text}", each.difference) for each in above]
+        return [replace(every, place=place), *each_k]
+
+    def flat(self, sweep: Sweep, place: Place | None = None) -> list[Verdict]:
+        """Whether K makes little difference."""
         within = f"{self.margin:g} point{'' if self.margin == 1 else 's'}"
-        yield from self.little_change(sweep, "K is a flat choice", within)
+        return self.little_change(sweep, f"K is a flat choice {sweep.text}", within, place)
 
     @cached_property
     def decided(self) -> Mapping[str, Sequence[Verdict]]:

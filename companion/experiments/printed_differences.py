@@ -7,13 +7,13 @@ have here. Those that nothing here can answer say why.
 
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from companion.analysis import chain
+from companion.analysis import chain, errors
 from companion.analysis.claims import Place
 from companion.experiments import printed
 
@@ -36,6 +36,10 @@ ADDED = {chain.WALKED: WALK, chain.SHARPENED: CRF}
 """What a step adds to the one before it, in a place."""
 FIG_2_5 = Place("Fig. 2.5", "train", MAPS, "mIoU by every hyper-parameter", "every value > CAM")
 FIG_3_4 = Place("Fig. 3.4", "val", MAPS, "mIoU by K", "every K above 1 > CAM")
+FIG_3_4_LAST = replace(FIG_3_4, stage="response maps, last round")
+"""The figure does not say after which round it was made."""
+FLAT = "every value as the default"
+FLAT_3_4 = replace(FIG_3_4, row=FLAT)
 PANELS = {"alpha": "a", "lambda_ent": "b", "lambda_con": "c"}
 SAME_NETWORK = "AffinityNet (dagger)"
 """The row of Table 2.2 that is plain CAM here: masks of AffinityNet, with the segmentation network of the thesis."""
@@ -54,6 +58,29 @@ LEADS = (
     ("Mixup-CAM", "CAM"),
 )
 """Pairs of rows of Table 2.1 that its text compares."""
+
+
+class Failure(NamedTuple):
+    """A way to fail that the thesis shows, as a claim on two of `errors.rates`, the first of which is the larger."""
+
+    claim: str
+    rate: str
+    other: str
+
+
+THIN_PARTS = Failure("Thin parts are wrong more often than the others", errors.THIN, errors.NOT_THIN)
+BORDERS = Failure("Objects are wrong more often near an object of another class", errors.BETWEEN, errors.NOT_BETWEEN)
+RESPONSES = Failure(
+    "Away from boundaries, background is called an object more often than an object background",
+    errors.RESPONSE,
+    errors.MISSED,
+)
+FAILURES = {"Fig. 2.8": (THIN_PARTS, BORDERS, RESPONSES), "Fig. 3.8": (THIN_PARTS, BORDERS)}
+"""By figure; thin parts are the frame of a bicycle in the one, legs in the other."""
+MOVED_TOGETHER = Place(
+    "Fig. 3.9 to 3.11", "trainaug", "clusters", "similar images", "together in the last round > apart"
+)
+MOST_CLASSES = Place("Table 3.3", "val", SHARPENED, "object classes improved", "SC-CAM > CAM")
 
 
 @dataclass(frozen=True)
@@ -98,6 +125,15 @@ def find(split: str, stage: str, row: str, measure: str = "mIoU") -> PrintedDiff
 def of_place(place: Place) -> PrintedDifference | None:
     """What is printed or claimed there; None where nothing is."""
     return next((each for each in all_printed() if each.place == place), None)
+
+
+def of_failure(figure: str, failure: Failure) -> Place:
+    """Where the thesis shows it; the row names the two rates.
+
+    >>> of_failure("Fig. 2.8", THIN_PARTS).row
+    'thin parts > other parts'
+    """
+    return Place(figure, "val", SHARPENED, "error rate", above(failure.rate, failure.other))
 
 
 def of_rounds(before: int, after: int) -> PrintedDifference | None:
@@ -156,7 +192,9 @@ def _fig_2_5() -> Iterator[PrintedDifference]:
     """The figure prints no numbers."""
     yield PrintedDifference(FIG_2_5, None, "Every value of every hyper-parameter is above plain CAM")
     for name in PANELS:
-        yield PrintedDifference(panel_of_fig_2_5(name), None, f"Every {name} is above plain CAM")
+        panel = panel_of_fig_2_5(name)
+        yield PrintedDifference(panel, None, f"Every {name} is above plain CAM")
+        yield PrintedDifference(replace(panel, row=FLAT), None, f"Over the whole grid {name} changes little")
 
 
 def panel_of_fig_2_5(name: str) -> Place:
@@ -173,6 +211,13 @@ def _tables_2_2_and_2_3() -> Iterator[PrintedDifference]:
         if not line["ours"]:
             yield _over(line, "Table 2.2", "Mixup-CAM", printed.ours("table_2_3", crf=True)["miou_printed"], "val")
     yield from _of_classes("table_2_3", "Mixup-CAM")
+    yield from _failures("Fig. 2.8", "Mixup-CAM")
+
+
+def _failures(figure: str, ours: str) -> Iterator[PrintedDifference]:
+    """The figure shows images and prints no number."""
+    for failure in FAILURES[figure]:
+        yield PrintedDifference(of_failure(figure, failure), None, f"{failure.claim} ({ours})")
 
 
 def _over(line: Mapping[Any, Any], source: str, ours: str, score: float, split: str) -> PrintedDifference:
@@ -213,8 +258,13 @@ def _chapter_3() -> Iterator[PrintedDifference]:
     improved = printed.results()["table_3_3"]["text_claims"]["classes_improved_with_crf"]
     place = Place("Table 3.3", "val", SHARPENED, "IoU of each class", "SC-CAM > the others")
     yield PrintedDifference(place, None, f"SC-CAM is the best of its group in {improved} classes", ANOTHER)
+    yield PrintedDifference(MOST_CLASSES, None, "SC-CAM improves more than half of the object classes")
     yield from _table_3_4()
     yield PrintedDifference(FIG_3_4, None, "Every K above 1 is above plain CAM")
+    yield PrintedDifference(FIG_3_4_LAST, None, "Every K above 1 is above plain CAM after the last round")
+    yield PrintedDifference(FLAT_3_4, None, "K needs no tuning: every K above 1 scores as the default does")
+    yield from _failures("Fig. 3.8", "SC-CAM")
+    yield PrintedDifference(MOVED_TOGETHER, None, "Similar images that are apart in round 1 are together in round 3")
 
 
 def _table_3_1() -> Iterator[PrintedDifference]:

@@ -35,7 +35,7 @@ from companion.experiments.declared import class_table, primary
 from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Note, Table
 from companion.experiments.experiment import Experiment
 from companion.experiments.own_rows import check_plain
-from companion.experiments.printed_differences import of_rounds
+from companion.experiments.printed_differences import MAPS, above, find, of_rounds
 from companion.experiments.round_clusters import judged_clusters
 from companion.pipeline.store import Stage
 from thesislib.data.voc import VocDataset
@@ -190,7 +190,9 @@ class Table32(Experiment):
         val, train, miou = self.scores["val"], self.scores["train"], self.thesis["miou"]
         yield self.primary()
         yield Note(families.NOTE)
-        yield from families.together({"steps": [*self.judged_steps()]}, self.on_val.classes)["steps"]
+        family = {"steps": [*self.judged_steps()], "F-Score": [*self.judged_f_scores()]}
+        for part in families.together(family, self.on_val.classes).values():
+            yield from part
         yield self.converged()
         pairs = {f"round {b} > round {a}": self.compared(val, step) for (a, b), step in self.steps.items()}
         yield class_table(pairs, self.on_val.classes, "by_class", f"mIoU on val, {self.of_maps}, {self.over}")
@@ -225,6 +227,16 @@ class Table32(Experiment):
             place = there.place if there else None
             said = judged(claim.text, found["val, fixed"], remarks(thesis, found), thesis=thesis, place=place)
             yield said, self.compared(val, claim)
+
+    def judged_f_scores(self) -> Iterator[Judged]:
+        """Whether the F-Score rises, in the reading that fits what is printed (S9)."""
+        for (before, after), claim in self.steps.items():
+            rows = claim.row.name, claim.reference.name
+            found = difference(self.scores["val"], *rows, measures.f_of_means)
+            there = find("val", MAPS, above(f"round {after}", f"round {before}"), "F-Score")
+            thesis, place = (there.thesis, there.place) if there else (None, None)
+            text = f"The F-Score rises from round {before} to round {after} (F of the means, val)"
+            yield judged(text, found, thesis=thesis, place=place), None
 
     def converged(self) -> Verdict:
         """Whether the last step lies within the margin."""

@@ -299,3 +299,13 @@ class Segmentation(Experiment):
             within="group",
             note=f"Ranked within each group. The mean of Zeng et al.'s classes is {zeng:.1f} (S10).{note}",
         )
+
+    def printed_improvement(self, note: str) -> Table:
+        """S11: in how many printed classes the method is improved, in every reading."""
+        return Table(
+            printed.improved_classes(self.classes_table),
+            "improved",
+            f"Counted in {printed.title(self.classes_table)}: in how many object classes {self.method.name} with CRF "
+            "is improved, by what improved could mean (S11).",
+            note=note,
+        )

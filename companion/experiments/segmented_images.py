@@ -8,15 +8,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Int64
 from matplotlib.figure import Figure as Drawing
 
-from companion.analysis import chain, error_rates, errors
+from companion.analysis import by_class, chain, error_rates, errors, families
 from companion.analysis.chain import Folders
+from companion.analysis.claims import Verdict, judged
+from companion.analysis.statistics import mean_interval
 from companion.drawing import curves, predictions
 from companion.experiments.exhibits import Figure, Table
+from companion.experiments.printed_differences import FAILURES, MOST_CLASSES, above, of_failure
 from companion.experiments.segmentation import THE_TWO, Segmentation
 from companion.pipeline import artefacts
 
@@ -26,7 +30,13 @@ _, SHOWN = artefacts.SEGMENTATIONS
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SegmentedImages(Segmentation):
-    """Predictions of the networks on val, and their errors."""
+    """Predictions of the networks on val, and their errors.
+
+    Class attributes:
+        failures_in: the figure of the thesis that shows failures of the method.
+    """
+
+    failures_in: ClassVar[str]
 
     images_shown: int
     failures_shown: int
@@ -69,6 +79,32 @@ class SegmentedImages(Segmentation):
                 formats=dict.fromkeys(change, "+.1f"),
                 note=chain.lowered(change),
             )
+
+    def improved_here(self) -> Iterator[Table | Verdict]:
+        """In how many classes the method is above plain CAM, in every reading, and whether in most."""
+        if not self.segmented:
+            return
+        rows, classes = (self.method.name, self.rows["cam"].name), self.on_val.classes
+        pairs = {f"after {step}": by_class.pair(self.val[step], *rows) for step in chain.OF_DEEPLAB}
+        yield Table(
+            by_class.improved_table(pairs, classes),
+            "improved_here",
+            f"In how many object classes {rows[0]} is above plain CAM with the same network: in each seed, in the mean "
+            "over seeds, with the whole interval; in how many it is below with the whole interval; "
+            f"{len(self.on_val)} images of val, {self.over}.",
+            formats={"each seed": ".1f"},
+            note="The thesis counts against other methods, whose networks are not here (S11).",
+        )
+        both = pairs[f"after {chain.SHARPENED}"]
+        half = int(np.isfinite(by_class.differences(both)[:, 1:]).all(axis=0).sum()) / 2
+        beyond = mean_interval([count - half for count in by_class.improved(both)])
+        yield judged(
+            f"{rows[0]} improves more than half of the object classes (val, {chain.SHARPENED})",
+            beyond,
+            f"Classes beyond {half:g}.",
+            format="+.2f",
+            place=MOST_CLASSES if MOST_CLASSES.row == above(*rows) else None,
+        )
 
     # --- Predicted masks ---
 
@@ -118,6 +154,17 @@ class SegmentedImages(Segmentation):
         return predictions.failure_sheet(
             self.on_val, chosen, self.predicted[self.method.name, self.seeds[0]], self.band
         )
+
+    def named_failures(self) -> Iterator[Verdict]:
+        """The failures that the thesis names, each as two rates of which one is to be the larger; one family."""
+        if not self.segmented:
+            return
+        found = []
+        for failure in FAILURES[self.failures_in]:
+            worse = error_rates.difference(self.errors, self.method.name, failure.rate, failure.other)
+            text, place = f"{failure.claim} ({self.method.name}, val)", of_failure(self.failures_in, failure)
+            found.append(judged(text, worse, "Points of error rate.", place=place))
+        yield from families.corrected(found)
 
     def error_tables(self) -> Iterator[Figure | Table]:
         """Wrong pixels by kind, and by place."""

@@ -17,7 +17,7 @@ from companion.drawing import curves
 from companion.experiments import printed
 from companion.experiments.exhibits import Exhibit, Figure, Note, Table
 from companion.experiments.own_rows import check_plain, check_trained
-from companion.experiments.printed_differences import FIG_2_5, panel_of_fig_2_5
+from companion.experiments.printed_differences import FIG_2_5, FLAT, panel_of_fig_2_5
 from companion.experiments.sweeps import Sweeps
 
 SOURCE, TABLE = "Fig. 2.5", "Table 2.1"
@@ -111,7 +111,8 @@ class Sensitivity(Sweeps):
         yield Note(families.NOTE)
         yield from families.corrected([*self.above_plain()])
         for sweep in sweeps:
-            yield from self.little_change(sweep, sweep.name, f"{self.margin:g} points")
+            place = replace(panel_of_fig_2_5(sweep.name), row=FLAT)
+            yield from self.little_change(sweep, sweep.name, f"{self.margin:g} points", place)
         yield self.by_class(sweeps)
         place = Place(TABLE, self.split, "response maps", row=MIXUP_CAM.name)
         yield self.at_default(self.panels["b"], "All three at their defaults, mIoU train", place)

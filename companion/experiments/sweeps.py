@@ -132,13 +132,14 @@ class Sweeps(Experiment):
             note=f"Above CAM: ✓ holds, ✗ opposite, ? undecided.{remark}",
         )
 
-    def little_change(self, sweep: Sweep, claim: str, within: str) -> list[Verdict]:
+    def little_change(self, sweep: Sweep, claim: str, within: str, place: Place | None = None) -> list[Verdict]:
         """Whether no value of the grid differs from the default by more than the margin; none without another value.
 
         Args:
             sweep: the values.
             claim: its beginning.
             within: the margin in words.
+            place: where the thesis claims it.
         """
         others = sensitivity.from_default(sweep, self.scores)
         if not others:
@@ -153,6 +154,7 @@ class Sweeps(Experiment):
                 sensitivity.insensitive(others, self.margin),
                 f"Shown: {far.value:g} against {sweep.default:g}, the interval that reaches farthest. At the oracle "
                 f"threshold: {sensitivity.insensitive(oracle, self.margin)}.",
+                place=place,
             )
         ]
 

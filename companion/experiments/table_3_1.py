@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
-from companion.analysis import chain, cluster_tables, families, forward, maps, measures
-from companion.analysis.claims import Claim, Place, Row, Verdict, grown, judged, printed_difference, versus
+from companion.analysis import by_class, chain, cluster_tables, families, forward, maps, measures
+from companion.analysis.claims import Claim, Place, Row, Verdict, added, grown, judged, printed_difference, versus
 from companion.analysis.families import Judged
 from companion.analysis.measures import Scores
 from companion.analysis.methods import PLAIN_CAM
@@ -20,6 +20,7 @@ from companion.experiments.chapter_3 import NAME, controls, sc_cam
 from companion.experiments.claimed_maps import ClaimedMaps, class_table
 from companion.experiments.exhibits import Exhibit, Exhibits, Figure, KeyNumber, Note, Table
 from companion.experiments.own_rows import check_plain, own_key, rows_of_the_user
+from companion.experiments.printed_differences import WALK, find
 
 SOURCE = "Table 3.1"
 SPLITS = ("train", "val")
@@ -217,10 +218,9 @@ class Table31(ClaimedMaps):
 
     @cached_property
     def secondary(self) -> Mapping[str, Sequence[Verdict]]:
-        """The thesis' claim in each step and split, and that the walk enlarges the lead."""
-        return families.together(
-            {"steps": [*self.judged_steps()], "enlarged": [*self.judged_growth()]}, self.on_train.classes
-        )
+        """The thesis' claim in each step and split, the walk, and whether it enlarges the lead."""
+        family = {"steps": self.judged_steps(), "walk": self.judged_walk(), "enlarged": self.judged_growth()}
+        return families.together({name: [*part] for name, part in family.items()}, self.on_train.classes)
 
     def judged_steps(self) -> Iterator[Judged]:
         """The thesis' claim in each step and split."""
@@ -230,6 +230,16 @@ class Table31(ClaimedMaps):
             thesis = printed_difference(claim, self.thesis[step])
             place = Place(SOURCE, split, STAGES[kind], row=versus(claim))
             yield self.judged_on(f"{claim.text}: {versus(claim)} ({step})", claim, scores, thesis, place)
+
+    def judged_walk(self) -> Iterator[Judged]:
+        """That the random walk improves the maps of both rows."""
+        for split in self.refined:
+            for row in self.of(THE_TWO):
+                both = self.refined[split], self.steps[f"map, {split}"], row.name
+                text = f"The random walk improves the response maps of {row.name} ({split})"
+                there = find(split, WALK, row.name)
+                thesis, place = (there.thesis, there.place) if there else (None, None)
+                yield judged(text, added(*both), thesis=thesis, place=place), by_class.added(*both)
 
     def judged_growth(self) -> Iterator[Judged]:
         """That the random walk enlarges the lead."""

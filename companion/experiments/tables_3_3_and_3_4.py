@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from companion.analysis import chain, error_rates, errors, families, measures
-from companion.analysis.claims import Row, Verdict, judged
+from companion.analysis import chain, errors, families, measures
+from companion.analysis.claims import Row
 from companion.drawing import predictions
 from companion.experiments import chapter_3, printed
 from companion.experiments.after_step import AfterStep
@@ -25,6 +25,7 @@ class Tables33And34(SegmentedImages):
     notebook: ClassVar = "35_segmentation"
     reproduces: ClassVar = ("table-3.3", "table-3.4", "fig-3.7", "fig-3.8", "fig-3.12", "fig-3.13")
     classes_table: ClassVar = "table_3_3"
+    failures_in: ClassVar = "Fig. 3.8"
 
     rounds: int
 
@@ -84,13 +85,9 @@ class Tables33And34(SegmentedImages):
         """What the text says of Table 3.3, and what it does not mention."""
         table = self.classes_table
         improved, of = printed.results()[table]["text_claims"]["classes_improved_with_crf"].split("/")
-        yield Table(
-            printed.improved_classes(table),
-            "improved",
-            "Counted in Table 3.3: in how many object classes SC-CAM with CRF is improved, by what improved could mean "
-            "(S11).",
-            note=f"The printed {improved} of {of} is the first line: the best of the group with CRF. Over any one "
-            "method it is more.",
+        yield self.printed_improvement(
+            f"The printed {improved} of {of} is the first line: the best of the group with CRF. Over any one "
+            "method it is more."
         )
         others = printed.others(table, "aeroplane")
         theirs = others.pop("AffinityNet")
@@ -143,17 +140,6 @@ class Tables33And34(SegmentedImages):
                 f"Fig. 3.13: as Fig. 3.7, on the first {len(first)} of {len(self.on_val)} images of val.",
                 "Images with their true masks and two predicted masks each.",
             )
-
-    def named_failures(self) -> Iterator[Verdict]:
-        """The two failures that the thesis names: thin parts, and the border between two objects."""
-        if not self.segmented:
-            return
-        for text, *rates in (
-            ("Thin parts are wrong more often than the others", errors.THIN, errors.NOT_THIN),
-            ("Objects are wrong more often near an object of another class", errors.BETWEEN, errors.NOT_BETWEEN),
-        ):
-            worse = error_rates.difference(self.errors, self.method.name, *rates)
-            yield judged(f"{text} ({self.method.name}, val)", worse, "Points of error rate.")
 
     def failures(self) -> Iterator[Figure]:
         """Fig. 3.8: where it fails most in these two."""

@@ -90,3 +90,17 @@ def test_a_family_is_decided_by_p_after_holm():
     assert found[1] == none
     parts = families.together({"x": [(close, None)], "y": [(clear, ONE_CLASS)]}, CLASSES)
     assert parts["x"][0].adjusted == close.p and "Rests on class heron" in parts["y"][0].note
+
+
+def test_classes_improve_in_a_seed_in_the_mean_or_with_the_whole_interval():
+    plain = [counts(90, 50, 50, 50)] * 3
+    ours = [counts(90, 60, seed, 40 + 6 * seed) for seed in range(3)]  # all on the same side of every error
+    both = Pair(np.stack(ours), np.stack(plain))
+    line = by_class.improved_table({"after": both}, CLASSES).loc["after"]
+    found = by_class.differences(both)[:, 1:]
+    assert by_class.improved(both) == tuple((found > 0).sum(axis=1))
+    assert line["each seed"] == mean_interval((found > 0).sum(axis=1).tolist())
+    assert line["mean of seeds"] == (found.mean(axis=0) > 0).sum() and line["of"] == 3
+    intervals = [mean_interval(each) for each in found.T]
+    assert line["whole interval"] == sum(each.low > 0 for each in intervals)
+    assert line["whole interval below"] == sum(each.high < 0 for each in intervals) > 0

@@ -97,12 +97,13 @@ def test_a_row_inserted_anywhere_leaves_what_is_said_of_the_others(both):
 def test_steps_and_last_round_stand_beside_the_printed_ones(both):
     primary, *verdicts = [each for each in both[0]["verdicts"] if isinstance(each, Verdict)]
     assert primary.primary and primary.thesis == 2.8 and "threshold that is best on train" in primary.claim
-    assert [each.thesis for each in verdicts] == [1.2, 0.7, 0.9, 2.8, None]
+    assert [each.thesis for each in verdicts] == [1.2, 0.7, 0.9, 2.8, 0.5, 1.0, 0.4, 1.9, None]
     assert verdicts[0].claim == "mIoU rises from round 0 to round 1 (val)" and verdicts[0].note.startswith(
         "thesis +1.2"
     )
     from_plain_cam = "response maps: SC-CAM > CAM"  # the same numbers in Table 3.1
     steps = {f"response maps: round {after} > round {after - 1}" for after in (1, 2, 3)}
+    steps |= {"response maps: round 3 > round 0"}  # of the F-Score
     assert printed_numbers.answered(verdicts) == {from_plain_cam, *steps}
     assert verdicts[-1].claim.endswith("mIoU changes by at most 1 point (val)")
     numbers = [each for each in both[0]["table"] if isinstance(each, KeyNumber)]

@@ -16,7 +16,7 @@ from companion.analysis.statistics import p_value
 from companion.drawing import curves
 from companion.experiments import catalogue, printed, row_stages
 from companion.experiments.catalogue import experiment
-from companion.experiments.printed_differences import FIG_2_5, FIG_3_4, of_place
+from companion.experiments.printed_differences import FIG_2_5, FIG_3_4, FIG_3_4_LAST, of_place
 from companion.settings import Machine, SettingsError
 
 SEEDS = range(3)
@@ -263,7 +263,7 @@ def test_a_value_inserted_into_a_grid_changes_its_own_lines_alone():
     assert claims[0].startswith("Every value of alpha, lambda_ent and lambda_con in the grids is above plain CAM, mIoU")
     assert [found.verdict for found in verdicts if isinstance(found, Verdict) and found.primary] == ["holds"]
     placed = [found.place for found in verdicts if isinstance(found, Verdict) and found.place]
-    assert placed[0] == FIG_2_5 and [each.source[-1] for each in placed[1:]] == ["a", "b", "c"]
+    assert placed[0] == FIG_2_5 and [each.source[-1] for each in placed[1:]] == ["a", "b", "c"] * 2
     assert all(of_place(each) for each in placed)
     assert [axis.get_xlabel() for axis in more.figure().drawing.axes] == [
         axis.get_xlabel() for axis in usual.figure().drawing.axes
@@ -297,8 +297,23 @@ def test_a_k_inserted_into_the_grid_changes_its_own_lines_alone():
         every,
         f"{every}, {maps.PRIMARY_IN_WORDS}",
         "K = 7 is above plain CAM after round 1",
-        "K is a flat choice: over the whole grid (2, 7, 10, 16) mIoU is within 1 point of that at 5",
+        "K is a flat choice after round 1: over the whole grid (2, 7, 10, 16) mIoU is within 1 point of that at 5",
     }
+
+
+def test_after_the_last_round_the_claim_is_asked_of_some_k():
+    usual = over_k()
+    assert list(usual.last_sweep.rows) == [1, 5, 16] and over_k(after_round=3).last_sweep is None
+    last = keys(over_k(after_round=3).sweep.rows.values())
+    assert keys(usual.last_sweep.rows.values())["K = 16, round 3"] == last["K = 16"]
+    asked = of("32_number_of_subcategories", {"last_round": 2, "last_grid": [2, 10]})
+    assert list(asked.last_sweep.rows) == [1, 2, 5, 10] and asked.last_sweep.text == "after round 2"
+
+    found = scored(usual, lambda key: 1100 if isinstance(key, str) else 1000 + 20 * key)
+    every, *each = [verdict for verdict in found.after_last_round() if isinstance(verdict, Verdict)]
+    assert every.claim == "Every K above 1 (5, 16) is above plain CAM after round 3" and every.place == FIG_3_4_LAST
+    assert [verdict.claim for verdict in each[:2]] == [f"K = {k} is above plain CAM after round 3" for k in (5, 16)]
+    assert every.adjusted is not None and every.adjusted >= every.p
 
 
 def test_sizes_of_clusters_are_those_of_the_data_and_of_voc():
@@ -348,8 +363,8 @@ def test_lambda_is_swept_for_clusters_and_for_random_labels_of_their_sizes():
 
 
 def test_the_second_series_is_compared_with_the_first_and_with_its_own_control():
-    level = {"K = 1, trained, lambda 1": 1150, "K = 16, lambda 16": 1600, "control": 1100}
-    chosen = scored(over_k(), lambda key: level[key] if isinstance(key, str) else 1000 + 20 * key)
+    level = {"K = 1, trained, lambda 1": 1150, "K = 16, lambda 16": 1600}
+    chosen = scored(over_k(), lambda key: level.get(key, 1100) if isinstance(key, str) else 1000 + 20 * key)
     table, _, default, largest = chosen.same_weight()
     frame = table.frame
     assert [*frame.index] == ["1", "2", "5 (default)", "10", "16"]

@@ -13,6 +13,7 @@ from companion.analysis import maps, measures
 from companion.analysis.claims import Row, Verdict, printed_difference
 from companion.experiments.catalogue import experiment
 from companion.experiments.exhibits import Figure, Note, Table
+from companion.experiments.printed_differences import all_printed
 from companion.experiments.table_2_1 import Table21
 from companion.settings import Machine, SettingsError
 
@@ -131,8 +132,8 @@ def test_verdicts_stand_beside_the_printed_differences(both):
     ]  # fmt: skip
     assert verdicts[1].claim == "Mixup alone improves the response maps: mixup > CAM"
     refined = [each for each in both[0]["refined_verdicts"] if isinstance(each, Verdict)]
-    rows = printed_numbers.answered([*verdicts, *refined])
-    assert rows >= {"after the random walk: mixup + entropy > mixup", "random walk minus response maps: Mixup-CAM"}
+    every = {f"{each.place.stage}: {each.place.row}" for each in all_printed() if each.place.source == "Table 2.1"}
+    assert printed_numbers.answered([*verdicts, *refined]) == every
 
 
 def test_a_column_of_ones_own_is_in_the_table_and_its_caption(tmp_path):

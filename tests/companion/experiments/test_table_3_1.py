@@ -13,6 +13,7 @@ from companion.analysis.claims import Row, printed_difference
 from companion.analysis.methods import PLAIN_CAM
 from companion.experiments import printed, row_stages
 from companion.experiments.exhibits import Figure, Note, Table
+from companion.experiments.printed_differences import all_printed
 from companion.experiments.table_3_1 import Table31
 from companion.settings import Machine, SettingsError
 
@@ -154,7 +155,8 @@ def test_verdicts_stand_beside_the_printed_differences(both):
     primary, note, *verdicts = both[0]["verdicts"]
     assert primary.primary and primary.thesis == pytest.approx(2.8) and "mIoU on val" in primary.claim
     assert note.text.startswith("The first claim is the primary one")
-    assert [each.thesis for each in verdicts] == pytest.approx([2.9, 2.8, 5.3, 4.2, 2.4, 1.4])
+    assert [each.thesis for each in verdicts] == pytest.approx([2.9, 2.8, 5.3, 4.2, 10.1, 12.5, 10.2, 11.6, 2.4, 1.4])
+    assert {each.place for each in all_printed() if each.place.source == "Table 3.1"} <= {v.place for v in verdicts}
     assert verdicts[0].claim == "Sub-categories improve the response maps: SC-CAM > CAM (map, train)"
     assert "random walk minus response maps: SC-CAM > CAM" in printed_numbers.answered(verdicts)
     assert [each.note for each in verdicts[-2:]] == ["Thesis +2.4.", "Thesis +1.4."]

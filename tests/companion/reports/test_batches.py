@@ -173,7 +173,8 @@ OTHERS: dict[str, dict[str, Any]] = {
     "26_conditions": {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4, "longer": 2, "step_2": False},
     "31_response_maps": {"rounds": 1, "extra_rows": {"K = 3": {"subcategories.round": 1, "subcategories.k": 3}}}
     | {"only_rows": ["cam", "sc_cam", "own: K = 3"], "step_2": False},
-    "32_number_of_subcategories": {"after_round": 2, "fixed_weight": [2], "lambdas": [1]},
+    "32_number_of_subcategories": {"after_round": 2, "fixed_weight": [2], "lambdas": [1]}
+    | {"last_round": 1, "last_grid": [2]},
     "33_rounds": {"rounds": 2},
     "34_clusters": {"rounds": 2, "classes_shown": ["heron"], "images_per_cluster": 2},
     "35_segmentation": {"rounds": 1, "extra_rows": {"K = 3": {"subcategories.round": 1, "subcategories.k": 3}}},
