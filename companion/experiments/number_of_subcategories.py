@@ -12,7 +12,8 @@ from statistics import fmean
 from typing import Any, ClassVar
 
 from companion.analysis import chance, families, measures, sensitivity
-from companion.analysis.claims import Claim, Place, Row, Sweep, Verdict, difference, judged
+from companion.analysis.claims import Claim, Place, Row, Sweep, Verdict
+from companion.analysis.families import Judged
 from companion.analysis.methods import PLAIN_CAM
 from companion.analysis.statistics import verdict
 from companion.datasets.voc2012.protocol import VOC2012
@@ -145,6 +146,7 @@ class NumberOfSubcategories(WeightOfOutputs):
         caption = f"mIoU in per cent by K, {sweep.text},"
         yield self.values(sweep, "fig_3_4_last_round", caption, f"{SOURCE} (rows of {TABLE}), last round")
         yield from self.claimed["last round"]
+        yield self.by_class([sweep], "by_class_last_round")
         yield from self.flat(sweep)
 
     @cached_property
@@ -153,18 +155,19 @@ class NumberOfSubcategories(WeightOfOutputs):
         asked = {"figure": self._above_plain(self.sweep, FIG_3_4)}
         if self.last_sweep:
             asked["last round"] = self._above_plain(self.last_sweep, FIG_3_4_LAST)
-        return families.together({name: [(each, None) for each in part] for name, part in asked.items()}, ())
+        return families.together(asked, self.scored.classes)
 
     def _claim(self, sweep: Sweep) -> str:
         values = ", ".join(f"{value:g}" for value in sweep.rows if value > 1)
         return f"Every K above 1 ({values}) is above plain CAM {sweep.text}"
 
-    def _above_plain(self, sweep: Sweep, place: Place) -> list[Verdict]:
+    def _above_plain(self, sweep: Sweep, place: Place) -> list[Judged]:
         above = sensitivity.above(sweep, self.scores, PLAIN_CAM)
         oracle = sensitivity.in_words(sensitivity.above_plain(sweep, self.scores, measures.oracle_miou))
         every = sensitivity.every(self._claim(sweep), above, f"At the oracle threshold: {oracle}.")
-        each_k = [judged(f"K = {each.value:g} is above plain CAM {sweep.text}", each.difference) for each in above]
-        return [replace(every, place=place), *each_k]
+        text = f"is above plain CAM {sweep.text}"
+        each_k = [self.judged_pair(f"K = {k:g} {text}", row, PLAIN_CAM) for k, row in sweep.rows.items() if k > 1]
+        return [(replace(every, place=place), None), *each_k]
 
     def flat(self, sweep: Sweep, place: Place | None = None) -> list[Verdict]:
         """Whether K makes little difference."""
@@ -177,22 +180,24 @@ class NumberOfSubcategories(WeightOfOutputs):
         sweep, control = self.sweep, self.control
         beyond = {each.value: each.difference for each in sensitivity.above(sweep, self.scores, control)}
         every = sensitivity.in_words({value: verdict(found) for value, found in beyond.items()})
-        clusters = judged(
+        clusters = self.judged_pair(
             f"Clusters do better than a second head on the classes: K = {sweep.default:g} > {control.name}",
-            beyond[sweep.default],
+            sweep.rows[sweep.default],
+            control,
             f"Every K: {every}.",
         )
-        head = judged(
-            f"A second head on the classes does better than plain CAM: {control.name} > CAM",
-            difference(self.scores, control.name, PLAIN_CAM.name),
+        head = self.judged_pair(
+            f"A second head on the classes does better than plain CAM: {control.name} > CAM", control, PLAIN_CAM
         )
         asked = {"control": [clusters, head], "weight": self.weight_claims, "lambda": self.lambda_claims}
-        return families.together({name: [(each, None) for each in part] for name, part in asked.items()}, ())
+        return families.together(asked, self.scored.classes)
 
     def is_it_the_clusters(self) -> Iterator[Exhibit]:
         """Every K and plain CAM against the second head on the classes, and the default's own number."""
         sweep = self.sweep
         yield from self.decided["control"]
+        pairs = [(sweep.rows[sweep.default], self.control), (self.control, PLAIN_CAM)]
+        yield self.classes_of(pairs, "by_class_control")
         place = self.place(f"{SOURCE} (rows of {TABLE})", sweep, f"{sweep.default:g} (default)")
         yield self.at_default(sweep, f"K = {sweep.default:g} {sweep.text}, mIoU val", place)
 

@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from companion.analysis import chance, families, measures
+from companion.analysis import by_class, chance, families, measures
 from companion.analysis.claims import Claim, Row, difference, judged, paired, seed_values
 from companion.analysis.cluster_quality import ami, mean_over_classes
 from companion.analysis.cluster_scores import other_classes
@@ -26,6 +26,7 @@ from companion.analysis.methods import PLAIN_CAM
 from companion.analysis.oracle_walk import IRN_BACKGROUND, SCORINGS, Affinities, learned, truths, walked_counts
 from companion.drawing.differences import differences
 from companion.experiments import row_stages
+from companion.experiments.declared import class_table
 from companion.experiments.exhibits import Exhibit, Figure, Note, Table
 from companion.experiments.experiment import Experiment
 from companion.experiments.own_rows import check_plain
@@ -173,11 +174,17 @@ class PositiveControls(Experiment):
             "One line a combination: a point with a horizontal bar beside a vertical line at 0 in a grey band.",
         )
         asked = [judged(f"The random walk along {name} improves the maps of plain CAM", gains[name]) for name in gains]
+        pairs = [(name, plain) for name in gains]
         for name in (*self.networks, PERFECT):
             apart = difference(self.walked, f"{name}, irn", f"{name}, psa")
             asked.append(judged(f"irn's scoring does better than psa's: {name}", apart))
+        pairs += [(f"{name}, irn", f"{name}, psa") for name in (*self.networks, PERFECT)]
+        counts = [by_class.pair(self.walked, *pair) for pair in pairs]
         yield Note("None of these is a primary claim; they are one family, decided by their p after Holm.")
-        yield from families.corrected(asked)
+        classes = self.on_train.classes
+        yield from families.together({"walk": [*zip(asked, counts, strict=True)]}, classes)["walk"]
+        compared = {" > ".join(pair): each for pair, each in zip(pairs, counts, strict=True)}
+        yield class_table(compared, classes, "by_class", f"mIoU, {of_what}")
 
     def pooling(self) -> Iterator[Exhibit]:
         """With what clusters agree whose features are pooled over the image, and under the map of their class."""

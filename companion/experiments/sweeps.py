@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from companion.analysis import by_class, chance, maps, measures, sensitivity
+from companion.analysis.by_class import Pair
 from companion.analysis.claims import Place, Row, Sweep, Verdict, seed_values
 from companion.analysis.measures import Scores
 from companion.analysis.methods import PLAIN_CAM
@@ -76,13 +77,21 @@ class Sweeps(Experiment):
         found = sensitivity.every(f"{claim}, {maps.PRIMARY_IN_WORDS}", above, primary=True)
         return replace(found, place=place)
 
-    def by_class(self, sweeps: Sequence[Sweep]) -> Table:
-        """Which classes the differences to plain CAM come from."""
+    def by_class(self, sweeps: Sequence[Sweep], name: str = "by_class") -> Table:
+        """Which classes the differences to plain CAM come from; `name`: of the table's files."""
         rows = [row for sweep in sweeps for row in sweep.rows.values() if row.overrides != PLAIN_CAM.overrides]
-        pairs = {f"{row.name} > CAM": by_class.pair(self.scores, row.name, PLAIN_CAM.name) for row in rows}
+        return self.classes_of([(row, PLAIN_CAM) for row in rows], name)
+
+    def classes_of(self, pairs: Sequence[tuple[Row, Row]], name: str) -> Table:
+        """Which classes the differences of pairs of rows come from, the one that should be higher first."""
+        counts = {f"{row.name} > {other.name}": self.counts_of(row, other) for row, other in pairs}
         return class_table(
-            pairs, self.scored.classes, "by_class", f"mIoU at the fixed threshold {self.threshold}; {self.of_maps}"
+            counts, self.scored.classes, name, f"mIoU at the fixed threshold {self.threshold}; {self.of_maps}"
         )
+
+    def counts_of(self, row: Row, other: Row) -> Pair:
+        """Counts of two rows at the fixed threshold."""
+        return by_class.pair(self.scores, row.name, other.name)
 
     @cached_property
     def scored(self) -> VocDataset:

@@ -14,13 +14,16 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from companion.analysis import chance, families, gradients, maps, measures
+from companion.analysis import by_class, chance, families, gradients, maps, measures
+from companion.analysis.by_class import Pair
 from companion.analysis.claims import Claim, Row, Verdict, difference, judged, versus, within
+from companion.analysis.families import Judged
 from companion.analysis.measures import Scores
 from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM, regularisers
 from companion.analysis.statistics import equivalence
 from companion.drawing.differences import differences
 from companion.experiments import row_stages
+from companion.experiments.declared import class_table
 from companion.experiments.exhibits import Figure, KeyNumber, Note, Table
 from companion.experiments.experiment import Experiment
 from companion.experiments.own_rows import check_plain, check_trained, other_form
@@ -186,17 +189,20 @@ class Terms(Experiment):
     @property
     def primary(self) -> Verdict:
         """The primary claim: the entropy term as read makes no difference to mixup beyond the margin."""
-        found = maps.readings(Claim("", self.rows["entropy"], self.rows["mixup"]), self.train, self.val)
+        found = maps.readings(self.of_entropy, self.train, self.val)
         points = f"{self.margin:g} mIoU point{'' if self.margin == 1 else 's'}"
         claim = f"The entropy term as read changes nothing: at most {points} from mixup, {maps.PRIMARY_IN_WORDS}"
         others = [f"{way}: {equivalence(found[way], self.margin)}" for way in maps.READINGS if way != maps.PRIMARY]
         verdict = within(claim, found[maps.PRIMARY], self.margin)
         return replace(verdict, primary=True, note=f"{'; '.join(others)}.".capitalize())
 
-    def _judged(self, claim: Claim) -> Verdict:
+    def _judged(self, claim: Claim) -> Judged:
         found = maps.readings(claim, self.train, self.val)
         remark = maps.other_readings(claim, self.train, self.val, {})
-        return judged(f"{claim.text}: {versus(claim)}", found["train, fixed"], remark)
+        return judged(f"{claim.text}: {versus(claim)}", found["train, fixed"], remark), self._compared(claim)
+
+    def _compared(self, claim: Claim) -> Pair:
+        return by_class.pair(self.train, claim.row.name, claim.reference.name)
 
     # --- Exhibits, in the order of the notebook ---
 
@@ -254,7 +260,8 @@ class Terms(Experiment):
         """Does the entropy term as read do anything, and what do the controls say?"""
         yield self.primary
         yield Note(families.NOTE)
-        yield from families.corrected([self._judged(claim) for claim in self.claims])
+        asked = {"controls": [self._judged(claim) for claim in self.claims]}
+        yield from families.together(asked, self.on_train.classes)["controls"]
         entropy, mixup = self.rows["entropy"].name, self.rows["mixup"].name
         of_entropy = difference(self.train, entropy, mixup)
         shown = {f"{entropy} > {mixup}": of_entropy} | {
@@ -277,13 +284,23 @@ class Terms(Experiment):
             formats=dict.fromkeys(maps.READINGS, "+.1f"),
             note="Verdicts in the order of the columns: ✓ holds, ✗ opposite, ? undecided.",
         )
+        yield class_table(
+            {versus(claim): self._compared(claim) for claim in (self.of_entropy, *self.claims)},
+            self.on_train.classes,
+            "by_class",
+            f"mIoU on train at the fixed threshold {self.threshold}; {len(self.on_train)} images, {self.over}",
+        )
+
+    @property
+    def of_entropy(self) -> Claim:
+        """The two rows of the primary claim."""
+        return Claim("", self.rows["entropy"], self.rows["mixup"])
 
     def chance_table(self) -> Table:
         """What seeds can decide."""
-        first = Claim("", self.rows["entropy"], self.rows["mixup"])
         return Table(
             **chance.seeds_table(
-                chance.differences([first, *self.claims], self.train),
+                chance.differences([self.of_entropy, *self.claims], self.train),
                 f"paired differences at the fixed threshold {self.threshold}",
                 f"unrefined response maps of {len(self.on_train)} images of train, {self.over}",
                 margin=self.margin,

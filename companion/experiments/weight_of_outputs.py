@@ -14,6 +14,7 @@ from functools import cached_property
 import pandas as pd
 
 from companion.analysis.claims import Row, Verdict, difference, judged, seed_values
+from companion.analysis.families import Judged
 from companion.analysis.maps import over_seeds
 from companion.analysis.measures import Measure, fixed_miou, oracle_miou
 from companion.analysis.statistics import Interval
@@ -111,30 +112,31 @@ class WeightOfOutputs(Sweeps):
         )
         yield self._series_figure(f"lambda {chosen.weight:g}", f"weight of an output {of_output:g} / C")
         yield from self.decided["weight"]
+        if self.weighed_alike:
+            yield self.classes_of(self.weighed_alike, "by_class_weight")
 
     @property
-    def weight_claims(self) -> list[Verdict]:
-        """The default and the largest K of the second series against the control whose outputs weigh as much."""
+    def weighed_alike(self) -> list[tuple[Row, Row]]:
+        """The default and the largest K of the second series, each with the control whose outputs weigh as much."""
         second = self.second_series
-        if 1 not in second:
-            return []
-        text, control = (
-            "Clusters do better than a second head on the classes whose outputs weigh as much",
-            second[1].name,
-        )
-        rows = [second[k].name for k in dict.fromkeys((self.settings.subcategories.k, max(second))) if k > 1]
-        return [judged(f"{text}: {row} > {control}", difference(self.scores, row, control)) for row in rows]
+        asked = dict.fromkeys((self.settings.subcategories.k, max(second))) if 1 in second else ()
+        return [(second[k], second[1]) for k in asked if k > 1]
 
     @property
-    def lambda_claims(self) -> list[Verdict]:
+    def weight_claims(self) -> list[Judged]:
+        """Whether clusters do better than the control whose outputs weigh as much."""
+        text = "Clusters do better than a second head on the classes whose outputs weigh as much"
+        return [self.judged_pair(f"{text}: {row.name} > {other.name}", row, other) for row, other in self.weighed_alike]
+
+    @property
+    def lambda_claims(self) -> list[Judged]:
         """Whether clusters do better than random labels, by lambda."""
-        return [
-            judged(
-                f"Clusters do better than random labels of the same sizes, lambda {value:g}",
-                difference(self.scores, clusters.name, dealt.name),
-            )
-            for value, (clusters, dealt) in self.over_lambda.items()
-        ]
+        text = "Clusters do better than random labels of the same sizes, lambda"
+        return [self.judged_pair(f"{text} {value:g}", *pair) for value, pair in self.over_lambda.items()]
+
+    def judged_pair(self, text: str, row: Row, other: Row, note: str | None = None) -> Judged:
+        """The claim that one row is above another at the fixed threshold."""
+        return judged(text, difference(self.scores, row.name, other.name), note), self.counts_of(row, other)
 
     @property
     @abstractmethod
@@ -164,6 +166,7 @@ class WeightOfOutputs(Sweeps):
             formats={"clusters minus random": "+.1f"},
         )
         yield from self.decided["lambda"]
+        yield self.classes_of([*self.over_lambda.values()], "by_class_lambda")
 
     def _miou(self, row: Row | None, measure: Measure = fixed_miou) -> Interval | None:
         return over_seeds(seed_values(self.scores, row.name, measure)) if row else None

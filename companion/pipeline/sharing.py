@@ -152,7 +152,7 @@ def _compute_together(stage: Stage, store: Store, progress: Progress) -> None:
             of_first(False)  # it was there already, or another run has finished it meanwhile
     elif of_first(None):
         with tempfile.TemporaryDirectory() as scratch:
-            inputs = {name: store.folder(above) for name, above in stage.inputs.items()}
+            inputs = {name: store.place(above) for name, above in stage.inputs.items()}
             stage.compute(Job(Path(scratch), inputs, stage.machine, Progress(), stage.file), **stage.bound)
 
 

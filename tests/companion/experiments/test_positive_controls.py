@@ -32,6 +32,15 @@ def test_what_needs_the_crf_or_truth_of_the_taught_images_is_left_out_without():
     assert PERFECT not in of().networks
 
 
+class Images:
+    """Six images of one class."""
+
+    classes = ("heron",)
+
+    def __len__(self):
+        return 6
+
+
 def counts(right):
     return np.array([[[right, 100 - right], [100 - right, right]]])
 
@@ -43,8 +52,9 @@ def test_gains_are_paired_with_the_maps_before_the_walk():
         for name, right in {"CAM": 50, f"{TAUGHT}, psa": 60, f"{TAUGHT}, irn": 70}.items()
     }
     runs |= {f"{PERFECT}, {scoring}": runs[f"{TAUGHT}, {scoring}"] for scoring in ("psa", "irn")}
-    vars(chosen).update(walked=runs, on_train=range(6), on_val=range(8))
-    note, table, _, _, *verdicts = chosen.walk()
+    vars(chosen).update(walked=runs, on_train=Images(), on_val=range(8))
+    note, table, _, _, *verdicts, classes = chosen.walk()
+    assert "heron" in classes.frame and len(classes.frame) == 6
     assert "not run" in note.text and table.frame.loc["CAM", "walk adds"] is None
     irn, psa = (table.frame.loc[f"{PERFECT}, {scoring}", "walk adds"].mean for scoring in ("irn", "psa"))
     assert irn > psa > 0

@@ -282,8 +282,8 @@ def test_a_k_inserted_into_the_grid_changes_its_own_lines_alone():
     (_, values), (_, values_more) = usual.figure(), more.figure()
     assert [*values_more.frame.index] == ["1", "2", "5 (default)", "7", "10", "16", CONTROL.name]
     assert values_more.frame.drop(index="7").equals(values.frame)
-    *verdicts, number = usual.is_it_the_clusters()
-    *verdicts_more, number_more = more.is_it_the_clusters()
+    *verdicts, _, number = usual.is_it_the_clusters()
+    *verdicts_more, _, number_more = more.is_it_the_clusters()
     assert number_more == number
     assert [(each.claim, each.difference) for each in verdicts_more] == [
         (each.claim, each.difference) for each in verdicts
@@ -365,7 +365,7 @@ def test_lambda_is_swept_for_clusters_and_for_random_labels_of_their_sizes():
 def test_the_second_series_is_compared_with_the_first_and_with_its_own_control():
     level = {"K = 1, trained, lambda 1": 1150, "K = 16, lambda 16": 1600}
     chosen = scored(over_k(), lambda key: level.get(key, 1100) if isinstance(key, str) else 1000 + 20 * key)
-    table, _, default, largest = chosen.same_weight()
+    table, _, default, largest, _ = chosen.same_weight()
     frame = table.frame
     assert [*frame.index] == ["1", "2", "5 (default)", "10", "16"]
     assert [*frame["weight of an output × C"]] == [5, 2.5, 1, 0.5, 5 / 16]

@@ -51,6 +51,15 @@ def test_only_asked_controls_are_trained_and_an_unknown_one_is_refused():
         of(trained=["logits"]).stages()
 
 
+class Images:
+    """Six images of one class."""
+
+    classes = ("heron",)
+
+    def __len__(self):
+        return 6
+
+
 def run(right):
     counts = np.array([[right, 3000 - right], [3000 - right, right]])
     return {"confusion": np.stack([counts] * 61), "image_confusion": counts[None]}
@@ -61,7 +70,7 @@ def test_changes_nothing_holds_within_the_margin_alone():
         chosen = of(trained=["logit"], margin=1.0)
         level = {row.name: 2000 for row in chosen.rows.values()} | {"mixup + entropy": entropy}
         scores = {name: [run(right + seed) for seed in range(3)] for name, right in level.items()}
-        vars(chosen).update(train=scores, val=scores, on_train=range(6), on_val=range(8))
+        vars(chosen).update(train=scores, val=scores, on_train=Images(), on_val=range(8))
         return [each.verdict for each in chosen.verdicts() if hasattr(each, "verdict")]
 
     assert verdicts(2001)[0] == "holds" and verdicts(2300)[0] == "opposite"
