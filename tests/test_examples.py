@@ -36,6 +36,7 @@ def example(name: str) -> ModuleType:
     spec.loader.exec_module(module)
     chosen = load("smoke")
     module.BATCH_SIZE, module.EPOCHS = chosen.classifier.batch_size, chosen.classifier.epochs
+    module.AUGMENTATION = chosen.classifier.augmentation
     if name == "sc_cam":
         module.K, module.ROUNDS = chosen.subcategories.k, 2
     return module

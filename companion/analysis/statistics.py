@@ -22,7 +22,7 @@ ASSUMPTION = (
     "A verdict rests on the 95 % Student t interval over training seeds: of paired differences, seed by seed, where "
     "two rows are compared. It assumes that these are independent draws from one normal distribution, which a handful "
     "of seeds cannot show. It is conditional on what all seeds share: the images, generated or not, and the weights "
-    "that training starts from (those of ImageNet, or of one pretext network). So it speaks of other trainings from "
+    "that training starts from (those of ImageNet, or the demo's own). So it speaks of other trainings from "
     "the same, not of another experiment. A primary claim is decided by its interval alone, secondary ones by p of the "
     "same t test after Holm's correction."
 )

@@ -28,8 +28,9 @@ class BackboneSettings(Frozen):
     dropout: float = Field(1.0, ge=0, le=1, description="factor on ResNet-38's published dropouts; others have none")
     weights: str = Field(
         "",
-        description="file with pre-trained weights; timm: timm's own, downloaded; empty: the packaged ImageNet weights "
-        "of timm/tf_efficientnet_lite0, or for the demo's ResNet-38 the pretext task",
+        description="file with pre-trained weights; timm: timm's own, downloaded; pretext: trained on the demo's "
+        "pretext task; empty: the packaged ImageNet weights of timm/tf_efficientnet_lite0, or on generated images "
+        "those of the demo's ResNet-38 (another width than 1/32 is trained on the pretext task)",
     )
 
     @field_validator("network")

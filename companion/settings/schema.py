@@ -31,7 +31,7 @@ class DataSettings(Frozen):
     source: Literal["generated", "folder"] = Field(
         "folder",
         description="generated: images drawn by a program unless --data-root names a folder, and a ResNet-38 without a "
-        "weight file pre-trained on the pretext task; folder: of --data-root, and weights from a file or the package",
+        "weight file starts from the demo's weights; folder: of --data-root, and weights from a file or the package",
     )
     image_size: int = Field(64, ge=32, le=512, description="side of a generated image in pixels")
     trainaug: int = Field(0, ge=0, description="generated training images with image labels")
@@ -76,7 +76,7 @@ class OptimiserSettings(Frozen):
 
 
 class PretextSettings(OptimiserSettings):
-    """Pre-training on generated images, the demo's stand-in for ImageNet."""
+    """Pre-training on generated images, the demo's stand-in for ImageNet; asked for by `backbone.weights`."""
 
     images: int = Field(2400, ge=8)
     image_size: int = Field(32, ge=32, description="side of a pretext image, pixels")

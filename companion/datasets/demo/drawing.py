@@ -1,18 +1,19 @@
 """Shapes, textures and colours that the generated images are drawn with.
 
 No counterpart in the thesis or in published code: generated images stand in for photographs where those
-cannot be shipped. The demo scenes (`companion.datasets.demo.generator`) and the images of the pretext task that takes
-the place of ImageNet pre-training share this vocabulary, which is what makes the pre-training useful.
+cannot be shipped. The demo scenes (`scenes`) and the images of the pretext task that takes the place of
+ImageNet (`pretext`) share this vocabulary, which is what makes the pre-training useful.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from PIL import Image, ImageDraw
 
-OVERSAMPLING = 3  # samples per pixel and axis; averaged at the end, hence smooth edges
+OVERSAMPLING = 2  # samples per pixel and axis; averaged at the end, hence smooth edges
 CORNERS = 40  # of a polygon that stands for a curve
 SHADE = 0.22  # how much darker the lower edge of a surface is than its upper edge
 GRAIN = 2.0  # standard deviation of the sensor noise, in grey levels
@@ -95,16 +96,16 @@ TEXTURES: dict[str, Callable[[Field, Field], Field]] = {
     ),
 }
 
-# Muted, and far enough apart to be told apart after the jitter of `companion.datasets.demo.scenes`.
+# Far enough apart to be told apart after the jitter of `companion.datasets.demo.scenes`.
 HUES: dict[str, Colour] = {
-    "brick": np.array([182.0, 82.0, 68.0]),
-    "ochre": np.array([208.0, 156.0, 66.0]),
-    "moss": np.array([122.0, 146.0, 70.0]),
-    "teal": np.array([58.0, 140.0, 128.0]),
-    "sky": np.array([88.0, 142.0, 196.0]),
-    "violet": np.array([128.0, 100.0, 170.0]),
-    "rose": np.array([204.0, 118.0, 154.0]),
-    "umber": np.array([132.0, 98.0, 72.0]),
+    "brick": np.array([190.0, 74.0, 58.0]),
+    "ochre": np.array([216.0, 160.0, 52.0]),
+    "moss": np.array([112.0, 152.0, 56.0]),
+    "teal": np.array([40.0, 142.0, 128.0]),
+    "sky": np.array([70.0, 130.0, 206.0]),
+    "violet": np.array([128.0, 92.0, 182.0]),
+    "rose": np.array([212.0, 104.0, 150.0]),
+    "umber": np.array([126.0, 90.0, 62.0]),
 }
 
 
@@ -124,19 +125,29 @@ def skin(texture: str, colour: Colour, period: float, angle: float = 0.0, *, con
     return Skin(texture, colour * (1 + contrast / 3), colour * (1 - contrast), period, angle)
 
 
+class Fade(NamedTuple):
+    """How a surface turns into another one between two points."""
+
+    to: Skin
+    start: Float[np.ndarray, "2"]
+    end: Float[np.ndarray, "2"]
+
+
 class Canvas:
     """A square image in the making, with the object and the part that each sample shows.
 
     Positions and lengths are in image sides, x to the right and y downwards.
     """
 
-    def __init__(self, size: int) -> None:
-        self.size, self.side = size, size * OVERSAMPLING
-        self.colour = np.zeros((self.side, self.side, 3), np.float32)
+    def __init__(self, ground: Float32[np.ndarray, "size size 3"]) -> None:
+        self.size, self.side = len(ground), len(ground) * OVERSAMPLING
+        self.colour = ground.repeat(OVERSAMPLING, axis=0).repeat(OVERSAMPLING, axis=1)
         self.instance = np.zeros((self.side, self.side), np.uint8)  # 0 = none, later objects lie in front
         self.part = np.zeros((self.side, self.side), np.uint8)
 
-    def paint(self, polygon: Polygon, surface: Skin, *, instance: int = 0, part: int = 0) -> None:
+    def paint(
+        self, polygon: Polygon, surface: Skin, *, fade: Fade | None = None, instance: int = 0, part: int = 0
+    ) -> None:
         """Fill a polygon; its texture is anchored at its centre, its upper edge is the brightest."""
         corners = polygon * self.side
         (left, top), (right, bottom) = np.clip(
@@ -148,7 +159,11 @@ class Canvas:
         ImageDraw.Draw(picture).polygon([tuple(corner) for corner in (corners - (left, top)).tolist()], fill=1)
         inside = np.asarray(picture)
         window = np.s_[top:bottom, left:right]
-        np.copyto(self.colour[window], self._surface(surface, polygon.mean(0), window), where=inside[..., None])
+        colour = self._surface(surface, polygon.mean(0), window)
+        if fade:
+            share = self._along(fade, window)[..., None]
+            colour += share * (self._surface(fade.to, polygon.mean(0), window) - colour)
+        np.copyto(self.colour[window], colour, where=inside[..., None])
         if instance:
             self.instance[window][inside] = instance
             self.part[window][inside] = part
@@ -156,15 +171,24 @@ class Canvas:
     def _surface(
         self, surface: Skin, centre: Float[np.ndarray, "2"], window: tuple[slice, slice]
     ) -> Float32[np.ndarray, "rows columns 3"]:
-        rows, columns = (np.arange(axis.start, axis.stop, dtype=np.float32) for axis in window)
-        x = (columns[None, :] + 0.5) / self.side - np.float32(centre[0])
-        y = (rows[:, None] + 0.5) / self.side - np.float32(centre[1])
+        x, y = self._positions(centre, window)
         cos = np.float32(np.cos(surface.angle) / surface.period)
         sin = np.float32(np.sin(surface.angle) / surface.period)
         share = TEXTURES[surface.texture](x * cos + y * sin, y * cos - x * sin)
-        shade = 1 + SHADE * (0.5 - np.linspace(0, 1, len(rows), dtype=np.float32))[:, None]
+        shade = 1 + SHADE * (0.5 - np.linspace(0, 1, len(y), dtype=np.float32))[:, None]
         light, dark = surface.light.astype(np.float32), surface.dark.astype(np.float32)
         return (share * shade)[..., None] * (light - dark) + shade[..., None] * dark
+
+    def _along(self, fade: Fade, window: tuple[slice, slice]) -> Field:
+        """0 up to the start of a fade, 1 from its end on."""
+        x, y = self._positions(fade.start, window)
+        way = (fade.end - fade.start).astype(np.float32)
+        return np.clip((x * way[0] + y * way[1]) / np.float32(way @ way), 0, 1)
+
+    def _positions(self, origin: Float[np.ndarray, "2"], window: tuple[slice, slice]) -> tuple[Field, Field]:
+        rows, columns = (np.arange(axis.start, axis.stop, dtype=np.float32) for axis in window)
+        x = (columns[None, :] + 0.5) / self.side - np.float32(origin[0])
+        return x, (rows[:, None] + 0.5) / self.side - np.float32(origin[1])
 
     def image(self, rng: np.random.Generator) -> UInt8[np.ndarray, "size size 3"]:
         """The finished image, each pixel the mean of its samples."""
@@ -174,7 +198,7 @@ class Canvas:
         return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
     def at_pixels(self, samples: UInt8[np.ndarray, "side side"]) -> UInt8[np.ndarray, "size size"]:
-        """The value at the centre of each pixel."""
+        """The value at the sample of each pixel that lies right of its centre and below."""
         middle = OVERSAMPLING // 2
         return samples[middle::OVERSAMPLING, middle::OVERSAMPLING]
 

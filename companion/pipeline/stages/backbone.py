@@ -1,8 +1,9 @@
 """Stage `backbone`: the weights that classifier and AffinityNet start from.
 
 At paper scale they are converted from a file of ImageNet weights (thesis 2.4.1, 3.4.1): ResNet-38's, torchvision's
-ResNet-50 for the variant of that name, or those of a network of timm. The demo has no ImageNet: its ResNet-38 is
-trained on a generated pretext task, one blob an image whose shape, texture and hue are told apart.
+ResNet-50 for the variant of that name, or those of a network of timm. The demo has no ImageNet: its narrow ResNet-38
+was trained once on a generated pretext task, one blob an image whose shape, texture and hue are told apart, and its
+weights come with the package (`companion.datasets.demo.weights`). Any other width is trained when it is asked for.
 """
 
 import functools
@@ -17,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from companion.datasets.demo.generator import pretext_images
-from companion.datasets.demo.scenes import HUES, SHAPES, TEXTURES
+from companion.datasets.demo import weights as packaged
+from companion.datasets.demo.pretext import VOCABULARY, pretext_images
 from companion.pipeline import artefacts
 from companion.pipeline.store import Job, Stage, absolute_path, without_file
 from companion.pipeline.training import train_stage
@@ -40,12 +41,13 @@ INITIAL_WEIGHTS = {
 }
 """Which file is meant, by `backbone.network`."""
 DOWNLOAD = "timm"  # as backbone.weights: timm's own weights of its network
+PRETEXT = "pretext"  # as backbone.weights: trained on the pretext task, though the package has weights
 Network = ResNet38 | ResNet50 | TimmBackbone
-PRETEXT_TARGETS = {"shape": len(SHAPES), "texture": len(TEXTURES), "hue": len(HUES)}
+PRETEXT_TARGETS = dict(zip(("shape", "texture", "hue"), map(len, VOCABULARY), strict=True))
 
 
 def stage(settings: Settings, machine: Machine) -> Stage:
-    """The initial weights of `settings.backbone`: a file's, or those of the pretext task.
+    """The initial weights of `settings.backbone`: a file's, the package's, or those of the pretext task.
 
     Binding it raises `SettingsError` where the weight file does not exist or is that of another network, settings that
     need a file name none, timm lacks the network or its stride, or the package of weights is not installed.
@@ -53,12 +55,22 @@ def stage(settings: Settings, machine: Machine) -> Stage:
     backbone = settings.backbone
     given = backbone.weights
     timm = backbone.network.startswith(PREFIX)
+    if given == PRETEXT:
+        return _pretext_stage(settings, machine)
     if timm or given or settings.data.source == "folder" or backbone.network != "resnet38":
         chosen = {"backbone": without_file(backbone)}
         compute, read = (compute_timm, _read_timm) if timm else (compute_converted, _read_weights)
         file = absolute_path("" if timm and given == DOWNLOAD else given)
         return Stage("backbone", VERSION, compute, chosen, machine=machine, file=file, reads=partial(read, given))
-    chosen = {"backbone": backbone, "pretext": settings.pretext}
+    if backbone.width != packaged.WIDTH:
+        return _pretext_stage(settings, machine)
+    file = str(packaged.FILE)
+    chosen, reads = {"backbone": without_file(backbone)}, partial(_read_weights, file)
+    return Stage("backbone", VERSION, compute_converted, chosen, machine=machine, file=file, reads=reads)
+
+
+def _pretext_stage(settings: Settings, machine: Machine) -> Stage:
+    chosen = {"backbone": without_file(settings.backbone), "pretext": settings.pretext}
     return Stage("backbone", VERSION, compute_pretext, chosen, machine=machine, label="pretext task")
 
 
@@ -68,8 +80,8 @@ def _read_weights(given: str, stage: Stage) -> dict[str, str]:
         raise SettingsError(
             f"backbone.weights is empty: give the file of ImageNet weights of {registry.NETWORKS[network]} "
             f"({INITIAL_WEIGHTS[network]}), take backbone.network={PREFIX}{LITE0}, whose weights are installed, or "
-            "choose preset 'demo' with the network 'resnet38', which has data.source=generated: it pre-trains on the "
-            "pretext task, also where --data-root names a folder"
+            "choose preset 'demo' with the network 'resnet38', which has data.source=generated: its weights come "
+            "with the package, also where --data-root names a folder"
         )
     return read_file(given, stage)
 

@@ -141,8 +141,8 @@ def test_all_rows_of_the_tables_are_planned_whether_or_not_the_crf_is_here(monke
     monkeypatch.setitem(sys.modules, "pydensecrf", None)
     table = costs.result_table()
     assert table.loc["21_response_maps", ["classifiers", "AffinityNets"]].tolist() == [7, 7]
-    # Three panels of five values; b and c share their defaults, and alpha = 0 is plain CAM.
-    assert table.loc["22_sensitivity", "classifiers"] == 3 * 5 - 1
+    # Three panels of four values; b and c share their defaults, and alpha = 0 is plain CAM.
+    assert table.loc["22_sensitivity", "classifiers"] == 3 * 4 - 1
     assert table.loc["23_segmentation", "DeepLabs"] == 4  # plain, ours, ours without CRF, fully supervised
     assert table.loc["33_rounds", "classifiers"] == 4
     assert "01_data" not in table.index and "51_performance" not in table.index

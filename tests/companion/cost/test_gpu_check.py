@@ -178,7 +178,7 @@ def test_the_timed_step_is_that_of_the_training_loop(parts):
     ours, theirs = (gpu_work.fresh(scale, operations.classifier) for _ in range(2))
     way = gpu_work.Way("fp32", channels_last=False, fused=False, accumulate=parts)
     gpu_work.training_step(scale, ours, objective, chosen.classifier, way)(batch)
-    groups = parameter_groups(theirs, 1e-2, chosen.classifier.weight_decay, new_layer_factor=5)
+    groups = parameter_groups(theirs, 1e-2, chosen.classifier.weight_decay, new_layer_factor=30)
     batches = Batches(Fixed(batch), 4, 4, 1, seed=0, parts=parts)
     training.train(theirs, groups, objective, batches, optimisation(chosen.classifier))
     before = gpu_work.fresh(scale, operations.classifier).fc8.weight

@@ -5,7 +5,7 @@ from companion.settings import load
 
 
 def test_an_option_that_is_left_out_of_keys_is_among_the_differences() -> None:
-    plain = load("demo")
+    plain = load("voc2012")
     assert differences(plain.override({"affinity.trained": "head"}), plain) == {
         "affinity.trained": ("head", "published")
     }

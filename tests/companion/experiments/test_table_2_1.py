@@ -51,7 +51,7 @@ def test_rows_of_the_users_own_get_a_claim_and_their_settings():
     assert found.claims[-1].row.name == "mixup 0.4"
     frame = maps.row_settings([*found.rows.values()], SMOKE)
     assert frame.loc["mixup 0.4", ["mixup_alpha", "cam.background"]].tolist() == [0.4, 0.2]
-    assert frame.loc["CAM", ["mixup_alpha", "cam.background", "concentration_form"]].tolist() == [0, 0.15, "floored"]
+    assert frame.loc["CAM", ["mixup_alpha", "cam.background", "concentration_form"]].tolist() == [0, 0.15, "written"]
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_maps_walk_along_the_affinities_of_the_file_itself_or_converted(
     converted = file.with_suffix(".safetensors")
     assert f"--set affinity.weights={converted}" in capsys.readouterr().out
     trained = tmp_path / "classifier.pth"
-    torch.save(classifier.build(SMOKE.backbone, SMOKE.classifier, 8, seed=0, k=0).state_dict(), trained)
+    torch.save(classifier.build(SMOKE.backbone, SMOKE.classifier, 6, seed=0, k=0).state_dict(), trained)
     store, chosen = Store(tmp_path / "runs"), {"classifier.weights": str(trained)}
     stages = [refined(with_file(path, **chosen)) for path in (file, converted)]
     engine.run(stages, store)
@@ -83,7 +83,7 @@ def test_maps_walk_along_the_affinities_of_the_file_itself_or_converted(
 
 
 def test_files_that_are_no_affinitynet_of_this_size_stop_before_anything_runs(file: Path, tmp_path: Path) -> None:
-    torch.save(classifier.build(SMOKE.backbone, SMOKE.classifier, 8, seed=0, k=0).state_dict(), tmp_path / "cls.pth")
+    torch.save(classifier.build(SMOKE.backbone, SMOKE.classifier, 6, seed=0, k=0).state_dict(), tmp_path / "cls.pth")
     (tmp_path / "cut.pth").write_bytes(file.read_bytes()[:-100])
     for path, message in (
         (tmp_path / "none.pth", "no weight file .*none.pth"),

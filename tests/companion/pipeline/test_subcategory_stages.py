@@ -122,7 +122,7 @@ def test_true_sub_types_are_those_of_the_generator(computed: Computed) -> None:
     assert computed.images.subtypes is not None
     np.testing.assert_array_equal(computed.assignments("true"), computed.images.subtypes)
     folder = computed.store.folder(computed.labels["true"])
-    assert classifier.read_labels(folder, computed.images).shape[1] == 8 * 4
+    assert classifier.read_labels(folder, computed.images).shape[1] == 6 * 4
 
 
 def test_kinds_of_labels_are_different_questions(computed: Computed) -> None:
@@ -253,11 +253,11 @@ def test_the_epoch_used_is_the_checkpoint_of_that_epoch(computed: Computed) -> N
 
 def test_maps_can_be_those_of_a_kept_epoch(computed: Computed, tmp_path: Path) -> None:
     stage = response_maps.stage(at(2).override({"cam.epoch": 1}), HERE)
-    model = classifier.load(computed.job(stage, tmp_path), at(2).backbone, at(2).classifier, 8, epoch=1)
+    model = classifier.load(computed.job(stage, tmp_path), at(2).backbone, at(2).classifier, 6, epoch=1)
     kept = computed.store.folder(computed.trained) / artefacts.epoch_weights(1)
     torch.testing.assert_close(model.fc8.weight, safetensors.torch.load_file(kept)["fc8.weight"], rtol=0, atol=0)
     with pytest.raises(SettingsError, match=r"cam\.epoch = 7: .* only after 1;"):
-        classifier.load(computed.job(stage, tmp_path), at(2).backbone, at(2).classifier, 8, epoch=7)
+        classifier.load(computed.job(stage, tmp_path), at(2).backbone, at(2).classifier, 6, epoch=7)
 
 
 def test_epochs_beyond_the_schedule_are_refused() -> None:
@@ -285,8 +285,8 @@ def test_merged_maps_are_the_strongest_sub_category_of_each_class(computed: Comp
     model = computed.model(computed.trained, K)
     scales = at(0).cam.scales
     for i in (0, 3):
-        stored = ResponseMaps.read(computed.store.folder(computed.maps["merged"]), images.ids[i]).of_classes(8)
-        for c in range(8):
+        stored = ResponseMaps.read(computed.store.folder(computed.maps["merged"]), images.ids[i]).of_classes(6)
+        for c in range(6):
             if not images.labels[i, c]:
                 assert not stored[c].any()
                 continue
@@ -305,7 +305,7 @@ def test_merged_maps_need_sub_categories(computed: Computed) -> None:
     model = computed.model(computed.without, 0)
     picture = VocDataset(computed.images.root, "val").image(0)
     with pytest.raises(SettingsError, match=r"subcategories\.round to 1"):
-        response_maps.fused_maps(model, picture[None], torch.ones(1, 8), at(0).override({"cam.head": "merged"}).cam)
+        response_maps.fused_maps(model, picture[None], torch.ones(1, 6), at(0).override({"cam.head": "merged"}).cam)
 
 
 def test_released_weights_with_two_heads_can_be_given_as_a_file(computed: Computed, tmp_path: Path) -> None:
