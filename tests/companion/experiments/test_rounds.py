@@ -38,7 +38,7 @@ def test_the_used_epoch_is_the_row_of_its_round():
     assert round_scores.used_epochs(demo.kept, demo.rows) == {1: 6, 2: 6, 3: 6}
     assert round_scores.used_epochs(voc.kept, voc.rows) == {1: 31, 2: 41, 3: 51}
     stages = row_stages.response_map_stages(DEMO, demo.kept.values(), [0], HERE)
-    assert len({stage.key for stage in stages.values()}) == len(demo.kept) == 9
+    assert len({stage.key for stage in stages.values()}) == len(demo.kept) == 6
 
 
 def test_clusters_of_the_last_network_are_measured_too():
