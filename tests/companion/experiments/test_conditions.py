@@ -51,8 +51,8 @@ RIGHT, WRONG = (4, 3, 2, 1), (4, 1, 3, 2)
 
 def test_lead_of_the_longer_schedule_and_its_over_fitting():
     chosen = of(crf=False)
-    scored = {"CAM": 60, "Mixup-CAM": 62, "CAM, 42 epochs": 60, "Mixup-CAM, 42 epochs": 50}
-    fits = {"CAM, 42 epochs": WRONG}
+    scored = {"CAM": 60, "Mixup-CAM": 62, "CAM, 18 epochs": 60, "Mixup-CAM, 18 epochs": 50}
+    fits = {"CAM, 18 epochs": WRONG}
     train = {name: [run(right + seed, RIGHT) for seed in range(3)] for name, right in scored.items()}
     val = {name: [run(right + seed, fits.get(name, RIGHT)) for seed in range(3)] for name, right in scored.items()}
     vars(chosen).update(train=train, val=val)
