@@ -178,6 +178,7 @@ _ORIGINS = {
     "imagenet": "ImageNet weights",
     "coco": "MS-COCO weights, trained with pixel labels",
     "random": "random weights",
+    "backbone": "the initial weights of the classifier",
 }
 
 
@@ -186,7 +187,7 @@ def initial_weights(settings: Settings, rows: Sequence[Row]) -> str:
 
     >>> from companion.settings import load
     >>> initial_weights(load("demo"), [PLAIN_CAM, SUPERVISED])
-    'DeepLab starts from random weights (A22).'
+    'DeepLab starts from the initial weights of the classifier (A22).'
     """
     usual = settings.segmentation.init
     starts = {row.name: settings.override(row.overrides).segmentation.init for row in rows}

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from companion.datasets.demo.scenes import CLASSES
 from companion.pipeline import artefacts, engine
 from companion.pipeline.stages import (
     affinity,
@@ -93,7 +94,7 @@ def outputs() -> Iterator[set[torch.dtype]]:
 def given(folder: Path) -> Settings:
     """Settings that take a classifier and an AffinityNet from files, so that little is trained."""
     files = {name: folder / f"{name}.safetensors" for name in ("classifier", "affinity")}
-    save_weights(classifier.build(SMOKE.backbone, SMOKE.classifier, 8, seed=0, k=0), files["classifier"])
+    save_weights(classifier.build(SMOKE.backbone, SMOKE.classifier, len(CLASSES), seed=0, k=0), files["classifier"])
     save_weights(affinity.build(SMOKE.backbone, seed=1), files["affinity"])
     return load("smoke", {f"{name}.weights": str(file) for name, file in files.items()})
 

@@ -118,7 +118,7 @@ def test_label_crf_starts_from_labels_that_are_right_with_probability_seven_tent
     ("overrides", "said"),
     [
         ({"backbone.network": "timm/test_eficientnet"}, "the nearest are test_efficientnet"),
-        ({"backbone.network": "timm/test_vit"}, "cannot have stride 16"),
+        ({"backbone.network": "timm/test_vit"}, "gives no map of features"),
         ({"backbone.network": "timm/test_resnet"}, r"not those of timm's test_resnet: .* missing"),
         ({"backbone.network": "timm/test_resnet", "backbone.stride": 4}, "test_resnet cannot have stride 4"),
         ({"backbone.weights": ""}, "the installation has weights of timm/tf_efficientnet_lite0 alone"),
