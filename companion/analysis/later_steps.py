@@ -60,7 +60,8 @@ def segmented(
         settings: of that method.
         machine: where it is computed.
     """
-    trained = segmentation.load(segmenter, settings.segmentation, num_classes + 1, machine)
+    own = segmentation.shared_backbone(settings).get("backbone")
+    trained = segmentation.load(segmenter, settings.segmentation, num_classes + 1, machine, own)
     probabilities = segmentation.predict(trained, image, precision=machine.precision)
     sharpened = dense_crf(image, probabilities, affinity_stage.crf_params(DEEPLAB, settings.crf))
     found = {"DeepLab-v2": probabilities, "DeepLab-v2 + CRF": sharpened}
