@@ -235,18 +235,6 @@ def signs(found: Readings) -> str:
     return " ".join(sign(each) for each in found.values())
 
 
-def of_all(verdicts: Iterable[str]) -> str:
-    """Verdict on "all of them": holds if all hold, `opposite` as soon as one is the opposite.
-
-    >>> of_all(["holds", "undecided"]), of_all(["holds", "undecided", "opposite"])
-    ('undecided', 'opposite')
-    """
-    found = set(verdicts)
-    if "opposite" in found:
-        return "opposite"
-    return "holds" if found == {"holds"} else "undecided"
-
-
 # --- Words ------------------------------------------------------------------------------------------------------------
 
 

@@ -4,18 +4,19 @@ Thesis sections 2.4.2 and 3.4.2. Every value is compared with the default and wi
 corresponds to published code; the thesis prints neither the grid of Fig. 2.5 nor the values of most points.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import pandas as pd
 
 from companion.analysis import measures
-from companion.analysis.claims import Row, Sweep, Verdict, difference, judged, lines_as_table, of_all, seed_values, sign
+from companion.analysis.claims import Row, Sweep, Verdict, difference, judged, lines_as_table, seed_values, sign
 from companion.analysis.maps import over_seeds
 from companion.analysis.measures import Measure, Scores
 from companion.analysis.methods import PLAIN_CAM
-from companion.analysis.statistics import Interval, equivalence, p_value, verdict
+from companion.analysis.statistics import LEVEL, Interval, equivalence, holm, p_value, verdict
 
 
 class Point(NamedTuple):
@@ -71,16 +72,48 @@ def from_default(sweep: Sweep, scores: Scores, measure: Measure = measures.fixed
 def insensitive(found: Sequence[Point], margin: float) -> str:
     """Verdict on "it makes no difference over the grid": holds if it holds for every value.
 
-    `opposite` as soon as one value differs by more than the margin with its whole interval.
+    `opposite` where one value at least differs by more than the margin (`beyond`).
     """
-    return of_all(equivalence(each.difference, margin) for each in found)
+    if beyond(found, -margin, margin):
+        return "opposite"
+    return all_or_undecided(equivalence(each.difference, margin) for each in found)
 
 
-def widest(found: Sequence[Point]) -> Point:
-    """The value whose interval reaches farthest from 0; the one with the larger mean without intervals."""
+def widest(found: Sequence[Point], margin: float) -> Point:
+    """The value whose interval reaches farthest from 0, of those surely beyond the margin where there are such.
+
+    Without intervals the one with the larger mean.
+    """
     return max(
-        found, key=lambda each: max(abs(end) for end in each.difference[:1] + each.difference[2:4] if end == end)
+        [*beyond(found, -margin, margin)] or found,
+        key=lambda each: max(abs(end) for end in each.difference[:1] + each.difference[2:4] if end == end),
     )
+
+
+def beyond(found: Sequence[Point], low: float, high: float = math.inf) -> dict[Point, float]:
+    """The values whose difference is surely below `low` or above `high`, with p after Holm over the grid.
+
+    One of many values is soon far from 0 by chance, so that one is does not follow from its own interval.
+    """
+    tests = [p_value(_moved(each.difference, low, high)) for each in found]
+    adjusted = holm([1 if p is None else p for p in tests])
+    outside = {each: p for each, p in zip(found, adjusted, strict=True) if not low <= each.difference.mean <= high}
+    return {each: p for each, p in outside.items() if p < LEVEL}
+
+
+def _moved(difference: Interval, low: float, high: float) -> Interval:
+    """By how much a difference is outside `low` to `high`; 0 inside."""
+    mean = difference.mean
+    return difference._replace(mean=mean - min(max(mean, low), high))
+
+
+def all_or_undecided(verdicts: Iterable[str]) -> str:
+    """`holds` if all of one or more hold.
+
+    >>> all_or_undecided(["holds", "opposite"]), all_or_undecided(["holds", "holds"])
+    ('undecided', 'holds')
+    """
+    return "holds" if {*verdicts} == {"holds"} else "undecided"
 
 
 # --- Above another row ------------------------------------------------------------------------------------------------
@@ -98,28 +131,34 @@ def above_plain(sweep: Sweep, scores: Scores, measure: Measure = measures.fixed_
 
 
 def every_above(found: Sequence[Point]) -> str:
-    """Verdict on "every value is above it": `opposite` as soon as one is below with its whole interval."""
-    return of_all(verdict(each.difference) for each in found)
+    """Verdict on "every value is above it": holds if each holds, opposite where one at least is below (`beyond`)."""
+    return "opposite" if beyond(found, 0) else all_or_undecided(verdict(each.difference) for each in found)
 
 
 def p_of_every(found: Sequence[Point]) -> float | None:
-    """p of "every value is above it": the largest, that of a value which is not above counting as 1.
+    """p of what is decided about "every value is above it"; None where seeds decide nothing.
 
-    All of them are to hold, so each may be tested at 5 % without correction (an intersection-union test). None where
-    seeds decide nothing.
+    That all are above needs each at 5 % without correction (an intersection-union test), so it is the largest p, that
+    of a value which is not above counting as 1. That one at least is below is corrected for their number.
     """
     tests = [(p_value(each.difference), each.difference.mean) for each in found]
-    values = [1.0 if mean <= 0 else p for p, mean in tests if p is not None]
-    return max(values) if len(values) == len(found) and found else None
+    if not found or any(p is None for p, _ in tests):
+        return None
+    if below := beyond(found, 0):
+        return min(below.values())
+    return max(1.0 if mean <= 0 else p or 0 for p, mean in tests)
 
 
 def every(claim: str, found: Sequence[Point], note: str = "", *, primary: bool = False) -> Verdict:
     """The verdict on "every value is above it", with the difference of the one whose interval reaches lowest.
 
-    Its power and seeds are those of that value alone, so those of the whole claim are no better.
+    Where values are surely below, it is one of these. Power and seeds are those of that value alone, so those of the
+    whole claim are no better.
     """
-    least = lowest(found)
-    shown = f"Shown: {least.value:g}, whose interval reaches lowest; power and seeds are for it alone."
+    below = beyond(found, 0)
+    least = lowest([*below] or found)
+    which = "surely below after Holm" if below else "whose interval reaches lowest"
+    shown = f"Shown: {least.value:g}, {which}; power and seeds are for it alone."
     alone = judged(claim, least.difference, f"{shown} {note}".rstrip(), primary=primary)
     return replace(alone, verdict=every_above(found), p=p_of_every(found))
 

@@ -12,8 +12,18 @@ from typing import ClassVar
 
 import pandas as pd
 
-from companion.analysis import by_class, chain, chance, families, maps, measures
-from companion.analysis.claims import Claim, Row, Verdict, difference, judged, paired, printed_difference, versus
+from companion.analysis import by_class, chain, chance, families, maps, measures, refined_images
+from companion.analysis.claims import (
+    Claim,
+    Row,
+    difference,
+    judged,
+    paired,
+    printed_difference,
+    seed_differences,
+    versus,
+)
+from companion.analysis.families import Judged
 from companion.analysis.maps import over_seeds
 from companion.analysis.measures import Scores
 from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM, regularisers
@@ -134,23 +144,20 @@ class Conditions(Experiment):
             for key, row in self.rows.items()
         }
 
+    @property
+    def pairs(self) -> Sequence[Claim]:
+        """Mixup-CAM above plain CAM, at the preset's schedule and at the longer one."""
+        return Claim("", self.rows["mixup_cam"], self.rows["cam"]), self.claim
+
     @cached_property
-    def leads(self) -> Mapping[str, list[float]]:
-        """By how much Mixup-CAM is above plain CAM in the primary reading, by length, one value a seed."""
-        values = {key: maps.transferred(self.train, self.val)[row.name] for key, row in self.rows.items()}
-        return {
-            length: [ours - theirs for ours, theirs in zip(values[ours], values[theirs], strict=True)]
-            for length, ours, theirs in (
-                ("preset", "mixup_cam", "cam"),
-                ("longer", "mixup_cam_longer", "cam_longer"),
-            )
-        }
+    def leads(self) -> Sequence[list[float]]:
+        """`pairs` in the primary reading, one value a seed."""
+        return [seed_differences(self.moved, each.row.name, each.reference.name) for each in self.pairs]
 
     # --- Exhibits, in the order of the notebook ---
 
     def schedule(self) -> Table:
         """What a longer schedule does to classifier and maps."""
-        moved = maps.transferred(self.train, self.val)
         headings = ("mAP train", "mAP val", "train minus val", "mIoU train", "best threshold", "mIoU val")
         cells = {}
         for key, row in self.rows.items():
@@ -161,7 +168,7 @@ class Conditions(Experiment):
                 self.gaps[key],
                 [measures.fixed_miou(run) for run in on_train],
                 [measures.oracle_threshold(run) for run in on_train],
-                moved[row.name],
+                [measures.fixed_miou(run) for run in self.moved[row.name]],
             )
             cells[row.name] = {head: over_seeds(values) for head, values in zip(headings, found, strict=True)}
         return Table(
@@ -177,19 +184,15 @@ class Conditions(Experiment):
 
     def verdicts(self) -> Iterator[Exhibit]:
         """Does Mixup-CAM gain where the classifier over-fits?"""
-        rows, claim = self.rows, self.claim
         thesis = maps.printed_values([PLAIN_CAM, MIXUP_CAM], printed.table_2_1()["cam"])
         of_thesis = printed_difference(Claim("", MIXUP_CAM, PLAIN_CAM), thesis)
-        yield primary(claim, self.moved, self.on_val.classes, of_thesis, None)
+        yield primary(self.claim, self.moved, self.on_val.classes, of_thesis, None)
         yield Note(families.NOTE)
-        yield from families.corrected([*self._secondary(claim, rows)])
-        shown = {length: mean_interval(values) for length, values in self.leads.items()}
+        yield from families.together({"all": [*self.secondary()]}, self.on_val.classes)["all"]
+        lengths = f"{self.epochs} epochs", f"{self.longer * self.epochs} epochs"
         yield Figure(
             differences(
-                {
-                    f"Mixup-CAM > CAM, {self.epochs} epochs": shown["preset"],
-                    f"Mixup-CAM > CAM, {self.longer * self.epochs} epochs": shown["longer"],
-                },
+                {f"Mixup-CAM > CAM, {name}": mean_interval(of) for name, of in zip(lengths, self.leads, strict=True)},
                 "difference of mIoU on val at the threshold of train, points",
                 OF_INTEREST,
             ),
@@ -198,27 +201,23 @@ class Conditions(Experiment):
             f"{self.both}, {self.over}. The band is {OF_INTEREST:g} point to either side of 0.",
             "Two lines: a point with a horizontal bar beside a vertical line at 0 in a grey band.",
         )
-        pairs = {
-            versus(each): by_class.pair(self.moved, each.row.name, each.reference.name)
-            for each in (claim, Claim("", rows["mixup_cam"], rows["cam"]))
-        }
+        compared = {versus(each): by_class.pair(self.moved, each.row.name, each.reference.name) for each in self.pairs}
         of = f"{maps.PRIMARY_IN_WORDS}; {self.both}, {self.over}"
-        yield class_table(pairs, self.on_val.classes, "by_class", of)
+        yield class_table(compared, self.on_val.classes, "by_class", of)
 
-    def _secondary(self, claim: Claim, rows: Mapping[str, Row]) -> Iterator[Verdict]:
+    def secondary(self) -> Iterator[Judged]:
+        """What else is asked of the longer schedule, not yet corrected."""
         grows = paired(self.gaps["cam_longer"], self.gaps["cam"])
-        yield judged("A longer schedule over-fits: plain CAM's mAP of train minus that of val grows", grows)
+        yield judged("A longer schedule over-fits: plain CAM's mAP of train minus that of val grows", grows), None
         less = paired(self.gaps["mixup_cam_longer"], self.gaps["cam_longer"])
-        yield judged("Mixup-CAM over-fits less: mAP of train minus that of val, longer schedule", less, sign=-1)
-        grown = paired(self.leads["longer"], self.leads["preset"])
-        yield judged("The lead of Mixup-CAM grows with the schedule", grown)
-        fixed = difference(self.train, claim.row.name, claim.reference.name)
-        found = judged(f"{versus(claim)}, fixed threshold on train", fixed)
-        yield replace(found, note=maps.other_readings(claim, self.train, self.val, {}))
+        yield judged("Mixup-CAM over-fits less: mAP of train minus that of val, longer schedule", less, sign=-1), None
+        short, long = self.leads
+        yield judged("The lead of Mixup-CAM grows with the schedule", paired(long, short)), None
+        found, both = _above(f"{versus(self.claim)}, fixed threshold on train", self.train, self.claim)
+        yield replace(found, note=maps.other_readings(self.claim, self.train, self.val, {})), both
         for key in ("cam", "mixup_cam"):
-            text = f"A longer schedule improves the maps of {rows[key].name}"
-            longer, short = (self.moved[rows[each].name] for each in (f"{key}_longer", key))
-            yield judged(text, paired(*([measures.fixed_miou(run) for run in runs] for runs in (longer, short))))
+            longer = Claim("", self.rows[f"{key}_longer"], self.rows[key])
+            yield _above(f"A longer schedule improves the maps of {longer.reference.name}", self.moved, longer)
 
     def matched(self) -> Iterator[Exhibit]:
         """The walk with constants, and with alphas that follow the maps."""
@@ -228,50 +227,46 @@ class Conditions(Experiment):
             return
         walked = self.compute(self.walks)
         after = {split: chain.read_counts(walked, split) for split in ("train", "val")}
-        before = {"train": self.train, "val": self.val}
-        of_map = {name: self.rows["mixup_cam"].name if name == MATCHED else name for name in after["train"]}
-        columns = {
-            name: {
-                f"{kind} {split}": over_seeds([measures.fixed_miou(run) for run in found[split][own]])
-                for split in ("train", "val")
-                for kind, found, own in (("CAM", before, of_map[name]), ("refined", after, name))
-            }
-            for name in of_map
+        cam, full = self.rows["cam"], self.rows["mixup_cam"]
+        before = {
+            split: {**scores, MATCHED: scores[full.name]}
+            for split, scores in (("train", self.train), ("val", self.val))
         }
-        frame = pd.DataFrame.from_dict(columns, orient="index", dtype=object).rename_axis("method")
         affinity = self.settings.affinity
         yield Table(
-            frame,
+            refined_images.refined_columns([cam.name, full.name, MATCHED], before, after, {}),
             "matched",
-            f"mIoU in per cent of the maps at the fixed threshold {self.threshold}, and after the random walk: with "
-            f"the constants {affinity.low_alpha:g}, {affinity.high_alpha:g} and {affinity.walk_alpha:g}, and with all "
-            "three times a factor with which the walk starts from as much background as on the maps of plain CAM of "
-            f"the same seed; {self.both}, {self.over}.",
-            best=[*frame.columns],
+            f"mIoU in per cent of the maps at the fixed threshold {self.threshold}, after the random walk, and what "
+            f"the walk adds, in points: with the constants {affinity.low_alpha:g}, {affinity.high_alpha:g} and "
+            f"{affinity.walk_alpha:g}, and with all three times a factor with which the walk starts from as much "
+            f"background as on the maps of plain CAM of the same seed; {self.both}, {self.over}.",
+            best=[f"{kind} {split}" for kind in ("CAM", "refined") for split in after],
+            formats={f"adds, {split}": "+.1f" for split in after},
         )
-        cam, full = self.rows["cam"].name, self.rows["mixup_cam"].name
+        matched = Row(MATCHED)
         asked = {
-            f"After a walk with matched alphas: {full} > {cam}": cam,
-            f"Matched alphas do better than constants on the maps of {full}": full,
+            f"After a walk with matched alphas: {full.name} > {cam.name}": Claim("", matched, cam),
+            f"Matched alphas do better than constants on the maps of {full.name}": Claim("", matched, full),
         }
-        yield from families.corrected(
-            [
-                judged(f"{text}, {split}", difference(found, MATCHED, reference))
-                for text, reference in asked.items()
-                for split, found in after.items()
-            ]
-        )
+        found = [
+            _above(f"{text}, {split}", scores, claim)
+            for text, claim in asked.items()
+            for split, scores in after.items()
+        ]
+        yield from families.together({"walk": found}, self.on_train.classes)["walk"]
 
     def chance_table(self) -> Table:
         """What seeds can decide."""
-        found: dict[str, Sequence[float]] = {
-            "Mixup-CAM > CAM": self.leads["preset"],
-            versus(self.claim): self.leads["longer"],
-        }
         return Table(
             **chance.seeds_table(
-                found,
+                dict(zip(map(versus, self.pairs), self.leads, strict=True)),
                 f"paired differences in {maps.PRIMARY_IN_WORDS}",
                 f"unrefined response maps, {self.both}, {self.over}",
             )
         )
+
+
+def _above(text: str, scores: Scores, claim: Claim) -> Judged:
+    """That one row is above another in mIoU, by scores of one step and split."""
+    rows = claim.row.name, claim.reference.name
+    return judged(text, difference(scores, *rows)), by_class.pair(scores, *rows)

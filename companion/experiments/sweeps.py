@@ -153,7 +153,7 @@ class Sweeps(Experiment):
         others = sensitivity.from_default(sweep, self.scores)
         if not others:
             return []
-        far = sensitivity.widest(others)
+        far = sensitivity.widest(others, self.margin)
         oracle = sensitivity.from_default(sweep, self.scores, measures.oracle_miou)
         values = ", ".join(f"{each.value:g}" for each in others)
         return [
@@ -161,7 +161,7 @@ class Sweeps(Experiment):
                 f"{claim}: over the whole grid ({values}) mIoU is within {within} of that at {sweep.default:g}",
                 far.difference,
                 sensitivity.insensitive(others, self.margin),
-                f"Shown: {far.value:g} against {sweep.default:g}, the interval that reaches farthest. At the oracle "
+                f"Shown: {far.value:g} against {sweep.default:g}, which decides or reaches farthest. At the oracle "
                 f"threshold: {sensitivity.insensitive(oracle, self.margin)}.",
                 place=place,
             )

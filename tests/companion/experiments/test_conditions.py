@@ -57,7 +57,8 @@ def test_lead_of_the_longer_schedule_and_its_over_fitting():
     val = {name: [run(right + seed, fits.get(name, RIGHT)) for seed in range(3)] for name, right in scored.items()}
     vars(chosen).update(train=train, val=val)
     assert chosen.gaps["cam_longer"] == pytest.approx([25, 25, 25]) and chosen.gaps["mixup_cam_longer"] == [0, 0, 0]
-    assert min(chosen.leads["preset"]) > 0 > max(chosen.leads["longer"])
-    verdicts = {each.claim: each.verdict for each in chosen._secondary(chosen.claim, chosen.rows)}
+    short, long = chosen.leads
+    assert min(short) > 0 > max(long)
+    verdicts = {each.claim: each.verdict for each, _ in chosen.secondary()}
     assert verdicts["The lead of Mixup-CAM grows with the schedule"] == "opposite"
     assert [*verdicts.values()][:2] == ["holds", "holds"]

@@ -12,7 +12,7 @@ from companion import settings
 from companion.analysis import maps, measures, sensitivity
 from companion.analysis.claims import Verdict
 from companion.analysis.methods import PLAIN_CAM
-from companion.analysis.statistics import p_value
+from companion.analysis.statistics import mean_interval, p_value
 from companion.drawing import curves
 from companion.experiments import catalogue, printed, row_stages
 from companion.experiments.catalogue import experiment
@@ -129,8 +129,24 @@ def test_every_value_must_be_above(sweep, levels):
     assert (every.verdict, every.difference) == ("undecided", of_10)
     assert every.p == sensitivity.p_of_every(above) == max(p_value(each.difference) for each in above)
     worse = unsure | {"K = 2": rights(800, 1)}
-    assert sensitivity.p_of_every(sensitivity.above(sweep, scores_of(worse), PLAIN_CAM)) == 1
-    assert sensitivity.every_above(sensitivity.above(sweep, scores_of(worse), PLAIN_CAM)) == "opposite"
+    every = sensitivity.every("all", sensitivity.above(sweep, scores_of(worse), PLAIN_CAM))
+    assert every.verdict == "opposite" and every.difference.high < 0 and "Shown: 2," in every.note
+    assert every.p < 0.05
+
+
+def points(*samples):
+    return [sensitivity.Point(value, mean_interval(each)) for value, each in enumerate(samples)]
+
+
+def test_one_of_many_values_that_is_below_by_chance_is_not_the_opposite():
+    below, around, wide = [-1.0, -1.3, -0.9], [-0.5, 0.4, 0.2], [-9.0, 4.0, 3.0]
+    assert mean_interval(below).high < 0
+    assert sensitivity.every_above(points(below)) == "opposite"
+    many = points(below, around, wide, around, around)
+    every = sensitivity.every("all", many)
+    assert every.verdict == "undecided" and every.p == 1 and every.difference == many[2].difference
+    assert sensitivity.insensitive(points(below), 0.1) == "opposite"
+    assert sensitivity.insensitive(many, 0.1) == "undecided" and sensitivity.widest(many, 0.1).value == 2
 
 
 def test_one_seed_decides_nothing(sweep, levels):
@@ -209,7 +225,8 @@ def test_insensitive_only_where_the_whole_grid_is_within_the_margin(sweep_scores
     steps = [abs(each.difference.mean) for each in others]
     assert sensitivity.insensitive(others, max(steps) + 0.5) == "holds"
     assert sensitivity.insensitive(others, max(steps) - 0.5) == "opposite"
-    assert sensitivity.widest(others).value == others[int(np.argmax(steps))].value
+    margin = max(steps) - 0.5
+    assert sensitivity.widest(others, margin).value == others[int(np.argmax(steps))].value
 
 
 def test_sweep_figure_has_a_panel_a_sweep_and_no_printed_point(sweep_scores):
