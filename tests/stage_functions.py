@@ -65,6 +65,16 @@ def fill(job: Job, value: int, log: str, full: str) -> None:
     number(job, value, log)
 
 
+def after_file(job: Job, file: str, log: str) -> None:
+    """Wait for a file, at most two minutes."""
+    deadline = time.monotonic() + 120
+    while not Path(file).is_file():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{file} did not appear")
+        time.sleep(0.2)
+    number(job, 1, log)
+
+
 def note_worker(job: Job, value: int) -> None:
     """Write the name of the Dask worker, with its type."""
     (job.folder / "worker.txt").write_text(repr(get_worker().name))

@@ -45,12 +45,15 @@ def batch(options: argparse.Namespace) -> int:
     print(batch_plans.describe(asked, todo, store, local), flush=True)
     if options.dry_run:
         return 0
-    stages = [stage for job in todo for stage in job.stages]
-    failures = driver.compute(stages, store, scheduler=options.scheduler, workers=options.workers)
-    jobs = [driver.with_obstacle(job, store, failures) for job in jobs]
-    outcomes = driver.make(jobs, options.workers, after_each=lambda: batch_page.write(asked, jobs, reports_dir))
+    outcomes = driver.reproduce(
+        jobs,
+        store,
+        scheduler=options.scheduler,
+        workers=options.workers,
+        after_each=lambda: batch_page.write(asked, jobs, reports_dir),
+    )
     page = batch_page.write(asked, jobs, reports_dir)
     if (main := reports_dir / asked.preset).is_dir():
         write_index(main, NOTEBOOKS)  # lists the batches
     print(f"\n{driver.summary(outcomes)}\n\n{page}")
-    return 1 if failures or any(outcome.error for outcome in outcomes) else 0
+    return 1 if any(outcome.error for outcome in outcomes) else 0

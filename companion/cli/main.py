@@ -26,6 +26,7 @@ from companion.pipeline.workers import ProcessKilled
 from companion.settings import PRESETS, Machine, Settings, SettingsError, nearest
 
 if TYPE_CHECKING:
+    from companion.reports.driver import Outcome
     from companion.reports.jobs import Job
 
 ROOT = Path(__file__).parents[2]
@@ -106,29 +107,28 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def reproduce(options: argparse.Namespace) -> int:
-    """Compute every stage the notebooks need in parallel, then execute them and write the index.
-
-    A notebook of which a stage could not be computed is not executed: it would compute the stage itself, in this place.
-    """
+    """Compute in parallel what the notebooks need; each is executed as soon as its stages are there."""
     from companion.experiments.catalogue import EXPERIMENTS, notebook_of
     from companion.pipeline.published import ContinuedStore, open_store
     from companion.reports import driver
     from companion.reports.execute import find_notebook
+    from companion.reports.site import INDEX
 
     store = open_store(options.runs_dir.resolve(), options.published)
     chosen = [find_notebook(notebook_of(name), NOTEBOOKS) for name in options.only or EXPERIMENTS]
     read: dict[str, Stage] = {}
     jobs = [_job(options, notebook, read) for notebook in dict.fromkeys(chosen)]
-    stages = [stage for job in jobs for stage in job.stages]
+    stages = [stage for job in jobs if not job.is_done() for stage in job.stages]
     missing = len(engine.missing(stages, store))
     borrowed = f", {len(store.borrowed(stages))} are published" if isinstance(store, ContinuedStore) else ""
     seeds = seeds_in_words(check_seeds(options.seeds))
     print(f"{len(jobs)} notebooks, preset {options.preset}, {seeds}: {missing} stages to compute{borrowed}")
-    failures = driver.compute(stages, store, scheduler=options.scheduler, workers=options.workers)
-    todo = [driver.with_obstacle(job, store, failures) for job in jobs if not job.is_done()]
-    print(f"{len(jobs) - len(todo)} reports are up to date, {len(todo)} to make", flush=True)
-    made = _made(todo, options.reports_dir / options.preset)
-    return 0 if made and not failures else 1
+    index = options.reports_dir / options.preset / INDEX
+    print(f"reports, as they are made: {index.resolve()}", flush=True)
+    outcomes = driver.reproduce(
+        jobs, store, scheduler=options.scheduler, workers=options.workers, notebooks_dir=NOTEBOOKS
+    )
+    return _said(outcomes, index)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -137,8 +137,10 @@ def run(options: argparse.Namespace) -> int:
     from companion.experiments.catalogue import EXPERIMENTS, asked
     from companion.pipeline.published import find_scores
     from companion.pipeline.stages import data
+    from companion.reports import driver
     from companion.reports.execute import checked, find_notebook
     from companion.reports.jobs import Job
+    from companion.reports.site import INDEX
 
     chosen, machine, _ = _context(options)
     if options.published:
@@ -154,20 +156,16 @@ def run(options: argparse.Namespace) -> int:
     if kind := EXPERIMENTS.get(notebook.stem):
         engine.bind(asked(kind, parameters.declared(notebook), values).stages())
     preset = given.get("preset", options.preset)
-    made = _made([Job(notebook.stem, notebook, values, options.reports_dir, preset)], options.reports_dir / preset)
-    return 0 if made else 1
+    outcomes = driver.make([Job(notebook.stem, notebook, values, options.reports_dir, preset)], notebooks_dir=NOTEBOOKS)
+    return _said(outcomes, options.reports_dir / preset / INDEX)
 
 
-def _made(jobs: "Sequence[Job]", folder: Path) -> bool:
-    """Make the reports and their index, and print the summary; whether none failed."""
+def _said(outcomes: "Sequence[Outcome]", index: Path) -> int:
+    """Print the summary and where the reports are; returns the exit status."""
     from companion.reports import driver
-    from companion.reports.site import INDEX
 
-    outcomes = driver.make(jobs, notebooks_dir=NOTEBOOKS)
-    if outcomes:
-        print(f"\n{driver.summary(outcomes)}\n")
-    print((folder / INDEX).resolve())
-    return not any(outcome.error for outcome in outcomes)
+    print(f"\n{driver.summary(outcomes)}\n\n{index.resolve()}")
+    return 1 if any(outcome.error for outcome in outcomes) else 0
 
 
 def _job(options: argparse.Namespace, notebook: Path, read: dict[str, Stage]) -> "Job":

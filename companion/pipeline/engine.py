@@ -12,7 +12,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ HOPELESS = (ValueError, ArithmeticError, MemoryError)  # the same input would fa
 
 
 WORKER_CONFIG = {
+    "distributed.scheduler.worker-saturation": 1.0,  # stages wait at the scheduler, which knows what was asked first
     "distributed.worker.daemon": False,  # a daemonic worker may not start the processes that load training images
     # Dask lets glibc give freed memory back at once, and glibc maps large tensors anew each time: a training step of
     # EfficientNet-Lite0 then takes 37.5 ms an image, 3.7 of them for page faults, instead of 32.4 and 0.3. One arena
@@ -129,14 +130,20 @@ def obstacle(stages: Iterable[Stage], store: Store, failures: Mapping[str, str])
 
 
 def run(
-    stages: Sequence[Stage], store: Store, *, scheduler: str | None = None, workers: int | None = None
+    stages: Sequence[Stage],
+    store: Store,
+    *,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    after_each: Callable[[], object] = lambda: None,
 ) -> dict[str, Path]:
-    """Compute what is missing of `stages`; returns the folder of each by its key.
+    """Compute what is missing of `stages`, as far as possible in their order; returns the folder of each by its key.
 
     Args:
         scheduler: None runs in this process; `"local"` on one single-threaded worker per core (per GPU where there
             are GPUs); else the address or scheduler file of a running Dask cluster.
         workers: number of local workers.
+        after_each: called in this process when a stage has ended.
 
     Raises:
         RunFailed: after everything that could be computed was computed.
@@ -145,7 +152,10 @@ def run(
     """
     failures: dict[str, str] = {}
     while todo := _possible(stages, store, failures):
-        failures |= _run_here(todo, store) if scheduler is None else _run_on_dask(todo, store, scheduler, workers)
+        if scheduler is None:
+            failures |= _run_here(todo, store, after_each)
+        else:
+            failures |= _run_on_dask(todo, store, scheduler, workers, after_each)
     if failures:
         raise RunFailed(failures, len(missing(stages, store)) - len(failures))
     return {stage.key: store.place(stage) for stage in stages}
@@ -157,7 +167,7 @@ def _possible(stages: Sequence[Stage], store: Store, failures: Mapping[str, str]
     return [stage for stage in todo if not any(above.key in failures for above in stage.upstream())]
 
 
-def _run_here(todo: list[Stage], store: Store) -> dict[str, str]:
+def _run_here(todo: list[Stage], store: Store, after_each: Callable[[], object]) -> dict[str, str]:
     import torch
 
     failures: dict[str, str] = {}
@@ -168,6 +178,7 @@ def _run_here(todo: list[Stage], store: Store) -> dict[str, str]:
             if all(store.usable(upstream) for upstream in stage.inputs.values()):
                 with _caught(stage, failures):
                     _compute(stage, store, Bar(bar))
+                after_each()
     return failures
 
 
@@ -216,7 +227,9 @@ def local_workers() -> int:
     return torch.cuda.device_count() or cores()
 
 
-def _run_on_dask(todo: list[Stage], store: Store, scheduler: str, workers: int | None) -> dict[str, str]:
+def _run_on_dask(
+    todo: list[Stage], store: Store, scheduler: str, workers: int | None, after_each: Callable[[], object]
+) -> dict[str, str]:
     from distributed import KilledWorker, as_completed
 
     failures: dict[str, str] = {}
@@ -227,11 +240,11 @@ def _run_on_dask(todo: list[Stage], store: Store, scheduler: str, workers: int |
         if not client.scheduler_info()["workers"]:
             bar.set_postfix_str("waiting for the first worker")
         futures: dict[str, Any] = {}
-        for stage in todo:
+        for place, stage in enumerate(todo):
             upstream = [futures[above.key] for above in stage.inputs.values() if above.key in futures]
-            futures[stage.key] = client.submit(
-                _compute_on_worker, stage, store, topic, *upstream, key=f"{stage.name}-{stage.key}", pure=False
-            )
+            key = f"{stage.name}-{stage.key}"
+            arguments = (_compute_on_worker, stage, store, topic, *upstream)
+            futures[stage.key] = client.submit(*arguments, key=key, pure=False, priority=-place)
         names = {future.key: stage for stage, future in zip(todo, futures.values(), strict=True)}
         for future in as_completed(list(futures.values())):
             if future.cancelled():
@@ -254,6 +267,7 @@ def _run_on_dask(todo: list[Stage], store: Store, scheduler: str, workers: int |
                 if all(store.usable(upstream) for upstream in stage.inputs.values()):
                     failed = failures if store.begun(stage) or not isinstance(reason, KilledWorker) else killed
                     failed[stage.key] = _reason(stage, reason)
+            after_each()
     # Dask blames a dead worker on every task that it had; those that had not begun are worth another attempt.
     return failures or killed
 

@@ -28,6 +28,20 @@ def test_graph_is_computed_in_order_and_once(tmp_path: Path, scheduler: str | No
     assert len(log.read_text().split()) == 4
 
 
+@pytest.mark.parametrize("scheduler", [None, engine.LOCAL])
+def test_what_is_asked_first_is_whole_before_the_last_is_begun(tmp_path: Path, scheduler: str | None) -> None:
+    """A cluster's worker may have a few stages in hand when others become ready."""
+    log, firsts = tmp_path / "log", range(1, 8)
+    numbers = [make(functions.number, value=value, log=str(log)) for value in firsts]
+    doubled = [make(functions.total, {"a": number, "b": number}, log=str(log)) for number in numbers]
+    asked = [make(functions.total, {"a": double, "b": double}, log=str(log)) for double in doubled]
+    engine.run(asked, Store(tmp_path / "runs"), scheduler=scheduler, workers=1)
+    done = log.read_text().split()
+    assert sorted(done, key=int) == sorted((str(factor * value) for value in firsts for factor in (1, 2, 4)), key=int)
+    assert [done.index(str(4 * value)) for value in firsts] == sorted(done.index(str(4 * value)) for value in firsts)
+    assert done.index("12") < done.index("5")
+
+
 def test_what_is_upstream_of_a_finished_artefact_is_not_needed(tmp_path: Path) -> None:
     store, log = Store(tmp_path / "runs"), str(tmp_path / "log")
     top, numbers = _graph(log)

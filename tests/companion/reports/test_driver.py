@@ -2,11 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import stage_functions as functions
 from notebook_files import write_notebook
 
+from companion.pipeline.store import Store
 from companion.reports import driver
 from companion.reports.driver import Outcome
 from companion.reports.jobs import Job
@@ -61,6 +64,23 @@ def test_a_report_that_two_want_is_made_once_and_again_only_for_another_question
     assert (tmp_path / "log").read_text().count("begin") == 1
     (tmp_path / "reports" / "smoke" / "21_small" / FILE).write_text("{")
     assert not job(notebook, question="a").is_done() and not job(notebook, question="b").is_done()
+
+
+@pytest.mark.slow
+def test_first_report_is_there_before_the_last_stage_and_the_index_before_the_first(
+    notebook: Path, tmp_path: Path
+) -> None:
+    """The stage of the second report waits for the first report, that of the first for the index."""
+    other = write_notebook(tmp_path / "notebooks" / "22_other.ipynb", "alpha")
+    log, reports = str(tmp_path / "stages"), tmp_path / "reports" / "smoke"
+    waiting = [
+        functions.make(functions.after_file, file=str(reports / page), log=log)
+        for page in ("index.html", "21_small.html")
+    ]
+    jobs = [replace(job(each), stages=[stage]) for each, stage in zip((notebook, other), waiting, strict=True)]
+    outcomes = driver.reproduce(jobs, Store(tmp_path / "runs"), workers=1, notebooks_dir=tmp_path / "notebooks")
+    assert [outcome.state for outcome in outcomes] == ["done", "done"]
+    assert "22_other.html" in (reports / "index.html").read_text()
 
 
 def test_summary_has_a_line_for_each_and_the_reasons_of_failures(tmp_path: Path) -> None:
