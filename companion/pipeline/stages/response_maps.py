@@ -5,12 +5,15 @@ Scores keep counts instead of percentages, so that every table and curve is read
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float32, UInt8
 from torch import Tensor, nn
 
 from companion.pipeline import artefacts
@@ -18,12 +21,12 @@ from companion.pipeline.artefacts import ResponseMaps
 from companion.pipeline.stages import classifier as classifier_stage
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.stages import rounds
-from companion.pipeline.store import CHECKPOINT, Job, Progress, Stage, without_file
+from companion.pipeline.store import CHECKPOINT, Job, Stage, without_file
 from companion.settings import BackboneSettings, CamSettings, ClassifierSettings, Machine, Settings, SettingsError
 from thesislib import cam, diagnostics, metrics
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset
-from thesislib.models.classifier import CamClassifier
+from thesislib.models.classifier import CamClassifier, ClassifierOutput
 from thesislib.precision import autocast, place
 from thesislib.training import memory_advice
 
@@ -57,9 +60,7 @@ def compute(job: Job, backbone: BackboneSettings, classifier: ClassifierSettings
     scores: dict[str, dict[str, np.ndarray]] = {}
     for split, images in datasets.items():
         with memory_advice("THESIS_BATCH_PIXELS"):
-            write_maps(model, images, cam, job.folder, job.machine, job.progress)
-            checkpoint = job.folder / f"{split}-{CHECKPOINT}"
-            logits = predict(model, images, job.machine, job.progress, checkpoint)
+            logits = write_maps(model, images, cam, job, f"{split}-{CHECKPOINT}")
         measured = {"logits": logits, "labels": images.labels}
         if all(images.has_mask(i) for i in range(len(images))):
             measured |= score(images, job.folder, cam.background)
@@ -68,31 +69,33 @@ def compute(job: Job, backbone: BackboneSettings, classifier: ClassifierSettings
 
 
 def write_maps(
-    model: CamClassifier,
-    images: VocDataset,
-    settings: CamSettings,
-    folder: Path,
-    machine: Machine,
-    progress: Progress,
-) -> None:
-    """The response maps that `folder`, that of the stage, lacks."""
-    todo = [i for i, name in enumerate(images.ids) if not ResponseMaps.path(folder, name).is_file()]
-    done = len(images) - len(todo)
-    for batch in data_stage.batches_of_one_size(images, todo, machine.batch_pixels):
+    model: CamClassifier, images: VocDataset, settings: CamSettings, job: Job, checkpoint: str
+) -> Float32[np.ndarray, "n c"]:
+    """Write the response maps of all images; returns the logits of the images at their own size.
+
+    These are kept in the file `checkpoint` of the job's folder from time to time, from where the next attempt goes on.
+    """
+
+    def of_batch(batch: list[int]) -> np.ndarray:
         pictures = np.stack([images.image(i) for i in batch])
         labels = torch.from_numpy(images.labels[batch])
-        maps = fused_maps(model, pictures, labels, settings, machine.precision).cpu()
+        kept = _LogitsKept(model, pictures.shape[1:3])
+        shown = kept if settings.head == "parent" else model
+        maps = fused_maps(shown, pictures, labels, settings, job.machine.precision).cpu()
         for i, image_maps, present in zip(batch, maps, labels, strict=True):
             classes = present.nonzero().flatten().numpy()
-            ResponseMaps(classes.astype(np.uint8), image_maps[classes].numpy()).write(folder, images.ids[i])
-        done += len(batch)
-        progress(done, len(images), images.split)
+            ResponseMaps(classes.astype(np.uint8), image_maps[classes].numpy()).write(job.folder, images.ids[i])
+        return kept.of(pictures, job.machine.precision)
+
+    return data_stage.rows(images, of_batch, job.folder / checkpoint, job.machine, job.progress)
 
 
 def fused_maps(
-    model: CamClassifier, pictures: np.ndarray, labels: Tensor, settings: CamSettings, precision: str = "fp32"
+    model: nn.Module, pictures: np.ndarray, labels: Tensor, settings: CamSettings, precision: str = "fp32"
 ) -> Tensor:
     """Maps `(N, C, H, W)` of images of one size: those of the classes, or merged ones of their sub-categories (A17).
+
+    `model` is a `CamClassifier`; maps of classes may come from anything with its output.
 
     Raises:
         SettingsError: merged maps of a classifier without sub-categories.
@@ -100,7 +103,7 @@ def fused_maps(
     fuse = partial(cam.response_maps_batch, scales=settings.scales, flip=settings.flip, precision=precision)
     if settings.head == "parent":
         return fuse(model, pictures, labels)
-    k = model.num_subcategories
+    k: int = getattr(model, "num_subcategories", 0)
     if not k:
         raise SettingsError("cam.head = 'merged' needs sub-categories: set subcategories.round to 1 or more")
     maps = fuse(_SubcategoryMaps(model), pictures, labels.repeat_interleave(k, dim=1))
@@ -110,7 +113,7 @@ def fused_maps(
 class _SubcategoryMaps(nn.Module):
     """The classifier with the maps of its sub-categories in place of those of its classes."""
 
-    def __init__(self, classifier: CamClassifier) -> None:
+    def __init__(self, classifier: Any) -> None:
         super().__init__()
         self.classifier, self.preprocessing = classifier, classifier.preprocessing
 
@@ -118,20 +121,28 @@ class _SubcategoryMaps(nn.Module):
         return SimpleNamespace(response=self.classifier.sub_response(images))
 
 
-@torch.no_grad()
-def predict(
-    model: CamClassifier, images: VocDataset, machine: Machine, progress: Progress, checkpoint: Path
-) -> np.ndarray:
-    """Logits `(N, C)` float32 of the images at their own size; `checkpoint` keeps those there are so far."""
-    device = next(model.parameters()).device
+class _LogitsKept(nn.Module):
+    """The classifier, which keeps its logits of images of one size: where that is a scale, they need no other pass."""
 
-    def logits(batch: list[int]) -> np.ndarray:
-        pictures = torch.stack([to_tensor(images.image(i), model.preprocessing) for i in batch])
-        with autocast(device, machine.precision):
-            output = model(pictures.to(device))
-        return output.logits.float().cpu().numpy()
+    def __init__(self, classifier: CamClassifier, size: Sequence[int]) -> None:
+        super().__init__()
+        self.classifier, self.preprocessing = classifier, classifier.preprocessing
+        self._size, self._logits = tuple(size), torch.empty(0)
 
-    return data_stage.rows(images, logits, checkpoint, machine, progress)
+    def forward(self, images: Tensor) -> ClassifierOutput:
+        output: ClassifierOutput = self.classifier(images)
+        if images.shape[-2:] == self._size:
+            self._logits = output.logits
+        return output
+
+    @torch.no_grad()
+    def of(self, pictures: UInt8[np.ndarray, "n h w 3"], precision: str) -> Float32[np.ndarray, "n c"]:
+        """Logits of the images that were passed last, mirror images left out."""
+        if not len(self._logits):
+            device = next(self.parameters()).device
+            with autocast(device, precision):
+                self(torch.stack([to_tensor(picture, self.preprocessing) for picture in pictures]).to(device))
+        return self._logits[: len(pictures)].float().cpu().numpy()
 
 
 def score(images: VocDataset, folder: Path, background: float) -> dict[str, np.ndarray]:
