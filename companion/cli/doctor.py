@@ -1,6 +1,6 @@
 """What this machine has and lacks for each preset, and how to get it."""
 
-import importlib.util
+import importlib
 import os
 import platform
 import shutil
@@ -21,6 +21,7 @@ from companion.settings import Machine, Settings
 from thesislib.data.voc import DataError, VocDataset
 from thesislib.models.timm_backbone import PREFIX
 from thesislib.models.weights import load_weights
+from thesislib.refinement.crf import crf_missing
 
 NEEDED_GB = {"smoke": 1, "demo": 3, "animals": 60, "voc2012": 120}
 THESIS_GPU = 12  # GB, thesis 2.4.1 and 3.4.1
@@ -40,11 +41,8 @@ def examine(settings: Settings, machine: Machine, runs_dir: Path) -> Iterator[Fi
     version = platform.python_version()
     yield Finding("Python", (3, 11) <= sys.version_info[:2] <= (3, 12), version, "install Python 3.11 or 3.12")
     yield _packages("notebooks", ("papermill", "nbconvert", "ipykernel", "distributed"), "pip install '.[reports]'")
-    yield _packages(
-        "dense CRF",
-        ("pydensecrf",),
-        "apt install g++ python3-dev; pip install '.[crf]'",
-    )
+    reason = crf_missing()
+    yield Finding("dense CRF", not reason, reason or "pydensecrf can be imported", "apt install g++ python3-dev first")
     yield _gpu(settings)
     if settings.preset == "voc2012":
         advice = "delete that file; the other results of gpu-check are read again"
@@ -61,8 +59,14 @@ def examine(settings: Settings, machine: Machine, runs_dir: Path) -> Iterator[Fi
 
 
 def _packages(what: str, modules: tuple[str, ...], advice: str) -> Finding:
-    missing = [name for name in modules if importlib.util.find_spec(name) is None]
-    return Finding(what, not missing, f"missing: {', '.join(missing)}" if missing else "installed", advice)
+    broken = []
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # whatever a package raises that was built for other packages
+            broken.append(f"{name} ({type(error).__name__}: {error})")
+    found = f"cannot be imported: {', '.join(broken)}" if broken else "can be imported"
+    return Finding(what, not broken, found, advice)
 
 
 def _gpu(settings: Settings) -> Finding:

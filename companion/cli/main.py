@@ -251,7 +251,9 @@ def _context(options: argparse.Namespace) -> tuple[Settings, Machine, Store]:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    return settings.load(options.preset, _overrides(options), profile=options.profile)
+    overrides = _overrides(options)
+    settings.check_effect(overrides, options.data_root)
+    return settings.load(options.preset, overrides, profile=options.profile)
 
 
 def _overrides(options: argparse.Namespace) -> dict[str, Any]:

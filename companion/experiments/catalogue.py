@@ -22,7 +22,7 @@ from companion.experiments.tables_2_2_and_2_3 import Tables22And23
 from companion.experiments.tables_3_3_and_3_4 import Tables33And34
 from companion.experiments.terms import Terms
 from companion.experiments.training_seeds import check_seeds
-from companion.settings import Machine, Settings, SettingsError, load
+from companion.settings import Machine, Settings, SettingsError, check_effect, load
 from companion.settings.project import NOTEBOOKS
 
 KINDS: tuple[type[Experiment], ...] = (
@@ -111,7 +111,10 @@ def asked(
     checks.check_types(own, declared)
     checks.check_values(own)
     seeds = check_seeds(values["seeds"])
-    chosen = kind.settings_of(own) | checks.check_overrides(values["overrides"])
+    overrides = checks.check_overrides(values["overrides"])
+    drawn = {"data.data_seed": own["data_seed"]} if own.get("data_seed") else {}
+    check_effect(drawn | overrides, values["data_root"])
+    chosen = kind.settings_of(own) | overrides
     settings = load(values["preset"], chosen, profile=own.get("profile", "released"))
     machine = Machine(data_root=str(checks.existing_folder(values["data_root"]) or ""), crf=crf)
     return _made(kind, settings, seeds, machine, own, compute, keep)

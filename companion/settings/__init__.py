@@ -1,6 +1,6 @@
 """Every hyper-parameter, validated and frozen, with presets, profiles and the machine that a stage runs on."""
 
-from companion.settings.loading import load, parse_override
+from companion.settings.loading import check_effect, load, parse_override
 from companion.settings.machine import Machine
 from companion.settings.names import SettingsError, nearest
 from companion.settings.presets import PRESETS
@@ -38,6 +38,7 @@ __all__ = [
     "SettingsError",
     "Split",
     "SubcategorySettings",
+    "check_effect",
     "load",
     "names",
     "nearest",

@@ -124,6 +124,11 @@ def _pydensecrf() -> tuple[ModuleType, ModuleType]:
             f"the dense CRF needs pydensecrf ({error}). Install it with: pip install pydensecrf2 "
             "(it is compiled on installation, which needs a C++ compiler and the headers of Python)"
         ) from error
+    except Exception as error:  # one that was compiled for another NumPy raises ValueError
+        raise CrfMissing(
+            f"pydensecrf is installed and does not work ({type(error).__name__}: {error}). Compile it anew with: "
+            "pip install --force-reinstall --no-cache-dir --no-deps pydensecrf2"
+        ) from error
     return densecrf, utils
 
 

@@ -7,10 +7,12 @@ corresponds to `train_cls.py` of jiwoon-ahn/psa, the one with sub-categories to 
 import hashlib
 import importlib
 import inspect
+import linecache
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -101,7 +103,13 @@ def compute(
     checkpoints: Sequence[int] = (),
     weight: float = 0,
 ) -> None:
-    """Train on `trainaug` and keep the weights and the loss terms of every step; `weight` is lambda of (3.3)."""
+    """Train on `trainaug` and keep the weights and the loss terms of every step; `weight` is lambda of (3.3).
+
+    Raises:
+        SettingsError: the module of a term of the user's own is no longer the one that the stage was planned with.
+    """
+    if _source_hash(classifier.extra_term) != extra_source:
+        raise SettingsError(f"the module of {classifier.extra_term} was edited since the run was planned: start again")
     images = data_stage.open_split(job, "trainaug", cache=True)
     clusters = job.inputs.get("subcategories")
     sub_labels = read_labels(clusters, images) if clusters else None
@@ -232,14 +240,31 @@ def load_term(name: str) -> ExtraTerm:
     """
     module, _, function = name.partition(":")
     try:
-        return getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
+        return getattr(_as_on_disk(module)[0], function)
+    except (ImportError, AttributeError, ValueError, OSError, TypeError) as error:
         raise SettingsError(
-            f"classifier.extra_term = {name!r} cannot be imported ({error}); write module:function and put the "
-            "module's folder on PYTHONPATH"
+            f"classifier.extra_term = {name!r} cannot be imported ({error}); write module:function of a Python file "
+            "and put the module's folder on PYTHONPATH"
         ) from error
 
 
+_SOURCES: dict[str, str] = {}
+
+
+def _as_on_disk(name: str) -> tuple[ModuleType, str]:
+    """A module and its text; imported again in a process, such as a notebook's, that knows an older text."""
+    module = importlib.import_module(name)
+    linecache.checkcache()
+    source = inspect.getsource(module)
+    if _SOURCES.setdefault(name, source) != source:
+        module = importlib.reload(module)
+        _SOURCES[name] = source
+    return module, source
+
+
 def _source_hash(name: str) -> str:
-    """What the function's text says, so that an edited term is a new question to the store."""
-    return hashlib.sha256(inspect.getsource(load_term(name)).encode()).hexdigest()[:16] if name else ""
+    """What the function's module says, helpers and constants too, so that an edited one is a new question."""
+    if not name:
+        return ""
+    load_term(name)
+    return hashlib.sha256(_as_on_disk(name.partition(":")[0])[1].encode()).hexdigest()[:16]

@@ -1,6 +1,7 @@
 """Refinement and segmentation as stages: what they store, what they refuse, and that a killed training continues."""
 
 import dataclasses
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix
 
 from companion.analysis.methods import SUPERVISED
+from companion.cli import main as cli
 from companion.experiments import row_stages
 from companion.experiments.catalogue import EXPERIMENTS, experiment
 from companion.pipeline import artefacts, engine
@@ -336,6 +338,20 @@ def no_crf(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_missing_library_is_reported_with_what_to_do(no_crf: None) -> None:
     assert not crf.crf_available()
     assert "pip install pydensecrf2" in crf.crf_missing()
+
+
+def test_library_that_raises_anything_at_its_import_is_as_good_as_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pydensecrf").mkdir()
+    (tmp_path / "pydensecrf" / "__init__.py").write_text("raise ValueError('numpy.dtype size changed')")
+    for name in [name for name in sys.modules if name.split(".")[0] == "pydensecrf"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert not crf.crf_available()
+    assert "numpy.dtype size changed). Compile it anew" in crf.crf_missing()
+    assert cli.main(["doctor", "--preset", "smoke"]) == 1
+    assert re.search(r"MISSING dense CRF .*numpy.dtype size changed", capsys.readouterr().out)
 
 
 def test_stages_that_need_the_library_are_left_out_without_it(no_crf: None) -> None:

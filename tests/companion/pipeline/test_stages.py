@@ -261,11 +261,27 @@ def test_own_term_takes_part_in_training(own_term: Path, tmp_path: Path, shared_
     assert (history["extra"] > 0).all()
 
 
-def test_edited_term_is_a_new_question(own_term: Path) -> None:
+@pytest.mark.parametrize("edited", ["WEIGHT = 2\n", "WEIGHT = 1\n\n\ndef helper():\n    return 1\n"])
+def test_whatever_is_edited_in_the_module_of_a_term_is_a_new_question(own_term: Path, edited: str) -> None:
+    """In this very process too, which has imported the module before."""
+    text = TERM.format("WEIGHT * output.logits.square().mean()")
+    own_term.write_text("WEIGHT = 1\n" + text)
     before = _with_term().key
-    own_term.write_text(TERM.format("output.logits.square().mean()"))
-    del sys.modules["own_term"]
+    own_term.write_text(edited + text)
     assert _with_term().key != before
+    own_term.write_text("WEIGHT = 1\n" + text)
+    assert _with_term().key == before
+
+
+def test_term_that_is_edited_after_the_plan_is_not_trained_under_the_key_of_the_old(
+    own_term: Path, tmp_path: Path, shared_store: Store
+) -> None:
+    planned = _with_term()
+    store = linked_store(planned.inputs.values(), shared_store, tmp_path / "runs")
+    engine.bind([planned])
+    own_term.write_text(TERM.format("output.logits.square().mean()"))
+    with pytest.raises(engine.RunFailed, match=r"own_term:term.* was edited .* start again"):
+        engine.run([planned], store)
 
 
 def test_infinite_term_stops_with_its_step_and_is_not_tried_again(

@@ -74,10 +74,25 @@ def test_text_profile_applies_at_paper_scale_only() -> None:
     text, released = (load("voc2012", profile=name).classifier for name in ("text", "released"))
     assert (text.optimiser, text.learning_rate, text.weight_decay, text.feature_channels) == ("adam", 1e-3, 5e-4, 512)
     assert (released.optimiser, released.learning_rate, released.feature_channels) == ("sgd", 0.01, 0)
-    assert load("demo", profile="text").classifier == load("demo", profile="released").classifier
+    with pytest.raises(SettingsError, match="it would change nothing of demo"):
+        load("demo", profile="text")
     assert load("voc2012", {"classifier.feature_channels": 0}, profile="text").classifier.feature_channels == 0
     with pytest.raises(SettingsError, match="unknown profile 'txt'; did you mean 'text'"):
         load("voc2012", profile="txt")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "data_root", "message"),
+    [
+        ({"seed": 7}, "", "--seeds 7"),
+        ({"data.image_size": 96}, "photographs", "data.image_size is of generated images"),
+    ],
+)
+def test_what_would_change_nothing_is_refused(overrides: dict[str, int], data_root: str, message: str) -> None:
+    settings.check_effect({"data.image_size": 96, "data.source": "folder"}, "")
+    settings.check_effect({"classifier.epochs": 3, "data.source": "folder"}, "photographs")
+    with pytest.raises(SettingsError, match=message):
+        settings.check_effect(overrides, data_root)
 
 
 @pytest.mark.parametrize(("side", "unit"), [(28, 0.0392), (56, 0.1568), (2, 2e-4)])
