@@ -91,3 +91,10 @@ def test_links_of_the_documentation_lead_to_what_they_name() -> None:
             if re.fullmatch(r"`[\w/]+\.\w+`", text):
                 named = [folder / text.strip("`") for folder in (ROOT, page.parent, file.parent)]
                 assert file in named, f"{page.name}: {text} to {target}"
+
+
+def test_text_files_are_read_and_written_in_utf_8_whatever_the_locale() -> None:
+    without = re.compile(r"\.(read|write)_text\((?!.*encoding=).*\)")
+    sources = [path for folder in ("companion", "thesislib") for path in (ROOT / folder).rglob("*.py")]
+    lines = [f"{path.name}: {line.strip()}" for path in sources for line in path.read_text().splitlines()]
+    assert [line for line in lines if without.search(line) and "record.write_text" not in line] == []

@@ -69,7 +69,9 @@ def score(options: argparse.Namespace) -> int:
     found = folder_scores.score_folder(options.folder, images, background=options.background, workers=options.workers)
     print(folder_scores.as_text(found))
     if options.json:
-        options.json.write_text(json.dumps(folder_scores.as_json(found), indent=1, allow_nan=False) + "\n")
+        options.json.write_text(
+            json.dumps(folder_scores.as_json(found), indent=1, allow_nan=False) + "\n", encoding="utf-8"
+        )
     return 0
 
 

@@ -101,7 +101,11 @@ def _make(output: Path, root: Path) -> None:
     """The folders and class names of the cut."""
     text = "".join(f"{name}\n" for name in CLASSES)
     listed = output / "classes.txt"
-    foreign = output.exists() and any(output.iterdir()) and not (listed.is_file() and listed.read_text() == text)
+    foreign = (
+        output.exists()
+        and any(output.iterdir())
+        and not (listed.is_file() and listed.read_text(encoding="utf-8") == text)
+    )
     if foreign or output.resolve() == root.resolve():
         raise DataError(f"{output} holds something else; give --output, a folder that does not exist yet")
     folders = ["JPEGImages", "Annotations", "SegmentationClass", "ImageSets/Segmentation"]

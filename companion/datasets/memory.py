@@ -40,7 +40,7 @@ def available_bytes(system: Path = Path("/")) -> int:
         system: the root of the file system with `proc` and `sys`.
     """
     try:
-        lines = (system / "proc/meminfo").read_text().splitlines()
+        lines = (system / "proc/meminfo").read_text(encoding="utf-8").splitlines()
         free = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
         return WHERE_UNKNOWN
@@ -49,9 +49,9 @@ def available_bytes(system: Path = Path("/")) -> int:
 
 def _left_in_container(group: Path, unlimited: int) -> int:
     try:
-        limit = int((group / "memory.max").read_text())  # "max" where there is none
-        used = int((group / "memory.current").read_text())
-        kept = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        limit = int((group / "memory.max").read_text(encoding="utf-8"))  # "max" where there is none
+        used = int((group / "memory.current").read_text(encoding="utf-8"))
+        kept = dict(line.split() for line in (group / "memory.stat").read_text(encoding="utf-8").splitlines())
         return max(0, limit - used + int(kept.get("inactive_file", 0)))  # files that were read count as used
     except (OSError, ValueError):
         return unlimited

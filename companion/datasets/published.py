@@ -113,11 +113,13 @@ def write(folder: Path, splits: list[VocDataset]) -> None:
     (folder / "ImageSets" / "Segmentation").mkdir(parents=True)
     for part in LAYOUT:
         (folder / part).mkdir()
-        (folder / part / "NOTICE").write_text(NOTICE)
-    (folder / "classes.txt").write_text("\n".join(splits[0].classes) + "\n")
+        (folder / part / "NOTICE").write_text(NOTICE, encoding="utf-8")
+    (folder / "classes.txt").write_text("\n".join(splits[0].classes) + "\n", encoding="utf-8")
     facts: dict[str, Any] = {}
     for images in splits:
-        (folder / "ImageSets" / "Segmentation" / f"{images.split}.txt").write_text("\n".join(images.ids) + "\n")
+        (folder / "ImageSets" / "Segmentation" / f"{images.split}.txt").write_text(
+            "\n".join(images.ids) + "\n", encoding="utf-8"
+        )
         facts |= {f"{images.split}/{name}": values for name, values in _facts_of(images).items()}
     np.savez_compressed(folder / FACTS, **facts)
 

@@ -37,6 +37,8 @@ from thesislib import cam
 from thesislib.data.voc import VOC_CLASSES, DataError, find_root, read_classes
 
 Layout = Literal["psa", "irn"]
+ROUNDING = 1e-5
+"""By how much a map may leave its range; it is clipped."""
 STRIDE = 4
 """Of irn's `cam`."""
 OLDEST_PICKLE = 3  # read by every Python 3
@@ -64,7 +66,7 @@ def read_maps(path: Path, num_classes: int, size: tuple[int, int] | None = None)
 
     Raises:
         DataError: the file is unreadable, in none of the layouts, or its maps are of another size, of other classes,
-            not finite, negative, or in `.npy` larger than 1.
+            not finite, negative, or in `.npy` larger than 1, by more than rounding.
     """
     present = read_present(path, num_classes, size)
     maps = torch.zeros(num_classes, *present.maps.shape[1:])
@@ -85,14 +87,15 @@ def read_present(path: Path, num_classes: int, size: tuple[int, int] | None = No
             f"{path}: expected maps of numbers of shape {expected} (classes, height, width of the image), "
             f"got {maps.dtype} of shape {maps.shape}"
         )
-    if maps.size and not (np.isfinite(maps).all() and maps.min() >= 0):
+    if maps.size and not (np.isfinite(maps).all() and maps.min() >= -ROUNDING):
         raise DataError(f"{path}: expected finite maps from 0 up, got {maps.min()} to {maps.max()}")
-    if path.suffix == ".npy" and maps.size and maps.max() > 1:
+    if path.suffix == ".npy" and maps.size and maps.max() > 1 + ROUNDING:
         raise DataError(
             f"{path}: expected maps normalised to 0..1, got values up to {maps.max()}; divide each by its maximum "
             "(maps of 0 and 255 come from the released SC-CAM script, which stores its drawing: S18)"
         )
-    return PresentMaps(classes.astype(np.int64), torch.from_numpy(maps.astype(np.float32)))
+    clipped = maps.astype(np.float32).clip(0, 1 if path.suffix == ".npy" else None)
+    return PresentMaps(classes.astype(np.int64), torch.from_numpy(clipped))
 
 
 def _read_own(path: Path) -> tuple[np.ndarray, np.ndarray]:

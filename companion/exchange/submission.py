@@ -112,7 +112,11 @@ def _ids_of_other_splits(folder: Path, images: VocDataset | None) -> list[str]:
 def _splits_of_run(folder: Path) -> list[str]:
     """What a run of the store has predicted; nothing for another folder."""
     config = folder.parent / "config.json"
-    return json.loads(config.read_text()).get("segmentation", {}).get("splits", []) if config.is_file() else []
+    return (
+        json.loads(config.read_text(encoding="utf-8")).get("segmentation", {}).get("splits", [])
+        if config.is_file()
+        else []
+    )
 
 
 def _require_test(folder: Path) -> None:

@@ -201,7 +201,11 @@ def write_mark(root: Path) -> None:
 
 def _of_folders(root: Path) -> list[str]:
     """The artefacts that are data of a folder, not generated."""
-    found = (file for file in sorted(root.glob("data/*/config.json")) if "fingerprint" in json.loads(file.read_text()))
+    found = (
+        file
+        for file in sorted(root.glob("data/*/config.json"))
+        if "fingerprint" in json.loads(file.read_text(encoding="utf-8"))
+    )
     return [f"data/{file.parent.name}" for file in found]
 
 

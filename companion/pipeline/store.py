@@ -177,7 +177,7 @@ class Store:
     def failure(self, stage: Stage) -> str | None:
         """The log of the last failure, if the stage has failed and not been completed since."""
         log = _part(self.folder(stage)) / FAILURE_LOG
-        return log.read_text() if log.is_file() else None
+        return log.read_text(encoding="utf-8") if log.is_file() else None
 
     def compute(self, stage: Stage, progress: Progress | None = None) -> Path:
         """The artefact's folder; computes it first if it is missing. Its inputs must exist.
@@ -209,7 +209,7 @@ class Store:
             stage.compute(Job(part, inputs, stage.machine, progress, stage.file), **stage.bound)
         except Exception as error:
             with contextlib.suppress(OSError):
-                (part / FAILURE_LOG).write_text(f"{stage}\n{traceback.format_exc()}")
+                (part / FAILURE_LOG).write_text(f"{stage}\n{traceback.format_exc()}", encoding="utf-8")
             raise StageFailed(f"{stage} failed: {error}\nlog: {part / FAILURE_LOG}") from error
         record = provenance() | {
             "seed": stage.bound.get("seed"),
@@ -228,7 +228,7 @@ class Store:
 
     def provenance(self, stage: Stage) -> dict[str, Any]:
         """Who computed the artefact, when, with what, and how long it took."""
-        return json.loads((self.place(stage) / "provenance.json").read_text())
+        return json.loads((self.place(stage) / "provenance.json").read_text(encoding="utf-8"))
 
     def clean(self, *, everything: bool = False) -> int:
         """Delete unfinished folders (all artefacts with `everything`) that nobody is computing; returns how many.
@@ -284,7 +284,7 @@ def _plain(value: Any) -> Any:
 
 
 def _write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _delete_checkpoints(folder: Path) -> None:

@@ -71,6 +71,6 @@ def _estimate(todo: Sequence[Stage], users: Mapping[str, int], store: Store, wor
 
 def past_seconds(store: Store, name: str) -> float | None:
     """How long stages of that name took on average; those that were continued count only if there are no others."""
-    found = [json.loads(path.read_text()) for path in (store.root / name).glob("*/provenance.json")]
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in (store.root / name).glob("*/provenance.json")]
     whole = [record["duration_s"] for record in found if not record["resumed"]]
     return fmean(whole or [record["duration_s"] for record in found]) if found else None

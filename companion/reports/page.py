@@ -203,11 +203,11 @@ def render(template: str, **values: Any) -> str:
     loader = FileSystemLoader(TEMPLATES)
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"duration": duration, "moment": _moment, "literal": repr, "in_words": seeds_in_words}
-    script = (TEMPLATES / "script.js").read_text()
+    script = (TEMPLATES / "script.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     light = HtmlFormatter(style="default").get_style_defs(".highlight") + " .highlight .ow { color: #8a17d8 }"
     dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
-    style = (TEMPLATES / "style.css").read_text()
+    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     style += f"\n@media screen and (prefers-color-scheme: light) {{{light}}}"
     style += f"\n@media screen and (prefers-color-scheme: dark) {{{dark}}}"
     if "<math" in values.get("body", ""):

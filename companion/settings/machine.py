@@ -1,15 +1,24 @@
 """Where and how a stage runs, from arguments and from the THESIS_* environment variables."""
 
 import os
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictBool
+from pydantic import Field, StrictBool, ValidationError
 
 from companion.settings.base import Frozen
+from companion.settings.names import SettingsError
 
 
 def _from_environment(name: str, default: Any) -> Any:
     return Field(default_factory=lambda: os.environ.get(name, default))
+
+
+def _in_words(problem: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    """One problem, with the environment variable where the value came from there."""
+    name = str(problem["loc"][0])
+    source = name if name in given else f"the environment variable THESIS_{name.upper()}"
+    return f"{source} = {problem['input']!r}: {problem['msg']}"
 
 
 class Machine(Frozen):
@@ -26,6 +35,9 @@ class Machine(Frozen):
             one image; default THESIS_BATCH_PIXELS, else eight images of the demo or one of VOC.
         checkpoint_minutes: least time between checkpoints of a stage; default THESIS_CHECKPOINT_MINUTES, else 5.
         crf: whether it has the dense CRF's library; None: look for it here, where stages are planned.
+
+    Raises:
+        SettingsError: a value that is not allowed; names the variable.
     """
 
     data_root: str = ""
@@ -36,6 +48,12 @@ class Machine(Frozen):
     batch_pixels: Annotated[int, Field(ge=1)] = _from_environment("THESIS_BATCH_PIXELS", 2**15)
     checkpoint_minutes: Annotated[float, Field(ge=0)] = _from_environment("THESIS_CHECKPOINT_MINUTES", 5)
     crf: StrictBool | None = None
+
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            raise SettingsError("; ".join(_in_words(problem, given) for problem in error.errors())) from None
 
     @property
     def torch_device(self) -> str:

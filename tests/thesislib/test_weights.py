@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from mxnet_files import V2, V3, mxnet_names, params_file, random_state, write
 from places import GOLDEN
@@ -159,11 +160,31 @@ def test_a_pickle_that_runs_code_is_refused_without_running_it(tmp_path, save):
     assert not (tmp_path / "executed").exists()
 
 
-@pytest.mark.parametrize("content", [{"epoch": 3}, {"state_dict": {"a": torch.ones(1)}}, [torch.ones(1)]])
-def test_a_pickle_of_other_things_is_refused(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "received"),
+    [
+        ({"epoch": 3, "lr": 0.1}, "one with epoch, lr"),
+        ({"net": {"a": torch.ones(1)}, "ema": {"a": torch.ones(1)}}, "save one of net, ema alone"),
+        ([torch.ones(1)], "received list"),
+    ],
+)
+def test_a_pickle_of_other_things_is_refused(tmp_path, content, received):
     torch.save(content, tmp_path / "other.pth")
-    with pytest.raises(ValueError, match="expected a dictionary of tensors"):
+    with pytest.raises(ValueError, match=f"expected a dictionary of tensors, .*{received}"):
         load_weights(ResNet38(width=1 / 64), tmp_path / "other.pth")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_weights_saved_with_the_rest_of_a_training_of_several_gpus_are_read(tmp_path, suffix):
+    source, model = ResNet38(width=1 / 64), ResNet38(width=1 / 64)
+    tensors = {f"module.{name}": tensor for name, tensor in source.state_dict().items()}
+    path = tmp_path / f"saved{suffix}"
+    if suffix == ".pth":
+        torch.save({"epoch": 3, "state_dict": tensors, "optimizer": {"state": {}}}, path)
+    else:
+        safetensors.torch.save_file(tensors, path)
+    load_weights(model, path)
+    assert all(torch.equal(tensor, model.state_dict()[name]) for name, tensor in source.state_dict().items())
 
 
 def test_safetensors_round_trip(tmp_path):

@@ -12,7 +12,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import safetensors.torch
 import torch
@@ -167,7 +167,8 @@ def read_about(path: str | Path) -> dict[str, str]:
 
 def _read(path: Path, backbone: nn.Module) -> dict[str, Tensor]:
     """All tensors of a weight file under our names."""
-    tensors, layout = read_tensors(path), getattr(backbone, "layout", "")
+    layout = getattr(backbone, "layout", "")
+    tensors = {name.removeprefix("module."): tensor for name, tensor in read_tensors(path).items()}  # DataParallel's
     match path.suffix:
         case ".params":
             return _renamed(path, tensors, mxnet_to_resnet38)
@@ -216,9 +217,24 @@ def _unpickle_tensors(path: Path) -> dict[str, Tensor]:
             f"{path} was refused: it is damaged or holds more than tensors ({type(error).__name__}). "
             "Expected a dictionary of tensors, as the published code writes; download it again from its source."
         ) from error
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise ValueError(f"{path}: expected a dictionary of tensors, received {type(content).__name__} of other things")
-    return content
+    return _only_tensors(path, content)
+
+
+def _only_tensors(path: Path, content: object) -> dict[str, Tensor]:
+    """The dictionary of tensors that a file holds: all of it, or its only one beside epochs, optimisers and so on."""
+    if _are_tensors(content):
+        return content
+    entries = content if isinstance(content, dict) else {}
+    of_tensors = {str(name): value for name, value in entries.items() if _are_tensors(value)}
+    if len(of_tensors) == 1:
+        return next(iter(of_tensors.values()))
+    held = f"one with {', '.join(map(str, list(entries)[:_LISTED]))}" if entries else type(content).__name__
+    remedy = f"; save one of {', '.join(of_tensors)} alone" if of_tensors else ""
+    raise ValueError(f"{path}: expected a dictionary of tensors, received {held}{remedy}")
+
+
+def _are_tensors(content: object) -> TypeGuard[dict[str, Tensor]]:
+    return isinstance(content, dict) and bool(content) and all(isinstance(each, Tensor) for each in content.values())
 
 
 def _is_counter(name: str) -> bool:

@@ -98,8 +98,8 @@ def write_folder(root: Path, count: int, size: tuple[int, int]) -> None:
     for name, image in zip(names, pictures(count, size), strict=True):
         Image.fromarray(image).save(root / "JPEGImages" / f"{name}.jpg", quality=90)
         xml = "<annotation><object><name>cat</name></object></annotation>"
-        (root / "Annotations" / f"{name}.xml").write_text(xml)
-    (root / "ImageSets" / "Segmentation" / "trainaug.txt").write_text("\n".join(names))
+        (root / "Annotations" / f"{name}.xml").write_text(xml, encoding="utf-8")
+    (root / "ImageSets" / "Segmentation" / "trainaug.txt").write_text("\n".join(names), encoding="utf-8")
 
 
 def loader(root: Path, settings: ClassifierSettings, workers: int) -> Iterator[list[Tensor]]:

@@ -225,7 +225,7 @@ def compute_pretext(job: Job, backbone: BackboneSettings, pretext: PretextSettin
     one_rate = pretext.model_copy(update={"new_layer_factor": 1.0})  # all layers are new
     train_stage(job, model, dataset, pretext.images, _pretext_objective, one_rate, pretext.data_seed)
     accuracy = _accuracy(model.cpu(), dataset)
-    (job.folder / artefacts.PRETEXT_ACCURACY).write_text(json.dumps(accuracy, indent=1))
+    (job.folder / artefacts.PRETEXT_ACCURACY).write_text(json.dumps(accuracy, indent=1), encoding="utf-8")
     save_weights(model.backbone, job.folder / artefacts.BACKBONE_WEIGHTS)
 
 

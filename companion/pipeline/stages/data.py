@@ -72,7 +72,7 @@ def compute_folder(job: Job, fingerprint: str) -> None:
         "classes": datasets["trainaug"].classes,
         "images": {split: len(dataset) for split, dataset in datasets.items()},
     }
-    (job.folder / artefacts.DATASET_FACTS).write_text(json.dumps(content, indent=1))
+    (job.folder / artefacts.DATASET_FACTS).write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def open_split(job: Job, split: str, *, cache: bool = False) -> VocDataset:

@@ -192,6 +192,16 @@ def test_files_as_psa_and_irn_themselves_store_them_are_read(tmp_path) -> None:
 # ---- bad input
 
 
+def test_rounding_beyond_the_range_is_clipped(tmp_path) -> None:
+    np.save(tmp_path / "a.npy", {3: np.array([[-1.6e-6, 0.5], [1.0000001, 0.25]], np.float32)}, allow_pickle=True)
+    (found,) = exchange.read_present(tmp_path / "a.npy", 20).maps
+    assert found.tolist() == [[0, 0.5], [1, 0.25]]
+    for beyond in (-1e-3, 1.001):
+        np.save(tmp_path / "b.npy", {3: np.array([[beyond, 0.5]], np.float32)}, allow_pickle=True)
+        with pytest.raises(DataError, match=r"b\.npy: expected"):
+            exchange.read_present(tmp_path / "b.npy", 20)
+
+
 def test_everything_wrong_is_listed_before_anything_is_scored(images, run, monkeypatch) -> None:
     first, second, third, fourth, fifth, _ = ((run / "maps" / f"{name}.npz") for name in images.ids)
     maps = np.ones((1, *SIZE), np.float32)

@@ -105,7 +105,7 @@ def test_failure_keeps_its_log_and_the_next_attempt_continues_in_the_same_folder
 
 
 def test_full_disk_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, *args: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(functions.Path, "write_text", full)

@@ -152,3 +152,14 @@ def test_numbers_of_the_augmentation_are_written_as_before_in_keys() -> None:
         dumped = each.model_dump(mode="json")["augmentation"]
         assert all(isinstance(number, float) for number in (*dumped["scales"], *dumped["jitter"]))
         assert list(dumped) == ["long_side", "crop", "mirror", "jitter", "scales", "order"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("DEVICE", "gpu"), ("DATA_WORKERS", "many"), ("CHECKPOINT_MINUTES", "-1")]
+)
+def test_wrong_environment_variable_is_named(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"THESIS_{variable}", value)
+    with pytest.raises(SettingsError, match=f"the environment variable THESIS_{variable} = '{value}'"):
+        settings.Machine()
+    with pytest.raises(SettingsError, match=r"^precision = 'fp8'"):
+        settings.Machine(precision="fp8", device="cpu", data_workers=0, checkpoint_minutes=5)
