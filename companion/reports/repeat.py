@@ -15,6 +15,7 @@ from companion.reports.printed_beside import DIGITS
 from companion.reports.record import FILE, Record, VerdictEntry, write_text
 
 PAGE = "repeat.html"
+"""Of a repeat; a folder may have others beside it, such as `repeat_other_instructions.html`."""
 """Its name in a folder of reports, whose index then links it."""
 DECIDED = ("holds", "opposite")
 
@@ -98,6 +99,17 @@ def compare(a: Path, b: Path) -> Repeated:
     order = ("turned round", "changed", "stays", "undecided")
     pairs = sorted(found.values(), key=lambda pair: order.index(pair.fate))
     return Repeated((a, b), runs, pairs)
+
+
+def pages(folder: Path) -> dict[str, str]:
+    """The pages of repeats in a folder of reports by file name, and what they are called.
+
+    >>> pages(Path("no such folder"))
+    {}
+    """
+    stem = Path(PAGE).stem
+    names = sorted(path.name for path in folder.glob(f"{stem}*.html"))
+    return {name: Path(name).stem.removeprefix(stem).replace("_", " ").strip() or "other seeds" for name in names}
 
 
 def write(repeated: Repeated, output: Path) -> Path:

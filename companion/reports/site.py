@@ -63,7 +63,7 @@ def _index_page(page: Page, folder: Path, executed: Sequence[Card], absent: Sequ
         cards=cards,
         primary=found.primary(card.record for card in cards),
         least_seeds=MIN_SEEDS,
-        repeated=repeat.PAGE if (folder / repeat.PAGE).is_file() else "",
+        repeats=repeat.pages(folder),
         batches={path.parent.name: f"../batches/{path.parent.name}/index.html" for path in batches},
     )
 

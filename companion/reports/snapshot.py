@@ -107,9 +107,9 @@ def gather(folder: Path, snapshot: Path, place: Path) -> Path:
             shutil.copyfile(source / html, gathered / html)
         for thumbnail in (snapshot / SCORES / REPORTS / there.notebook).glob("*.png"):
             shutil.copyfile(thumbnail, exports / thumbnail.name)
-    for source in (folder, snapshot):
-        if (source / repeat.PAGE).is_file() and not (gathered / repeat.PAGE).is_file():
-            shutil.copyfile(source / repeat.PAGE, gathered / repeat.PAGE)
+    for source in (snapshot, folder):  # the newer over the older
+        for name in repeat.pages(source):
+            shutil.copyfile(source / name, gathered / name)
     write_index(gathered, NOTEBOOKS)
     return gathered
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from companion.cli import main as cli
-from companion.reports import repeat
+from companion.reports import repeat, site
 from companion.reports.record import FILE, Record
 
 
@@ -50,6 +50,14 @@ def test_a_verdict_that_turned_round_fails_the_command(tmp_path: Path, capsys: p
     assert "Turned round: 1" in page and "Decided in one run alone: 2" in page and "seeds 3-5" in page
     assert cli.main([*command, str(write(tmp_path / "c", A)), "--output", str(tmp_path / "c.html")]) == 0
     assert b.is_dir()
+
+
+def test_index_links_every_repeat_by_its_name(tmp_path: Path) -> None:
+    for name in ("repeat.html", "repeat_other_instructions.html"):
+        (write(tmp_path / "demo", A) / name).write_text("<p>a table</p>")
+    index = site.write_index(tmp_path / "demo").read_text()
+    assert '<a href="repeat.html">other seeds</a>' in index
+    assert '<a href="repeat_other_instructions.html">other instructions</a>' in index
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
