@@ -4,7 +4,11 @@ import argparse
 from functools import partial
 from pathlib import Path
 
+from companion.datasets import own
 from companion.datasets.checks import Share
+from companion.datasets.labels.recognition import KNOWN
+from companion.datasets.own import Prepared
+from companion.datasets.usage import usage
 from companion.datasets.verification import check_folder
 from companion.datasets.voc2012.protocol import VOC2012
 from companion.pipeline.engine import cores
@@ -13,7 +17,7 @@ from thesislib.data.voc import DataError
 
 BENCHMARKS = {"voc2012": VOC2012}
 ANIMALS = "animals"  # the photographs of the preset of that name, cut from VOC 2012
-OWN = "own"  # any folder in VOC layout: nothing is made, everything is verified
+OWN = "own"  # images with labels are brought into VOC layout; of a folder in VOC layout everything is verified
 MOST_WORKERS = 16
 LISTED = 20
 FEW = 500  # images that are looked at before other processes have started
@@ -24,15 +28,30 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     """Add `data` with its commands `prepare` and `check`."""
     text = "make PASCAL VOC 2012 ready, or check a data folder"
     kinds = commands.add_parser("data", help=text, description=text).add_subparsers(required=True, metavar="COMMAND")
-    sub = _add(kinds, "prepare", prepare_data, "fetch, extract and verify a data set, and list its trainaug images")
-    text = "the data set; animals: cut from VOC 2012 for the preset of that name; own: your data, which are verified"
+    sub = _add(
+        kinds, "prepare", prepare_data, "fetch, extract and verify a data set, or make one of your images", root=False
+    )
+    text = (
+        "the data set; animals: cut from VOC 2012 for the preset of that name; own: made of your images and their "
+        "labels, or a folder in VOC layout (--root), which is verified"
+    )
     sub.add_argument("benchmark", choices=[*BENCHMARKS, ANIMALS, OWN], help=text)
-    sub.add_argument("--output", type=Path, help="of animals: the folder to make")
+    sub.add_argument("--output", type=Path, help="of animals and own: the folder to make")
+    add_own_images(sub)
     sub.set_defaults(listed=LISTED)
     sub.add_argument("--download", action="store_true", help="download what is missing (3.4 GB)")
     sub.add_argument("--sbd-masks", action="store_true", help="also masks of all trainaug images, for the upper bound")
-    sub = _add(kinds, "check", check_data, "decode everything in a folder in VOC layout and list what is wrong")
+    text = "decode everything in a folder in VOC layout and list what is wrong, what would be used and what is ignored"
+    sub = _add(kinds, "check", check_data, text, root=True)
     sub.add_argument("--listed", type=int, default=LISTED, help=f"problems of a kind to name; default {LISTED}")
+
+
+def add_own_images(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    """Add the options that name images, their labels and masks."""
+    parser.add_argument("--images", type=Path, required=required, metavar="DIR", help="folder with photographs")
+    parser.add_argument("--labels", type=Path, required=required, metavar="PATH", help=f"what they show: {KNOWN}")
+    text = "masks of some of them or all, palette or grey, with classes.txt or CVAT's labelmap.txt; for scores alone"
+    parser.add_argument("--truth", type=Path, metavar="DIR", help=text)
 
 
 def prepare_data(options: argparse.Namespace) -> int:
@@ -41,8 +60,12 @@ def prepare_data(options: argparse.Namespace) -> int:
 
     if options.benchmark == OWN:
         if options.download or options.sbd_masks:
-            raise ValueError("--download and --sbd-masks are for voc2012: of your own data nothing is fetched or made")
-        return check_data(options)
+            raise ValueError("--download and --sbd-masks are for voc2012: of your own data nothing is fetched")
+        return _prepare_own(options)
+    if options.images or options.labels or options.truth:
+        raise ValueError("--images, --labels and --truth are for `thesis data prepare own`")
+    if options.root is None:
+        raise ValueError("--root is missing: the folder that holds VOCdevkit")
     if (options.output is None) == (options.benchmark == ANIMALS):
         raise ValueError("--output is the folder that `thesis data prepare animals` makes, and needed for nothing else")
     if options.benchmark == ANIMALS and not options.download:
@@ -81,6 +104,36 @@ def _cut_animals(options: argparse.Namespace) -> int:
     return 0
 
 
+def _prepare_own(options: argparse.Namespace) -> int:
+    """Bring the user's images into VOC layout, or verify a folder that has it."""
+    if options.root and not (options.images or options.labels or options.output or options.truth):
+        return check_data(options)
+    if options.root or not (options.images and options.labels and options.output):
+        raise ValueError(
+            "`thesis data prepare own` needs --images, --labels and --output, the folder to make; or --root alone, a "
+            "folder in VOC layout, to verify it"
+        )
+    made = make_own(options.images, options.labels, options.output, options.truth, options.workers)
+    print(usage(made.folder))
+    print(f"{made.folder} is ready: --data-root {made.folder} --preset own")
+    return 0
+
+
+def make_own(images: Path, labels: Path, output: Path, truth: Path | None, workers: int) -> Prepared:
+    """`own.prepare`, and what it read and what it ignored in words."""
+    try:
+        made = own.prepare(images, labels, output, truth, share=_processes(workers), progress=True)
+    except OSError as error:
+        raise DataError(f"{error}: see that {images} can be read and {output} written") from error
+    found = made.labels
+    print(
+        f"labels: {found.kind}; {len(found.shown)} images, classes {', '.join(found.classes)}; {made.masks} with a mask"
+    )
+    for line in made.ignored:
+        print(f"ignored: {line}")
+    return made
+
+
 def check_data(options: argparse.Namespace) -> int:
     """Print everything that is wrong with a folder; 1 if anything is."""
     try:
@@ -92,6 +145,7 @@ def check_data(options: argparse.Namespace) -> int:
     if report.problems:
         print("\n".join(report.problems))
         return 1
+    print(usage(options.root))
     print(f"{options.root}: {', '.join(f'{split} {n}' for split, n in report.images.items())} images, all sound")
     return 0
 
@@ -100,10 +154,12 @@ def _processes(workers: int) -> Share:
     return partial(share, workers=workers, few=FEW, chunk=CHUNK)
 
 
-def _add(kinds: argparse._SubParsersAction, name: str, command: object, text: str) -> argparse.ArgumentParser:
+def _add(
+    kinds: argparse._SubParsersAction, name: str, command: object, text: str, *, root: bool
+) -> argparse.ArgumentParser:
     sub = kinds.add_parser(name, help=text, description=text)
     sub.set_defaults(command=command)
-    sub.add_argument("--root", type=Path, required=True, help="the folder that holds VOCdevkit, or one in VOC layout")
+    sub.add_argument("--root", type=Path, required=root, help="the folder that holds VOCdevkit, or one in VOC layout")
     workers = min(cores(), MOST_WORKERS)
     sub.add_argument("--workers", type=int, default=workers, help="processes that share the work; default one per core")
     return sub

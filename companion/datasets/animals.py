@@ -6,17 +6,16 @@ splits stay those of VOC. Deliberate differences from VOC: images are at most 25
 six classes, the five and person, who appears beside them; every other class is background; annotations have no boxes.
 """
 
-import math
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 from tqdm import tqdm
 
 from companion.datasets.checks import Share
+from companion.datasets.reduced import write_reduced, write_text_whole
 from companion.datasets.voc2012.protocol import AUGMENTED_MASKS
 from thesislib.data.voc import (
     IGNORE,
@@ -27,21 +26,13 @@ from thesislib.data.voc import (
     read_image,
     read_mask,
     read_names,
-    write_mask,
 )
 
 ANIMALS = ("cat", "cow", "dog", "horse", "sheep")
 CLASSES = tuple(name for name in VOC_CLASSES if name in (*ANIMALS, "person"))
-LONG_SIDE = 256
-JPEG_QUALITY = 92
 SPLITS = ("trainaug", "train", "val")
 EXPECTED = {"trainaug": 3148, "train": 439, "val": 445}
 """Images of each split of the whole VOC 2012 with SBD's list of trainaug."""
-ANNOTATION = (
-    "<annotation>\n\t<filename>{name}.jpg</filename>\n\t<size><width>{width}</width><height>{height}</height>"
-    "<depth>3</depth></size>\n{objects}</annotation>\n"
-)
-OBJECT = "\t<object><name>{name}</name></object>\n"
 
 
 class Cut(NamedTuple):
@@ -71,7 +62,7 @@ def cut(voc: Path | str, output: Path | str, *, share: Share = map, progress: bo
     copy = partial(_copy, root, output)
     masks = sum(tqdm(share(copy, names), "cutting", len(names), unit="image", disable=not progress))
     for split, ids in chosen.items():  # last, so that a folder with lists is whole
-        _write(output / "ImageSets" / "Segmentation" / f"{split}.txt", "".join(f"{name}\n" for name in ids))
+        write_text_whole(output / "ImageSets" / "Segmentation" / f"{split}.txt", "".join(f"{name}\n" for name in ids))
     return Cut({split: len(ids) for split, ids in chosen.items()}, masks)
 
 
@@ -111,7 +102,7 @@ def _make(output: Path, root: Path) -> None:
     folders = ["JPEGImages", "Annotations", "SegmentationClass", "ImageSets/Segmentation"]
     for folder in [*folders, *([AUGMENTED_MASKS] if (root / AUGMENTED_MASKS).is_dir() else [])]:
         (output / folder).mkdir(parents=True, exist_ok=True)
-    _write(listed, text)
+    write_text_whole(listed, text)
 
 
 def _copy(root: Path, output: Path, name: str) -> bool:
@@ -121,33 +112,11 @@ def _copy(root: Path, output: Path, name: str) -> bool:
     masks = [path for path in sources if path.is_file()]
     if annotation.is_file():  # written last
         return bool(masks)
-    picture = Image.fromarray(read_image(root / "JPEGImages" / f"{name}.jpg"))
-    width, height = smaller_size(picture.size)
-    reduced = picture if picture.size == (width, height) else picture.resize((width, height), Image.Resampling.LANCZOS)
-    reduced.save(output / "JPEGImages" / f"{name}.jpg", quality=JPEG_QUALITY, subsampling=0)
-    for path in masks:
-        mask = Image.fromarray(own_indices(read_mask(path))).resize((width, height), Image.Resampling.NEAREST)
-        target = output / path.relative_to(root)
-        with target.open("wb") as file:
-            write_mask(file, np.array(mask))
+    picture = read_image(root / "JPEGImages" / f"{name}.jpg")
+    reduced = {output / path.relative_to(root): own_indices(read_mask(path)) for path in masks}
     shown = set(read_names(root / "Annotations" / f"{name}.xml"))
-    objects = "".join(OBJECT.format(name=each) for each in CLASSES if each in shown)
-    _write(annotation, ANNOTATION.format(name=name, width=width, height=height, objects=objects))
+    write_reduced(output, name, picture, reduced, [each for each in CLASSES if each in shown])
     return bool(masks)
-
-
-def smaller_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Width and height with a long side of at most 256 pixels.
-
-    >>> smaller_size((500, 375)), smaller_size((200, 100))
-    ((256, 192), (200, 100))
-    """
-    factor = min(1.0, LONG_SIDE / max(size))
-    return max(1, _rounded(size[0] * factor)), max(1, _rounded(size[1] * factor))
-
-
-def _rounded(value: float) -> int:
-    return math.floor(value + 0.5)
 
 
 def own_indices(mask: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
@@ -165,9 +134,3 @@ def differences(images: dict[str, int]) -> list[str]:
         for split, expected in EXPECTED.items()
         if images[split] != expected
     ]
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

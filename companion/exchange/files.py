@@ -13,7 +13,7 @@ Thesis step 1 and 2 (2.3.1, 2.3.3, 3.3.1, 3.3.3). The layouts are those that the
 
 Deliberate differences: `cam` is made of the maps that were already added up over scales at image size, where irn adds
 them up at a quarter of it; keys are an array, where irn's are a tensor; strangers' files are read by
-`companion.exchange.pickles`, never unpickled.
+`companion.datasets.pickles`, never unpickled.
 """
 
 import pickle
@@ -31,7 +31,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from companion.exchange.pickles import read_object
+from companion.datasets.pickles import read_object
 from companion.exchange.result_files import image_size, mask_problems, refuse, results_folder
 from thesislib import cam
 from thesislib.data.voc import VOC_CLASSES, DataError, find_root, read_classes

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from companion.datasets import pickles
 from companion.exchange import files as exchange
-from companion.exchange import pickles
 from thesislib.data.voc import DataError
 
 SIZE = (23, 31)

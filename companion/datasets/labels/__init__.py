@@ -1,0 +1,1 @@
+"""Image labels as people have them: tables, class folders, and the files of other projects and labelling tools."""
