@@ -119,16 +119,18 @@ def _prepare_own(options: argparse.Namespace) -> int:
     return 0
 
 
-def make_own(images: Path, labels: Path, output: Path, truth: Path | None, workers: int) -> Prepared:
-    """`own.prepare`, and what it read and what it ignored in words."""
+def make_own(
+    images: Path, labels: Path, output: Path, truth: Path | None, workers: int, without: Path | None = None
+) -> Prepared:
+    """`own.prepare`, and what it read and ignored in words; `without` is a folder that is no part of `images`."""
+    apart, processes = [without] if without else [], _processes(workers)
     try:
-        made = own.prepare(images, labels, output, truth, share=_processes(workers), progress=True)
+        made = own.prepare(images, labels, output, truth, without=apart, share=processes, progress=True)
     except OSError as error:
         raise DataError(f"{error}: see that {images} can be read and {output} written") from error
     found = made.labels
-    print(
-        f"labels: {found.kind}; {len(found.shown)} images, classes {', '.join(found.classes)}; {made.masks} with a mask"
-    )
+    scored = f"; {made.masks} with a mask" if truth else ""
+    print(f"labels: {found.kind}; {len(found.shown)} images, classes {', '.join(found.classes)}{scored}")
     for line in made.ignored:
         print(f"ignored: {line}")
     return made

@@ -23,7 +23,7 @@ from thesislib.models.timm_backbone import PREFIX
 from thesislib.models.weights import load_weights
 from thesislib.refinement.crf import crf_missing
 
-NEEDED_GB = {"smoke": 1, "demo": 3, "animals": 60, "voc2012": 120}
+NEEDED_GB = {"smoke": 1, "demo": 3, "animals": 60, "own": 10, "voc2012": 120}
 THESIS_GPU = 12  # GB, thesis 2.4.1 and 3.4.1
 
 

@@ -17,6 +17,7 @@ from companion import settings
 from companion.cli import batch as cli_batch
 from companion.cli import data as cli_data
 from companion.cli import files as cli_files
+from companion.cli import masks as cli_masks
 from companion.cli import reports as cli_reports
 from companion.cli import weights as cli_weights
 from companion.experiments.training_seeds import check_seeds, read_seeds, seeds_in_words
@@ -102,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_files.add_commands(commands)
     cli_reports.add_commands(commands)
     cli_data.add_commands(commands)
+    cli_masks.add_commands(commands)
     cli_weights.add_commands(commands)
     return parser
 

@@ -8,7 +8,7 @@ with a true mask, or all where there is none: all are trained on, as the thesis'
 import csv
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -54,6 +54,7 @@ def prepare(
     output: Path,
     truth: Path | None = None,
     *,
+    without: Sequence[Path] = (),
     share: Share = map,
     progress: bool = False,
 ) -> Prepared:
@@ -64,6 +65,7 @@ def prepare(
         labels: a file or folder that `labels.recognition` knows.
         output: a new folder, or that of an earlier attempt; outside `images`.
         truth: folder with true masks of some images or all, for scores alone.
+        without: folders in `images` that are no part of it.
         share: how the images are gone through, for example by several processes.
         progress: show a progress bar.
 
@@ -71,7 +73,8 @@ def prepare(
         DataError: everything that is wrong with labels, images or masks, listed; nothing is left that looks whole.
     """
     _check_output(output, images)
-    found, others = find_images(images, [output, *([truth] if truth else [])])
+    found, others = find_images(images, [output, *without, *([truth] if truth else [])])
+    others = [name for name in others if not (images / name).resolve().is_relative_to(labels.resolve())]
     assigned = assign(recognition.read(labels), found, images)
     if not assigned.shown:
         raise DataError(f"no image in {images} shows a class by {labels}: name what is on them")

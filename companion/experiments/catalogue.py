@@ -10,6 +10,7 @@ from companion.experiments.conditions import Conditions
 from companion.experiments.data import Data
 from companion.experiments.experiment import Compute, Experiment, Keep
 from companion.experiments.number_of_subcategories import NumberOfSubcategories
+from companion.experiments.own_images import OwnImages
 from companion.experiments.parameters import Parameter
 from companion.experiments.performance import Performance
 from companion.experiments.positive_controls import PositiveControls
@@ -28,6 +29,7 @@ from companion.settings.project import NOTEBOOKS
 KINDS: tuple[type[Experiment], ...] = (
     Quickstart,
     Data,
+    OwnImages,
     Table21,
     Sensitivity,
     Tables22And23,

@@ -1,8 +1,10 @@
 """How a stage trains a network: by `thesislib.training`, with its settings, in its folder, on its machine."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 from torch.utils.data import Dataset
@@ -38,9 +40,10 @@ def train_stage(
         seed: of order, augmentation, mixing and dropout.
     """
     machine = job.machine
+    times = passes(settings, size)
     batches = Batches(
-        dataset,
-        size,
+        Repeated(dataset, size, times) if times > 1 else dataset,
+        times * size,
         settings.batch_size,
         settings.epochs,
         seed,
@@ -62,6 +65,25 @@ def train_stage(
         kept=kept,
         progress=job.progress,
     )
+
+
+def passes(settings: OptimiserSettings, size: int) -> int:
+    """How often an epoch goes through `size` images, so that it has `least_steps`."""
+    return max(1, math.ceil(settings.least_steps * settings.batch_size / size))
+
+
+class Repeated(Dataset):
+    """A dataset of `size` items addressed by (epoch, index), of which each epoch has several passes.
+
+    An item is augmented anew in every pass, as in an epoch of its own.
+    """
+
+    def __init__(self, dataset: Dataset, size: int, times: int) -> None:
+        self.dataset, self.size, self.times = dataset, size, times
+
+    def __getitem__(self, address: tuple[int, int]) -> Any:
+        epoch, index = address
+        return self.dataset[epoch * self.times + index // self.size, index % self.size]
 
 
 def groups(model: nn.Module, settings: OptimiserSettings) -> ParameterGroups:

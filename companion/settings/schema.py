@@ -67,6 +67,12 @@ class OptimiserSettings(Frozen):
     accumulate: int = Field(1, ge=1, description="parts of a batch that go through the network one after the other")
     update_interval: int = Field(1, ge=1, description="steps between changes of the learning rate")
     epochs: int = Field(15, ge=1, description="S6")
+    least_steps: int = Field(
+        0,
+        ge=0,
+        description="of an epoch: few images are gone through several times in it; 0: once, as published",
+        exclude_if=lambda steps: steps == 0,  # keys from before the option stay
+    )
 
     @model_validator(mode="after")
     def _parts_are_equal(self) -> Self:

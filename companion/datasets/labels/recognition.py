@@ -1,6 +1,7 @@
 """Which source of labels a file or folder is, told by what is in it."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from companion.datasets.labels import class_folders, coco, csv_table, labelme, voc_xml, yolo
@@ -64,12 +65,12 @@ def _in_folder(folder: Path) -> dict[str, Callable[[], Source]]:
     for suffix, read_file in ((".csv", csv_table.read), (".tsv", csv_table.read), (".npy", _of_array)):
         for path in sorted(folder.glob(f"*{suffix}")):
             if not is_hidden(Path(path.name)):
-                found[path.name] = lambda read_file=read_file, path=path: read_file(path)
+                found[path.name] = partial(read_file, path)
     if annotations := files_below(folder, ".xml"):
-        found[f"{len(annotations)} .xml"] = lambda: voc_xml.read(folder)
+        found[f"{len(annotations)} .xml"] = partial(voc_xml.read, folder)
     found |= _json_in(folder)
     if (texts := yolo.texts(folder)) and yolo.names_file(folder):
-        found[f"{len(texts)} .txt of YOLO"] = lambda: yolo.read(folder)
+        found[f"{len(texts)} .txt of YOLO"] = partial(yolo.read, folder)
     return found
 
 
@@ -77,5 +78,5 @@ def _json_in(folder: Path) -> dict[str, Callable[[], Source]]:
     files = files_below(folder, ".json")
     instances = [path for path in files if coco.is_coco(read_json(path))]
     if len(files) > len(instances):
-        return {f"{len(files)} .json of labelme": lambda: labelme.read(folder)}
-    return {path.name: lambda path=path: coco.read(path) for path in instances}
+        return {f"{len(files)} .json of labelme": partial(labelme.read, folder)}
+    return {path.name: partial(coco.read, path) for path in instances}

@@ -106,7 +106,7 @@ def test_the_command_says_what_is_used_and_what_is_ignored(images, tmp_path, cap
     arguments = ["--images", str(images), "--labels", str(labels), "--output", str(tmp_path / "own"), "--workers", "1"]
     assert cli.main(["data", "prepare", "own", *arguments]) == 0
     shown = capsys.readouterr().out
-    assert "3 images, classes cat, dog; 0 with a mask" in shown
+    assert "3 images, classes cat, dog\n" in shown
     assert "ignored: 1 images that show no class by their labels, such as d.jpg" in shown
     assert "that are no images, such as notes.txt" in shown
     write_images(tmp_path / "own" / "JPEGImages", ["stray.jpg"])

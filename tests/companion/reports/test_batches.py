@@ -163,6 +163,7 @@ def _results(stem: str) -> set[str]:
 
 OTHERS: dict[str, dict[str, Any]] = {
     "00_quickstart": {"steps": 2},
+    "10_own_images": {"method": "mixup-cam"},
     "21_response_maps": {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4, "data_seed": 1}
     | {"extra_rows": {"less decay": {"classifier.weight_decay": 1e-5}}, "step_2": False}
     | {"only_rows": ["cam", "mixup_cam", "own: less decay"]},
