@@ -2,16 +2,19 @@
 
 Processes are started anew instead of forked, for torch's threads do not survive a fork, and import what their task
 needs and no more. Results come in the order of the images. Ctrl-C is for the parent, which then stops the others. In a
-worker of Dask it works too (`engine.WORKER_CONFIG`). Nothing here corresponds to published code.
+worker of Dask it works too (`engine.WORKER_CONFIG`). Where the parent is killed, the others end by themselves. Nothing
+here corresponds to published code.
 """
 
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any
 
 from thesislib.data.voc import VocDataset
@@ -89,8 +92,16 @@ _tasks: list[Callable[[Any], Any]] = []  # the one of this process, if it belong
 def _begin(task: Callable[[Any], Any]) -> None:
     """The task is sent once: the pipe to processes that died must not fill up, waiting for it would never end."""
     _tasks.append(task)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)  # there is a process for each core
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed leaves its pool waiting for ever, and writing what the next run writes as well."""
+    if (parent := parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _do(item: Any) -> Any:

@@ -113,7 +113,8 @@ def wait(i: int) -> int:
     return i
 
 
-def test_interrupt_stops_all_processes_in_silence(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("by", "said"), [("interrupt", 1), ("kill of the parent", 0)])
+def test_interrupt_and_kill_stop_all_processes_in_silence(by: str, said: int, tmp_path: Path) -> None:
     script = tmp_path / "interrupted.py"
     script.write_text(INTERRUPTED)
     paths = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
@@ -122,9 +123,12 @@ def test_interrupt_stops_all_processes_in_silence(tmp_path: Path) -> None:
         start_new_session=True, preexec_fn=_hear_interrupts,
     )  # fmt: skip
     assert run.stdout is not None and run.stdout.readline() == "0\n"
-    os.killpg(run.pid, signal.SIGINT)  # as Ctrl-C in a terminal, which all processes of the group get
+    if by == "interrupt":
+        os.killpg(run.pid, signal.SIGINT)  # as Ctrl-C in a terminal, which all processes of the group get
+    else:
+        run.kill()
     _, errors = run.communicate(timeout=60)
-    assert errors.count("KeyboardInterrupt") == 1
+    assert errors.count("KeyboardInterrupt") == said
     left = [process for process in psutil.process_iter() if _group(process.pid) == run.pid]
     _, alive = psutil.wait_procs(left, timeout=20)
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
