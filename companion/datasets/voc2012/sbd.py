@@ -15,19 +15,15 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 from tqdm import tqdm
 
 from companion.datasets.checks import Share
+from companion.datasets.voc2012.matlab import read_uint8
 from companion.datasets.voc2012.protocol import AUGMENTED_MASKS
 from thesislib.data.voc import VOC_CLASSES, DataError, read_ids, write_mask
 
 LISTS = ("train.txt", "val.txt")
 _PLACES = ("benchmark_RELEASE/dataset", "SBD", "sbd", ".")
-# What scipy was seen to raise for files that were cut at every byte or damaged, and for those that are no MAT-file: a
-# cut file ends in any of the first four, version 7.3 is not implemented, compressed bytes are zlib's.
-_UNREADABLE = (OSError, MatReadError, IndexError, TypeError, ValueError, NotImplementedError, zlib.error)
 
 
 def find_sbd(root: Path) -> Path | None:
@@ -68,14 +64,13 @@ def trainaug_ids(root: Path, sbd: Path) -> list[str]:
 def read_sbd_mask(path: Path) -> UInt8[np.ndarray, "h w"]:
     """Class indices 0..20 of a file in SBD's `cls`; raises `DataError` if it is missing or has no such mask."""
     try:
-        classes = loadmat(path).get("GTcls")
-    except _UNREADABLE as error:
+        mask = read_uint8(path.read_bytes(), "GTcls", "Segmentation")
+    except (OSError, ValueError, zlib.error) as error:
         raise DataError(f"cannot read SBD's mask {path}: {error}") from error
-    if classes is None or not classes.size or "Segmentation" not in (classes.dtype.names or ()):
+    if mask is None:
         raise DataError(f"{path} holds no mask of SBD; expected GTcls.Segmentation, as in its folder cls")
-    mask = classes["Segmentation"].flat[0]
-    if mask.dtype != np.uint8 or mask.ndim != 2:
-        raise DataError(f"SBD's mask {path} is {mask.dtype} of shape {mask.shape}; expected uint8 (height, width)")
+    if mask.ndim != 2:
+        raise DataError(f"SBD's mask {path} is of shape {mask.shape}; expected (height, width)")
     if mask.max(initial=0) > len(VOC_CLASSES):
         raise DataError(f"SBD's mask {path} has the value {mask.max()}; expected class indices 0..{len(VOC_CLASSES)}")
     return mask

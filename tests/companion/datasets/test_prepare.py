@@ -33,7 +33,7 @@ from companion.datasets.voc2012.prepare import prepare
 from companion.datasets.voc2012.protocol import VOC2012, Benchmark, supervision_masks
 from companion.datasets.voc2012.sbd import read_sbd_mask
 from companion.pipeline.workers import share
-from thesislib.data.voc import VOC_CLASSES, VocDataset, palette, read_ids, read_mask
+from thesislib.data.voc import VOC_CLASSES, DataError, VocDataset, palette, read_ids, read_mask
 
 
 @pytest.fixture(scope="module")
@@ -287,6 +287,24 @@ def test_files_of_sbd_that_were_cut_anywhere(tmp_path, compressed):
     for length in range(0, len(whole), 3):
         path.write_bytes(whole[:length])
         assert str(path) in error_of(read_sbd_mask, path)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_files_of_sbd_with_bits_turned_over_end_in_an_error_or_a_mask(tmp_path, compressed):
+    """With such files scipy's reader ran for ever, or ended the process (SIGBUS)."""
+    path, rng = tmp_path / "a.mat", np.random.default_rng(0)
+    savemat(path, {"GTcls": {"Boundaries": np.eye(3), "Segmentation": sbd_mask("c")}}, do_compression=compressed)
+    whole, refused = np.frombuffer(path.read_bytes(), np.uint8), 0
+    for _ in range(400):
+        damaged = whole.copy()
+        damaged[rng.integers(0, whole.size, 4)] ^= 1 << rng.integers(0, 8, 4).astype(np.uint8)
+        path.write_bytes(damaged.tobytes())
+        try:
+            assert read_sbd_mask(path).ndim == 2
+        except DataError as error:
+            refused += 1
+            assert str(path) in str(error)
+    assert refused > 0
 
 
 # ---- what the thesis uses
