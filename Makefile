@@ -11,7 +11,7 @@ ONLY ?=
 PYTHON ?= python3.12 python3.11 python3
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test lint lab browser site-check snapshot gpu-check constraints clean
+.PHONY: help reproduce test lint lab browser fire site-check snapshot gpu-check constraints clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ lab: .venv/ready  ## open the notebooks in JupyterLab
 
 browser: .venv/ready  ## open the reports in headless Chromium without a network and take screenshots
 	$(BIN)/python -m pytest tests/browser
+
+fire: .venv/ready  ## kills, malformed inputs, full disks, lost schedulers, ctrl-C, hangs, for an hour or two; writes docs/fire.md (KIND=kills, CASES=17 to repeat one)
+	PYTHONPATH=.:tests $(BIN)/python -m fire $(if $(KIND),--kind $(KIND)) $(if $(CASES),--cases $(CASES))
 
 site-check: .venv/ready  ## screenshots and an accessibility check (axe-core, from npm) of the site of reports (PRESET=)
 	$(BIN)/python tests/browser/site_check.py --reports reports/$(PRESET)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from thesislib.data.voc import VocDataset
+from thesislib.files import write_whole
 
 COMPETITIONS = ("comp5", "comp6")
 LAYOUTS = ("psa", "irn")
@@ -69,9 +70,8 @@ def score(options: argparse.Namespace) -> int:
     found = folder_scores.score_folder(options.folder, images, background=options.background, workers=options.workers)
     print(folder_scores.as_text(found))
     if options.json:
-        options.json.write_text(
-            json.dumps(folder_scores.as_json(found), indent=1, allow_nan=False) + "\n", encoding="utf-8"
-        )
+        text = json.dumps(folder_scores.as_json(found), indent=1, allow_nan=False) + "\n"
+        write_whole(options.json, lambda file: file.write(text.encode()))
     return 0
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from companion import settings
 from companion.cli import batch as cli_batch
 from companion.cli import data as cli_data
+from companion.cli import disks
 from companion.cli import files as cli_files
 from companion.cli import masks as cli_masks
 from companion.cli import reports as cli_reports
@@ -47,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         except (engine.RunFailed, engine.SchedulerLost, ProcessKilled, StageFailed) as error:
             print(f"thesis: {error}", file=sys.stderr)
+            return 1
+        except OSError as error:
+            print(f"thesis: {disks.in_words(error, options)}", file=sys.stderr)
             return 1
     print("thesis: interrupted; what was finished is kept, start again to go on", file=sys.stderr)
     return 130

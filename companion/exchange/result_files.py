@@ -59,7 +59,7 @@ def mask_problems(
         with Image.open(io.BytesIO(content)) as image:
             mode, colours, mask = image.mode, image.getpalette() or [], np.array(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return [f"cannot be read ({error})"]
+        return [f"cannot be read ({error}): export or copy it again"]
     found = []
     # Bytes 24 and 25 of a PNG are the bits of an index and the type of colour, 3 for a palette.
     if paletted and (content[:4], content[24:26]) != (b"\x89PNG", b"\x08\x03"):

@@ -5,6 +5,7 @@ or machines can be compared as well; where they are of different images, the pag
 """
 
 import base64
+import contextlib
 import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,7 +61,7 @@ def write(a: Path, b: Path, output: Path) -> Path:
         output: an HTML file in a folder that exists.
 
     Raises:
-        ValueError: one is no report, they are of different notebooks, or `output` is no such file.
+        ValueError: one is no report or lacks a file, they are of different notebooks, or `output` is no such file.
     """
     runs = [read_run(path, letter) for path, letter in zip((a, b), LETTERS, strict=True)]
     notebooks = [run.record.notebook for run in runs]
@@ -185,12 +186,12 @@ def _cells(path: Path) -> Cells:
     """The cells of a CSV; rows with the same heading are told apart by their number."""
     found: Cells = {}
     seen: dict[str, int] = {}
-    with path.open(encoding="utf-8", newline="") as file:
+    with _of_a_report(path), path.open(encoding="utf-8", newline="") as file:
         header, *lines = list(csv.reader(file)) or [[]]
-    for heading, *values in lines:
+        rows = [(heading, dict(zip(header[1:], values, strict=True))) for heading, *values in lines]
+    for heading, line in rows:
         seen[heading] = seen.get(heading, 0) + 1
         row = heading if seen[heading] == 1 else f"{heading} ({seen[heading]})"
-        line = dict(zip(header[1:], values, strict=True))
         for column, value in line.items():
             if not any(column == f"{name} {end}" for name in line for end in ("low", "high")):
                 ends = [line.get(f"{column} {end}", "") for end in ("low", "high")]
@@ -240,4 +241,16 @@ def _figures(a: Run, b: Run) -> Iterator[dict[str, Any]]:
 
 
 def _embedded(png: Path) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png.read_bytes()).decode()}"
+    with _of_a_report(png):
+        return f"data:image/png;base64,{base64.b64encode(png.read_bytes()).decode()}"
+
+
+@contextlib.contextmanager
+def _of_a_report(path: Path) -> Iterator[None]:
+    """Says what to do about a file of a report that is missing or damaged."""
+    try:
+        yield
+    except (OSError, ValueError, csv.Error) as error:
+        raise ValueError(
+            f"cannot read {path}, which belongs to a report: {error}. Make the report again, or copy its whole folder"
+        ) from error

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from torch import nn
 
 from thesislib.models.affinitynet import AffinityNet
@@ -70,12 +69,6 @@ def recognise(path: str | Path) -> Recognised:
         network = replace(network, layout=about.get("layout", ""))  # our names are the same for both
     model = build(network).eval()
     tensors = load_weights(model, path)
-    wrong = [name for name, tensor in model.state_dict().items() if not torch.isfinite(tensor).all()]
-    if wrong:
-        raise ValueError(
-            f"{path}: {len(wrong)} tensors hold numbers that are not finite: {', '.join(wrong[:_LISTED])}; the file is "
-            "damaged or its training diverged, get it again"
-        )
     origins, certain = _origins(path, network, about.get("name", ""))
     return Recognised(network, origins, certain, model, tensors)
 

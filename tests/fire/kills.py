@@ -94,7 +94,6 @@ def one(case: int, folder: Path) -> Outcome:
     together = case // len(STAGES) % 2 == 0
     stage = step(settings.load("smoke", overrides), machine)
     shared = Store(folder / "undisturbed")
-    shared.root.mkdir(parents=True, exist_ok=True)
     undisturbed(stage, shared, folder)
     duration = shared.provenance(stage)["duration_s"]
     what = f"{name}, {'two processes' if together else 'one process'}"
@@ -116,6 +115,8 @@ def one(case: int, folder: Path) -> Outcome:
 
 
 def undisturbed(stage: Stage, shared: Store, folder: Path) -> None:
+    """Compute the stage and all it builds on, once for all cases."""
+    shared.root.mkdir(parents=True, exist_ok=True)
     process = begin(folder / "undisturbed.log", engine.run, [stage], shared)
     process.join()
     assert shared.has(stage), (folder / "undisturbed.log").read_text()
@@ -155,6 +156,7 @@ def _disturb(stage: Stage, store: Store, moment: float, together: bool, victim: 
 
 
 def differences(expected: Path, found: Path) -> list[str]:
+    """Files of a finished artefact that are not the bits of the undisturbed one, or are there in one of them alone."""
     if not found.is_dir():
         return ["the artefact is lost"]
     return [
@@ -170,5 +172,6 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 
 def left(store: Store, stage: Stage) -> list[str]:
+    """What only an unfinished stage needs and is still in the store."""
     wrong = [p for p in (store.root / stage.name).rglob("*") if p.name.endswith((".part", ".writing", CHECKPOINT))]
     return [f"{path.name} was left" for path in wrong]

@@ -4,7 +4,6 @@ import os
 import random
 import re
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ PATIENCE = 150  # seconds, of which a busy machine needs some to start a process
 REMEDY = (
     r"expected|must |copy|download|choose|give |use |set |delete|take |replace|export|store |compute|execute|train|"
     r"get it|make |arrange|create|did you mean|valid names|add |remove|write |start |is given|install|leave |allowed|"
-    r"from \d|at least|should be|greater than|less than|one of"
+    r"from \d|at least|should be|greater than|less than|one of|instead of|outside"
 )
 
 
@@ -47,6 +46,7 @@ CHECK = "data check --root {}/data --workers 1"
 RUN = "run 21_response_maps --preset smoke --seeds 1 --runs-dir {}/out/runs --reports-dir {}/out/reports"
 SCORE = "score {}/%s --root {}/data --split val --workers 0 --json {}/out/scores.json"
 IMPORT = "weights import {}/%s --output {}/out/out.safetensors"
+COMPARE = "compare {}/a/maps {}/b/maps --output {}/out/c.html"
 FILES = [
     Target("image", f"{DATA}/JPEGImages/2000_000003.jpg", CHECK, mutations.BYTES, inputs.whole_image),
     Target("mask", f"{DATA}/SegmentationClass/2000_000004.png", CHECK, mutations.BYTES, inputs.whole_mask),
@@ -56,7 +56,7 @@ FILES = [
     Target("list", f"{LISTS}/train.txt", CHECK, mutations.TEXT, inputs.whole_list),
     Target("list", f"{LISTS}/trainaug.txt", f"{RUN} --data-root {{}}/data", mutations.TEXT, inputs.whole_list),
     Target("list", f"{DATA}/classes.txt", CHECK, mutations.TEXT, inputs.whole_classes),
-    Target("CSV", "b/scores.csv", "compare {}/a {}/b --output {}/out/c.html", mutations.TEXT, inputs.whole_table),
+    Target("CSV", "b/maps/scores.csv", COMPARE, mutations.TEXT, inputs.whole_table),
     Target("batch", "batch.toml", "batch {}/batch.toml --dry-run --runs-dir {}/out/runs --reports-dir {}/out/reports",
            mutations.TEXT, inputs.whole_batch),
     Target("weights .pth", "weights.pth", IMPORT % "weights.pth", mutations.BYTES, inputs.whole_weights),
@@ -71,7 +71,7 @@ FILES = [
            mutations.ARRAYS, inputs.whole_maps),
     Target("npy of psa", "psa/2000_000005.npy", SCORE % "psa", mutations.BYTES, inputs.whole_dictionary),
     Target("mask, scored", "masks/2000_000005.png", SCORE % "masks", mutations.BYTES, inputs.whole_prediction),
-    Target("results.json", "b/results.json", "compare {}/a {}/b --output {}/out/c.html",
+    Target("results.json", "b/maps/results.json", COMPARE,
            mutations.JSON, inputs.whole_record),
     Target("own picture", "own.jpg", f"{RUN.replace('21_response_maps', '00_quickstart')} -p image {{}}/own.jpg "
            "-p image_labels [\"heron\"]", mutations.BYTES, inputs.whole_picture),
@@ -98,9 +98,9 @@ def one(case: int, folder: Path) -> Outcome:
     path.write_bytes(after)
     arguments = [word.replace("{}", str(place)) for word in target.command.split()]
     what = f"{target.kind}, {mutate.__name__}: thesis {arguments[0]}"
-    status, said, seconds, written = _run(place, arguments)
+    status, said, written = _run(place, arguments)
     malformed = after != before and not _whole(target, path, status)
-    return _outcome(case, place, what, _judge(status, said, seconds, written, [path.name, path.stem]), malformed, said)
+    return _outcome(case, place, what, judge(status, said, written, [path.name, path.stem]), malformed, said)
 
 
 def _whole(target: Target, path: Path, status: int | None) -> bool:
@@ -115,9 +115,9 @@ def _whole(target: Target, path: Path, status: int | None) -> bool:
 def _without_file(case: int, rng: random.Random, place: Path) -> Outcome:
     """A setting, a parameter or a variable of the environment that cannot be right."""
     kind, arguments, environment, names = rng.choice((_setting, _parameter, _batch_value, _variable))(rng, place)
-    status, said, seconds, written = _run(place, arguments, environment)
+    status, said, written = _run(place, arguments, environment)
     what = f"{kind}: {' '.join(arguments[-3:]).replace(str(place), '')} {environment or ''}".rstrip()
-    return _outcome(case, place, what, _judge(status, said, seconds, written, names), True, said)
+    return _outcome(case, place, what, judge(status, said, written, names), True, said)
 
 
 def _setting(rng: random.Random, place: Path) -> Any:
@@ -167,10 +167,10 @@ def _variable(rng: random.Random, place: Path) -> Any:
 
 def _run(
     place: Path, arguments: Sequence[str], environment: dict[str, str] | None = None
-) -> tuple[int | None, str, float, list[str]]:
-    """Exit status, what was said, seconds, and what was written beside the output."""
+) -> tuple[int | None, str, list[str]]:
+    """Exit status, what was said, and files that were written."""
     before = _listing(place)
-    began, log = time.monotonic(), place.with_suffix(".log")
+    log = place.with_suffix(".log")
     log.unlink(missing_ok=True)
     process = begin(log, until_a_kernel_starts, arguments, environment or {})
     process.join(PATIENCE)
@@ -181,7 +181,7 @@ def _run(
     else:
         status = process.exitcode
     said = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
-    return status, said, time.monotonic() - began, sorted(_listing(place).items() ^ before.items(), key=str)
+    return status, said, sorted({name for name, _ in _listing(place).items() ^ before.items()})
 
 
 def until_a_kernel_starts(arguments: Sequence[str], environment: dict[str, str]) -> int:
@@ -198,7 +198,7 @@ def _listing(place: Path) -> dict[str, tuple[int, int]]:
     return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in found.items()}
 
 
-def _judge(status: int | None, said: str, seconds: float, written: Sequence[Any], names: Sequence[str]) -> list[str]:
+def judge(status: int | None, said: str, written: Sequence[str], names: Sequence[str]) -> list[str]:
     """What is wrong with how a malformed input was met."""
     if status is None:
         return [f"no end within {PATIENCE} s"]
@@ -212,7 +212,7 @@ def _judge(status: int | None, said: str, seconds: float, written: Sequence[Any]
     if not re.search(REMEDY, said, re.IGNORECASE):
         found.append("no remedy")
     if written:
-        found.append(f"wrote {', '.join(str(name) for name, _ in written[:3])}")
+        found.append(f"wrote {', '.join(written[:3])}")
     return found
 
 

@@ -83,7 +83,7 @@ def full_disk(case: int, folder: Path) -> Outcome:
         found += [] if status == 0 else [f"the next run ended with {status}: {said[-300:]}"]
         found += differences(shared.folder(stage), store.folder(stage)) + left(store, stage)
     what = f"{name}, {size // 1024} of {needed // 1024} KiB"
-    return Outcome("full disk", case, what, FAULT if found else HELD, "; ".join(found))
+    return Outcome("full-disk", case, what, FAULT if found else HELD, "; ".join(found))
 
 
 def _blocks(size: int) -> int:
@@ -94,7 +94,7 @@ WRITING = [
     "weights import {in}/weights.pth --output {out}/w.safetensors",
     "score {in}/maps --root {in}/data --split val --workers 0 --json {out}/scores.json",
     "export {in}/maps --layout irn --output {out}/irn --root {in}/data",
-    "compare {in}/a {in}/b --output {out}/c.html",
+    "compare {in}/a/maps {in}/b/maps --output {out}/c.html",
     "stage classifier --preset smoke --runs-dir {out}/runs",
     "run 21_response_maps --preset smoke --seeds 1 --runs-dir {in}/runs --reports-dir {out}/reports",
     "reproduce --only fig-2.5 --preset smoke --seeds 1 --workers 1 --runs-dir {out}/a --reports-dir {out}/b",
@@ -123,7 +123,7 @@ def unwritable(case: int, folder: Path) -> Outcome:
         whole = [str(path.relative_to(place)) for path in place.rglob("*") if path.is_file() and path.name != "filling"]
         found += [f"left {', '.join(whole[:3])}"] if whole else []
     what = f"thesis {text.split(' -')[0].replace('{in}/', '')}, {kind}"
-    return Outcome("unwritable output", case, what, FAULT if found else HELD, "; ".join(found))
+    return Outcome("unwritable", case, what, FAULT if found else HELD, "; ".join(found))
 
 
 def read_only_store(case: int, folder: Path) -> Outcome:
@@ -143,7 +143,7 @@ def read_only_store(case: int, folder: Path) -> Outcome:
         status, said = _ended(place.with_suffix(".log"), compute, place, stage)
         found += [] if status == 0 else [f"what it holds cannot be used: {said[-300:]}"]
         found += differences(shared.folder(stage), store.folder(stage))
-    return Outcome("read-only store", case, name, FAULT if found else HELD, "; ".join(found))
+    return Outcome("read-only-store", case, name, FAULT if found else HELD, "; ".join(found))
 
 
 # --- Processes --------------------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ def lost_scheduler(case: int, folder: Path) -> Outcome:
     client = begin(log, compute, place, stage, str(file))
     try:
         if not _happens(lambda: store.begun(stage) or store.has(stage)):
-            return Outcome("lost scheduler", case, name, FAULT, f"nothing began: {log.read_text()[-300:]}")
+            return Outcome("lost-scheduler", case, name, FAULT, f"nothing began: {log.read_text()[-300:]}")
         time.sleep(rng.uniform(0, 0.9 * shared.provenance(stage)["duration_s"]))
         scheduler.kill()
         client.join(PATIENCE)
@@ -180,7 +180,7 @@ def lost_scheduler(case: int, folder: Path) -> Outcome:
     found += [] if status == 0 else [f"the next run ended with {status}: {said[-300:]}"]
     found += differences(shared.folder(stage), store.folder(stage)) + left(store, stage)
     what = f"{name}{', finished before' if finished else ''}"
-    return Outcome("lost scheduler", case, what, FAULT if found else HELD, "; ".join(found))
+    return Outcome("lost-scheduler", case, what, FAULT if found else HELD, "; ".join(found))
 
 
 def _dask(module: str, arguments: list[str]) -> None:
@@ -216,7 +216,7 @@ def interrupted(case: int, folder: Path) -> Outcome:
     status, said = _ended(place / "output.log", command, arguments)
     found += [] if status == 0 else [f"the next run ended with {status}: {said[-300:]}"]
     found += differences(shared.folder(stage), store.folder(stage)) + left(store, stage)
-    return Outcome("ctrl-C", case, f"thesis stage {name}", FAULT if found else HELD, "; ".join(found))
+    return Outcome("interrupts", case, f"thesis stage {name}", FAULT if found else HELD, "; ".join(found))
 
 
 def _ended(log: Path, function: Callable[..., Any], *arguments: Any) -> tuple[int | None, str]:
@@ -252,6 +252,8 @@ def on_a_disk(one: Callable[[int, Path], Outcome]) -> Callable[[int, Path], Outc
         try:
             return one(case, folder)
         except NotAllowed as error:
-            return Outcome(one.__name__, case, "mount a small disk", SKIPPED, f"{error}; run it as root")
+            return Outcome(
+                one.__name__.replace("_", "-"), case, "mount a small disk", SKIPPED, f"{error}; run it as root"
+            )
 
     return tried

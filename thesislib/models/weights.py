@@ -88,8 +88,9 @@ def load_weights(model: nn.Module, path: str | Path, *, heads: bool = True) -> i
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: unreadable or unsafe file, wrong checksum of a known file, or a file that does not fit: the
-            message lists what is missing, what has another shape, and what the model does not have.
+        ValueError: unreadable or unsafe file, wrong checksum of a known file, numbers that are not finite, or a file
+            that does not fit: the message lists what is missing, what has another shape, and what the model does not
+            have.
     """
     path = _existing(path)
     backbone = getattr(model, "backbone", model)
@@ -101,6 +102,7 @@ def load_weights(model: nn.Module, path: str | Path, *, heads: bool = True) -> i
         targets = {name: tensor for name, tensor in targets.items() if name.split(".")[0] in blocks}
         tensors = {name: tensor for name, tensor in tensors.items() if name.split(".")[0] in blocks}
     _check_fit(path, targets, tensors)
+    _check_finite(path, tensors)
     with torch.no_grad():
         for name, tensor in tensors.items():
             targets[name].copy_(tensor)
@@ -240,6 +242,15 @@ def _are_tensors(content: object) -> TypeGuard[dict[str, Tensor]]:
 def _is_counter(name: str) -> bool:
     """Whether a tensor is BatchNorm's count of batches: absent in older files, without effect on any output."""
     return name.endswith("num_batches_tracked")
+
+
+def _check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    wrong = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
+    if wrong:
+        raise ValueError(
+            f"{path}: {len(wrong)} tensors hold numbers that are not finite: {', '.join(wrong[:_LISTED])}; the file is "
+            "damaged or its training diverged, get it again"
+        )
 
 
 def _check_fit(path: Path, targets: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:

@@ -83,7 +83,20 @@ def _read_weights(given: str, stage: Stage) -> dict[str, str]:
             "choose preset 'demo' with the network 'resnet38', which has data.source=generated: its weights come "
             "with the package, also where --data-root names a folder"
         )
-    return read_file(given, stage)
+    read = read_file(given, stage)
+    _check_file(stage.file, read["checksum"], stage.settings["backbone"])
+    return read
+
+
+@functools.lru_cache(maxsize=8)
+def _check_file(file: str, checksum: str, backbone: BackboneSettings) -> None:
+    """A file that does not fit is found here, before anything is computed."""
+    with torch.device("meta"):  # shapes without numbers
+        model = build(backbone)
+    try:
+        load_weights(model, file, heads=False)
+    except ValueError as error:
+        raise SettingsError(f"backbone.weights: {error} `thesis weights import` tells what a file is.") from error
 
 
 def build(settings: BackboneSettings) -> Network:
