@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from companion.pipeline import artefacts
 from thesislib.data.voc import IGNORE, IMAGE_SUFFIXES, DataError, palette
@@ -59,7 +59,8 @@ def mask_problems(
         with Image.open(io.BytesIO(content)) as image:
             mode, colours, mask = image.mode, image.getpalette() or [], np.array(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return [f"cannot be read ({error}): export or copy it again"]
+        reason = "it is no image" if isinstance(error, UnidentifiedImageError) else error  # which names a buffer
+        return [f"cannot be read ({reason}): export or copy it again"]
     found = []
     # Bytes 24 and 25 of a PNG are the bits of an index and the type of colour, 3 for a palette.
     if paletted and (content[:4], content[24:26]) != (b"\x89PNG", b"\x08\x03"):

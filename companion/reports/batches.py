@@ -169,7 +169,7 @@ def _check_grid(grid: Mapping[str, Any]) -> None:
         if not isinstance(values, list):
             raise SettingsError(f"[grid]: {name} = {values!r}: expected a list of values, such as [{values!r}]")
         if not values:
-            raise SettingsError(f"[grid]: {name} has no values")
+            raise SettingsError(f"[grid]: {name} has no values: give it some, or take it out")
 
 
 def _run(

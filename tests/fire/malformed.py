@@ -17,7 +17,7 @@ PATIENCE = 150  # seconds, of which a busy machine needs some to start a process
 REMEDY = (
     r"expected|must |copy|download|choose|give |use |set |delete|take |replace|export|store |compute|execute|train|"
     r"get it|make |arrange|create|did you mean|valid names|add |remove|write |start |is given|install|leave |allowed|"
-    r"from \d|at least|should be|greater than|less than|one of|instead of|outside"
+    r"from \d|at least|should be|greater than|less than|one of|such as|instead of|outside"
 )
 
 
@@ -44,6 +44,7 @@ DATA = "data/VOCdevkit/VOC2012"
 LISTS = f"{DATA}/ImageSets/Segmentation"
 CHECK = "data check --root {}/data --workers 1"
 RUN = "run 21_response_maps --preset smoke --seeds 1 --runs-dir {}/out/runs --reports-dir {}/out/reports"
+DATA_STAGE = "stage classifier --preset smoke --runs-dir {}/out/runs --data-root {}/data"
 SCORE = "score {}/%s --root {}/data --split val --workers 0 --json {}/out/scores.json"
 IMPORT = "weights import {}/%s --output {}/out/out.safetensors"
 COMPARE = "compare {}/a/maps {}/b/maps --output {}/out/c.html"
@@ -51,10 +52,10 @@ FILES = [
     Target("image", f"{DATA}/JPEGImages/2000_000003.jpg", CHECK, mutations.BYTES, inputs.whole_image),
     Target("mask", f"{DATA}/SegmentationClass/2000_000004.png", CHECK, mutations.BYTES, inputs.whole_mask),
     Target("XML", f"{DATA}/Annotations/2000_000001.xml", CHECK, mutations.TEXT, inputs.whole_annotation),
-    Target("XML", f"{DATA}/Annotations/2000_000001.xml", f"{RUN} --data-root {{}}/data",
+    Target("XML", f"{DATA}/Annotations/2000_000001.xml", DATA_STAGE,
            mutations.TEXT, inputs.whole_annotation),
     Target("list", f"{LISTS}/train.txt", CHECK, mutations.TEXT, inputs.whole_list),
-    Target("list", f"{LISTS}/trainaug.txt", f"{RUN} --data-root {{}}/data", mutations.TEXT, inputs.whole_list),
+    Target("list", f"{LISTS}/trainaug.txt", DATA_STAGE, mutations.TEXT, inputs.whole_list),
     Target("list", f"{DATA}/classes.txt", CHECK, mutations.TEXT, inputs.whole_classes),
     Target("CSV", "b/maps/scores.csv", COMPARE, mutations.TEXT, inputs.whole_table),
     Target("batch", "batch.toml", "batch {}/batch.toml --dry-run --runs-dir {}/out/runs --reports-dir {}/out/reports",
@@ -138,7 +139,7 @@ def _run_with(place: Path, more: str = "") -> list[str]:
 
 
 def _wrong(rng: random.Random) -> str:
-    return rng.choice(('{"a": 1}', "[[1]]", "NaN", "-1e400", "wrong", "null", "1e400", '{"a": NaN}', "[null]"))
+    return rng.choice(('{"a": 1}', "[[1]]", "NaN", "wrong", "null", "1e400", '{"a": NaN}', "[null]"))
 
 
 def _parameter(rng: random.Random, place: Path) -> Any:
@@ -172,7 +173,7 @@ def _run(
     before = _listing(place)
     log = place.with_suffix(".log")
     log.unlink(missing_ok=True)
-    process = begin(log, until_a_kernel_starts, arguments, environment or {})
+    process = begin(log, until_long_work, arguments, environment or {})
     process.join(PATIENCE)
     if process.exitcode is None:
         process.kill()
@@ -184,17 +185,20 @@ def _run(
     return status, said, sorted({name for name, _ in _listing(place).items() ^ before.items()})
 
 
-def until_a_kernel_starts(arguments: Sequence[str], environment: dict[str, str]) -> int:
-    """The command; one that would execute a notebook has found nothing wrong, and ends there."""
+def until_long_work(arguments: Sequence[str], environment: dict[str, str]) -> int:
+    """The command; one that would execute a notebook or train has found nothing wrong, and ends there."""
+    from companion.pipeline.stages import backbone
     from companion.reports import driver
 
     os.environ.update(environment)
-    driver.make = lambda *_, **__: os._exit(0)  # type: ignore[assignment]
+    driver.make = backbone.compute_converted = lambda *_, **__: os._exit(0)  # type: ignore[assignment]
     return command(arguments)
 
 
 def _listing(place: Path) -> dict[str, tuple[int, int]]:
-    found = {str(p.relative_to(place)): p.stat() for p in place.rglob("*") if p.is_file()}
+    """Size and time of every file, but those of a stage that is unfinished and says so."""
+    files = [path for path in place.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    found = {str(p.relative_to(place)): p.stat() for p in files if not any(q.suffix == ".part" for q in p.parents)}
     return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in found.items()}
 
 

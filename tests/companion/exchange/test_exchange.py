@@ -1,6 +1,8 @@
 """Anybody's masks and maps: what is scored equals an independent count, and no stranger's file can run code."""
 
+import errno
 import json
+import os
 import pickletools
 from pathlib import Path
 
@@ -278,6 +280,17 @@ def test_folders_without_results_or_with_two_kinds_are_refused(images, run, tmp_
 
 
 # ---- the commands
+
+
+def test_numbers_for_which_the_disk_has_no_space_are_not_half_there(images, run, tmp_path, capsys, monkeypatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    target = tmp_path / "scores.json"
+    monkeypatch.setattr(os, "fsync", full)
+    assert cli.main(["score", str(run), "--root", str(images.root), "--json", str(target)]) == 1
+    assert f"thesis: no space is left where {target} is written" in capsys.readouterr().err
+    assert not list(tmp_path.glob("scores*"))
 
 
 def test_score_prints_a_table_and_writes_the_numbers(images, run, tmp_path, capsys) -> None:

@@ -149,6 +149,24 @@ def test_missing_files_and_terms_are_found_before_anything_runs(overrides: dict[
         engine.bind([response_maps.stage(load("smoke", overrides), HERE)])
 
 
+def test_initial_weights_that_do_not_fit_or_hold_no_numbers_are_found_before_anything_runs(tmp_path: Path) -> None:
+    chosen, path = load("smoke"), tmp_path / "weights.safetensors"
+    network = backbone.build(chosen.backbone)
+    given = chosen.override({"backbone.weights": str(path)})
+    save_weights(network, path)
+    engine.bind([response_maps.stage(given, HERE)])
+    wider = given.override({"backbone.width": 1 / 16})
+    with pytest.raises(SettingsError, match=r"backbone\.weights: .*weights\.safetensors does not fit the model"):
+        engine.bind([response_maps.stage(wider, HERE)])
+    network.state_dict()["bn7.bias"][3] = torch.nan
+    save_weights(network, path)
+    with pytest.raises(SettingsError, match=r"1 tensors hold numbers that are not finite: bn7\.bias; .* get it again"):
+        engine.bind([response_maps.stage(given, HERE)])
+    path.write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(SettingsError, match=r"weights\.safetensors is not a whole safetensors file .*copy"):
+        engine.bind([response_maps.stage(given, HERE)])
+
+
 def test_paper_scale_asks_for_data_and_weights(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="data_root"):
         engine.bind([response_maps.stage(load("voc2012"), HERE)])

@@ -168,6 +168,24 @@ def test_comparison_across_presets_says_that_scores_are_not_of_the_same_thing(tm
     assert "The two runs differ in the preset" in page.text
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("scores.csv", None), ("scores.csv", b"a,b\nc\n"), ("scores.csv", b"\xff\xfe"), ("curve.png", None)],
+)
+def test_comparison_names_the_file_of_a_report_that_is_missing_or_damaged(
+    name: str, content: bytes | None, tmp_path: Path
+) -> None:
+    a, b = write_report(tmp_path / "a"), write_report(tmp_path / "b", values=B)
+    (b / name).unlink()
+    if content is not None:
+        (b / name).write_bytes(content)
+    with pytest.raises(
+        ValueError, match=rf"cannot read {b / name}, which belongs to a report: .*Make the report again"
+    ):
+        comparison.write(a, b, tmp_path / "both.html")
+    assert not (tmp_path / "both.html").exists()
+
+
 def test_comparison_of_what_cannot_be_compared_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a, b = write_report(tmp_path / "demo"), write_report(tmp_path / "demo", "31_maps")
     for arguments, message in (
