@@ -120,7 +120,9 @@ def unwritable(case: int, folder: Path) -> Outcome:
         found = _said(
             status, said, (1, 2), rf"(?i){place.name}", r"(?i)no space|full|read-only|cannot write|unwritable"
         )
-        whole = [str(path.relative_to(place)) for path in place.rglob("*") if path.is_file() and path.name != "filling"]
+        there = [path for path in place.rglob("*") if path.is_file() and path.suffix != ".lock"]
+        said_unfinished = [path for path in there if any(parent.suffix == ".part" for parent in path.parents)]
+        whole = [path.name for path in there if path not in said_unfinished and path.name != "filling"]
         found += [f"left {', '.join(whole[:3])}"] if whole else []
     what = f"thesis {text.split(' -')[0].replace('{in}/', '')}, {kind}"
     return Outcome("unwritable", case, what, FAULT if found else HELD, "; ".join(found))

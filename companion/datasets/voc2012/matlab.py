@@ -1,7 +1,7 @@
 """One field of a structure in a MATLAB file of version 5, read so that no damage can make the reader loop or crash.
 
-SBD's masks are such files. `scipy.io.loadmat` reads all of a file, and files with a few bits turned over made it run
-for ever or end the process (SIGBUS, SIGSEGV); here every step consumes bytes that are there, and what is not asked for
+SBD's masks are such files. `scipy.io.loadmat` reads all of a file, and files with a few bits turned over make it run
+for ever or end the process (SIGBUS); here every step consumes bytes that are there, and what is not asked for
 is skipped unread. Format: MathWorks, "MAT-File Format", chapter 1 (level 5).
 """
 

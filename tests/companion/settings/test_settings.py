@@ -38,6 +38,7 @@ def test_unknown_names_get_the_nearest_valid_one(name: str, hint: str) -> None:
         ("classifier.mixup_alpha", -0.1, "greater than or equal to 0"),
         ("classifier.mixup_alpha", float("nan"), "finite"),
         ("classifier.epochs", "many", "integer"),
+        ("classifier.epochs", -1e30, "should be an integer of ordinary size"),
         ("classifier.concentration_form", "flored", "'written' or 'floored'"),
         ("backbone.stride", 5, "4 or 8"),
         ("data.train", 10_000, "must not exceed trainaug"),
