@@ -114,9 +114,7 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise SettingsError(
-            f"{path} is not TOML in UTF-8: {error}. The files in batches/ show how to write one"
-        ) from None
+        raise SettingsError(f"{path} is not TOML: {error}. The files in batches/ show how to write one") from None
 
 
 def _check(name: str, content: dict[str, Any], notebooks_dir: Path, given: dict[str, Any]) -> Batch:

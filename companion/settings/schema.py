@@ -311,6 +311,10 @@ def validate(tree: dict[str, Any]) -> Settings:
         problems = []
         for problem in error.errors():
             name = ".".join(str(part) for part in problem["loc"])
-            said = "Input should be an integer of ordinary size" if problem["type"] == "int_parsing_size" else problem["msg"]
+            said = (
+                "Input should be an integer of ordinary size"
+                if problem["type"] == "int_parsing_size"
+                else problem["msg"]
+            )
             problems.append(f"{name or 'settings'} = {problem['input']!r}: {said}")
         raise SettingsError("invalid settings: " + "; ".join(problems)) from None

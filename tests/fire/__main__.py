@@ -39,8 +39,9 @@ def main() -> int:
         file = folder / f"{kind}.jsonl"
         if kind == "malformed":  # those that were still whole do not count
             while short := count - sum(each.verdict != BENIGN for each in outcomes.read(file)):
-                done = len(outcomes.read(file))
-                outcomes.go_through(file, range(done, done + short), lambda case: malformed.one(case, folder))
+                done = {each.case for each in outcomes.read(file)}
+                further = [case for case in range(len(done) + short) if case not in done][:short]
+                outcomes.go_through(file, further, lambda case: malformed.one(case, folder))
         else:
             outcomes.go_through(file, range(count), lambda case, one=one: one(case, folder))  # type: ignore[misc]
     if options.cases:

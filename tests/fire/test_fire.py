@@ -13,7 +13,9 @@ from fire.outcomes import BENIGN, FAULT, HELD, Outcome, go_through
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return inputs.make(tmp_path_factory.mktemp("fire") / "inputs")
+    folder = inputs.make(tmp_path_factory.mktemp("fire") / "inputs")
+    (folder / "out").mkdir()
+    return folder
 
 
 @pytest.mark.parametrize("target", malformed.FILES, ids=lambda target: f"{target.kind} {target.command.split()[0]}")

@@ -83,16 +83,22 @@ def write_refined(
     machine: Machine,
     progress: Progress,
 ) -> None:
-    """The refined maps that `folder` lacks; `maps` is the folder of a stage `response_maps`."""
-    todo = [i for i, name in enumerate(images.ids) if not RefinedMaps.path(folder, name).is_file()]
-    done = len(images) - len(todo)
-    for batch in data_stage.batches_of_one_size(images, todo, machine.batch_pixels):
+    """The refined maps that `folder` lacks; `maps` is the folder of a stage `response_maps`.
+
+    A batch of which one is lacking is computed whole: in another batch the network rounds otherwise.
+    """
+    done = 0
+    for batch in data_stage.batches_of_one_size(images, range(len(images)), machine.batch_pixels):
+        done += len(batch)
+        lacking = [i for i in batch if not RefinedMaps.path(folder, images.ids[i]).is_file()]
+        if not lacking:
+            continue
         found = [affinity_stage.present_maps(maps, images.ids[i]) for i in batch]
         scores = [background_score(present, settings.walk_alpha) for _, present in found]
         refined = refine(model, [images.image(i) for i in batch], scores, settings, machine.precision)
         for i, (classes, _), walked in zip(batch, found, refined, strict=True):
-            RefinedMaps(classes, walked.numpy()).write(folder, images.ids[i])
-        done += len(batch)
+            if i in lacking:
+                RefinedMaps(classes, walked.numpy()).write(folder, images.ids[i])
         progress(done, len(images), images.split)
 
 

@@ -168,6 +168,18 @@ def test_a_half_finished_folder_continues_with_another_batch_size(computed: Comp
 
 
 @needs_crf
+def test_a_batch_cut_while_its_files_are_written_ends_with_the_same_bits(computed: Computed, tmp_path: Path) -> None:
+    """In a smaller batch of what is lacking, the network rounds otherwise."""
+    whole, folder = computed.folder(computed.refined, artefacts.REFINED), tmp_path / artefacts.REFINED
+    shutil.copytree(whole, folder)
+    lacking = sorted(folder.iterdir())[3:6]
+    for path in lacking:
+        path.unlink()
+    computed.refined.compute(computed.job(computed.refined, tmp_path), **computed.refined.settings)
+    assert [path.read_bytes() for path in lacking] == [(whole / path.name).read_bytes() for path in lacking]
+
+
+@needs_crf
 def test_full_gpu_memory_names_the_batch_size_of_the_walk(
     computed: Computed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
