@@ -42,16 +42,16 @@ def _counts(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def _by_part(outcomes: Sequence[Outcome]) -> str:
-    """By what was killed or spoilt: the words of an outcome before its first number or colon."""
+    """By what was killed or spoilt."""
     rows = [
         [kind, part, *_counts(of_part)]
-        for (kind, part), of_part in _grouped(outcomes, lambda each: (each.kind, _part(each.what)))
+        for (kind, part), of_part in _grouped(outcomes, lambda each: (each.kind, _part(each.kind, each.what)))
     ]
     return _table(["kind", "what", "tried", *COUNTED], rows)
 
 
-def _part(what: str) -> str:
-    return re.split(r", after \d|: thesis|: |, \d", what)[0]
+def _part(kind: str, what: str) -> str:
+    return re.split(r"[,:]" if kind == "malformed" else r", after \d|: |, \d", what)[0]
 
 
 def _faults(outcomes: Sequence[Outcome]) -> str:

@@ -22,12 +22,11 @@ from companion.experiments.row_stages import TRAINED
 from companion.pipeline import engine
 from companion.pipeline.store import Stage, StageFailed, Store
 from fire import inputs
-from fire.kills import PATIENCE, STAGES, differences, left, undisturbed
+from fire.kills import PATIENCE, SOONER, STAGES, TRIES, differences, left, undisturbed
 from fire.outcomes import BENIGN, FAULT, HELD, SKIPPED, Outcome
 from fire.processes import begin, command
 
 MEGABYTE = 1 << 20
-TRIES = 20
 
 
 def compute(root: Path, stage: Stage, scheduler: str | None = None) -> int:
@@ -203,14 +202,14 @@ def interrupted(case: int, folder: Path) -> Outcome:
     undisturbed(stage, shared, folder)
     os.environ["THESIS_CHECKPOINT_MINUTES"] = "0"
     place = folder / f"interrupted-{case}"
-    for _ in range(TRIES):
+    for attempt in range(TRIES):
         shutil.rmtree(place, ignore_errors=True)
         store = linked_store(stage.inputs.values(), shared, place)
         place.mkdir(exist_ok=True)
         arguments = ["stage", name, "--preset", "smoke", "--runs-dir", str(place)]
         process = begin(place / "output.log", command, arguments)
         _happens(lambda: store.begun(stage) or store.has(stage))  # noqa: B023
-        time.sleep(rng.uniform(0, shared.provenance(stage)["duration_s"]))
+        time.sleep(rng.uniform(0, shared.provenance(stage)["duration_s"] * SOONER**attempt))
         if process.is_alive():
             os.kill(process.pid, signal.SIGINT)
         process.join(PATIENCE)

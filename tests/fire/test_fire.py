@@ -96,5 +96,5 @@ def test_cases_that_are_done_are_not_run_again_and_the_tables_count_them(tmp_pat
     text = page.read_text()
     assert text.startswith("Before.") and text.endswith("After.\n") and "old" not in text
     assert "| malformed | 0-2 | 2 | 1 | 1 | 1 | 0 |" in text
-    assert "| malformed | image, cut | 2 | 1 | 1 | 1 | 0 |" in text
+    assert "| malformed | image | 2 | 1 | 1 | 1 | 0 |" in text
     assert "| malformed | 1 | image, cut: thesis data | seen |" in text
