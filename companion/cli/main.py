@@ -115,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
 def reproduce(options: argparse.Namespace) -> int:
     """Compute in parallel what the notebooks need; each is executed as soon as its stages are there."""
     from companion.experiments.catalogue import EXPERIMENTS, notebook_of
+    from companion.experiments.experiment import NoTruth
     from companion.pipeline.published import ContinuedStore, open_store
     from companion.reports import driver
     from companion.reports.execute import find_notebook
@@ -123,7 +124,14 @@ def reproduce(options: argparse.Namespace) -> int:
     store = open_store(options.runs_dir.resolve(), options.published)
     chosen = [find_notebook(notebook_of(name), NOTEBOOKS) for name in options.only or EXPERIMENTS]
     read: dict[str, Stage] = {}
-    jobs = [_job(options, notebook, read) for notebook in dict.fromkeys(chosen)]
+    jobs = []
+    for notebook in dict.fromkeys(chosen):
+        try:
+            jobs.append(_job(options, notebook, read))
+        except NoTruth as error:
+            if options.only:
+                raise
+            print(f"not run, no truth: {error}")
     stages = [stage for job in jobs if not job.is_done() for stage in job.stages]
     missing = len(engine.missing(stages, store))
     borrowed = f", {len(store.borrowed(stages))} are published" if isinstance(store, ContinuedStore) else ""
@@ -180,7 +188,9 @@ def _job(options: argparse.Namespace, notebook: Path, read: dict[str, Stage]) ->
     from companion.reports.jobs import Job, question
 
     chosen, machine, _ = _context(options)
-    stages = experiment(notebook.stem, chosen, check_seeds(options.seeds), machine).stages()
+    asks_of = experiment(notebook.stem, chosen, check_seeds(options.seeds), machine)
+    asks_of.check_truth()
+    stages = asks_of.stages()
     engine.bind(stages, read)
     parameters = _parameters(options)
     asks = question(notebook, parameters, stages)

@@ -1,10 +1,9 @@
-"""Validation of a data folder before long work starts, and the fingerprint that stands for it in artefact keys.
+"""Validation of a data folder before long work starts.
 
 Thesis 2.4.1 and 3.4.1 (VOC 2012). The published code has no counterpart: psa and SC-CAM stop at the first missing file,
 in the middle of a run.
 """
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -15,8 +14,11 @@ import numpy as np
 from jaxtyping import UInt8
 from tqdm import tqdm
 
+from companion.datasets.agreement import ImageFacts
 from companion.datasets.voc2012.protocol import AUGMENTED_MASKS
-from thesislib.data.voc import IGNORE, DataError, VocDataset, read_mask, read_names
+from thesislib.data.annotations import read_all_names
+from thesislib.data.pictures import is_turned, namesakes
+from thesislib.data.voc import IGNORE, DataError, VocDataset, read_mask
 
 _LISTED = 5
 Problem = tuple[str, str]  # its kind, with what to do; and the case at hand
@@ -33,7 +35,7 @@ def check(
     progress: bool = False,
     share: Share = map,
     listed: int = _LISTED,
-) -> None:
+) -> dict[str, ImageFacts]:
     """Look for every problem of a split and report them together.
 
     The quick level takes well under a millisecond per image: files exist, annotations are readable and name a known
@@ -49,93 +51,103 @@ def check(
         share: how the images are gone through, for example by several processes.
         listed: how many problems of each kind to name.
 
+    Returns:
+        What the files of each image say, by its name: for `agreement`. What a mask shows is known at the full level.
+
     Raises:
         DataError: with the number of problems of each kind, the first few of them, and what to do.
     """
     problems: dict[str, list[str]] = defaultdict(list)
     for image_id in sorted(name for name, times in Counter(dataset.ids).items() if times > 1):
         problems["listed more than once in the split: remove the repetition"].append(image_id)
-    found = share(partial(_problems, dataset, labels, masks, full), range(len(dataset)))
-    for of_image in tqdm(found, f"checking {dataset.split}", len(dataset), unit="image", disable=not progress):
+    facts = {}
+    found = share(partial(_looked_at, dataset, labels, masks, full), range(len(dataset)))
+    shown = tqdm(found, f"checking {dataset.split}", len(dataset), unit="image", disable=not progress)
+    for name, (of_image, said) in zip(dataset.ids, shown, strict=True):
         for kind, case in of_image:
             problems[kind].append(case)
+        facts[name] = said
     if problems:
         raise DataError(_report(dataset, problems, listed))
+    return facts
 
 
-def fingerprint(root: Path | str, splits: Sequence[str]) -> str:
-    """Short hash of what the given splits hold: class names, image names, annotations, sub-types, and file sizes.
-
-    Pixels are not read, so that 10,000 images take about a second: a file replaced by one of the same length goes
-    unnoticed. The place of the folder does not matter.
-
-    Returns:
-        16 hexadecimal digits.
-    """
-    digest = hashlib.sha256()
-    for split in splits:
-        dataset = VocDataset(root, split)
-        digest.update(repr((split, dataset.classes, dataset.ids)).encode())
-        digest.update(_content(dataset.root / "subtypes.csv"))
-        for i, image_id in enumerate(dataset.ids):
-            files = (dataset.image_path(i), dataset.mask_path(i), dataset.root / "Parts" / f"{image_id}.png")
-            digest.update(repr([_size(path) for path in files]).encode())
-            digest.update(_content(dataset.annotation_path(i)))
-    return digest.hexdigest()[:16]
-
-
-def _problems(dataset: VocDataset, labels: bool, masks: bool, full: bool, i: int) -> list[Problem]:
-    return [
-        *_missing_files(dataset, i, masks),
-        *(_annotation_problems(dataset, i) if labels else []),
-        *(_pixel_problems(dataset, i) if full else []),
-    ]
+def _looked_at(dataset: VocDataset, labels: bool, masks: bool, full: bool, i: int) -> tuple[list[Problem], ImageFacts]:
+    """What is wrong with image `i`, and what its files say."""
+    found: list[Problem] = [*_missing_files(dataset, i, masks)]
+    named, unknown, shown, turned = None, (), None, False
+    if labels or dataset.annotation_path(i).is_file():
+        of_annotation, named, unknown = _annotation(dataset, i)
+        found += of_annotation if labels else []
+    if full:
+        of_pixels, shown, turned = _pixels(dataset, i)
+        found += of_pixels
+    return found, ImageFacts(named, shown, unknown, turned)
 
 
 def _missing_files(dataset: VocDataset, i: int, masks: bool) -> Iterator[Problem]:
+    name = dataset.ids[i]
     if not dataset.image_path(i).is_file():
-        yield "missing in JPEGImages: copy the image, or take its name out of the list", dataset.ids[i]
+        case = name + _found_instead(dataset.image_path(i))
+        yield "missing in JPEGImages: copy the image, or take its name out of the list", case
     if masks and not dataset.mask_path(i).is_file():
-        yield "missing in SegmentationClass: copy the mask, or use a split that has masks", dataset.ids[i]
+        case = name + _found_instead(dataset.mask_path(i))
+        yield "missing in SegmentationClass: copy the mask, or use a split that has masks", case
 
 
-def _annotation_problems(dataset: VocDataset, i: int) -> Iterator[Problem]:
+def _found_instead(path: Path) -> str:
+    found = ", ".join(each.name for each in namesakes(path))
+    return f" (found {found})" if found else ""
+
+
+def _annotation(dataset: VocDataset, i: int) -> tuple[list[Problem], frozenset[int] | None, tuple[str, ...]]:
+    """Problems of an annotation, the classes that it names, and the names of objects that are no class."""
     path = dataset.annotation_path(i)
     if not path.is_file():
-        yield "missing in Annotations: copy the annotation; image labels come from it", dataset.ids[i]
-        return
+        kind = "missing in Annotations: copy the annotation; image labels come from it"
+        return [(kind, dataset.ids[i] + _found_instead(path))], None, ()
     try:
-        names = read_names(path)
+        names, objects = read_all_names(path)
     except DataError as error:
-        yield "unreadable annotation", str(error)
-        return
-    if not set(names) & set(dataset.classes):
-        known = f"{', '.join(dataset.classes[:3])}, ...; other names need a classes.txt"
-        kind = f"annotated without a known class ({known})"
-        yield kind, f"{path.name} has {', '.join(sorted(set(names))) or 'no <name>'}"
+        return [("unreadable annotation", str(error))], None, ()
+    known = frozenset(c for c, name in enumerate(dataset.classes) if name in names)
+    unknown = tuple(name for name in objects if name not in dataset.classes)
+    if known:
+        return [], known, unknown
+    few = f"{', '.join(dataset.classes[:3])}, ...; other names need a classes.txt"
+    said = ", ".join(sorted(set(names))) or "no <name>"
+    return [(f"annotated without a known class ({few})", f"{path.name} has {said}")], known, unknown
 
 
-def _pixel_problems(dataset: VocDataset, i: int) -> Iterator[Problem]:
-    shape = None
-    if dataset.image_path(i).is_file():
+def _pixels(dataset: VocDataset, i: int) -> tuple[list[Problem], frozenset[int] | None, bool]:
+    """Problems of image and masks, the classes that the mask shows, and whether a mask's image is stored turned."""
+    found: list[Problem] = []
+    shape, shown, turned = None, None, False
+    image, own_mask = dataset.image_path(i), dataset.mask_path(i)
+    if image.is_file():
         try:
-            shape = dataset.image(i).shape[:2]
+            shape, turned = dataset.image(i).shape[:2], is_turned(image)
         except DataError as error:
-            yield "unreadable", str(error)
-    for path in (dataset.mask_path(i), dataset.root / AUGMENTED_MASKS / f"{dataset.ids[i]}.png"):
+            found.append(("unreadable", str(error)))
+    for path in (own_mask, dataset.root / AUGMENTED_MASKS / f"{dataset.ids[i]}.png"):
         if path.is_file():
             try:
-                yield from _mask_problems(read_mask(path), path, shape, len(dataset.classes))
+                mask = read_mask(path)
             except DataError as error:
-                yield "unreadable", str(error)
+                found.append(("unreadable", str(error)))
+                continue
+            found += _mask_problems(mask, path, shape, len(dataset.classes), turned)
+            if path == own_mask:
+                shown = frozenset(int(v) - 1 for v in np.unique(mask) if 0 < v <= len(dataset.classes))
+    return found, shown, turned and own_mask.is_file()
 
 
 def _mask_problems(
-    mask: UInt8[np.ndarray, "h w"], path: Path, shape: tuple[int, ...] | None, classes: int
+    mask: UInt8[np.ndarray, "h w"], path: Path, shape: tuple[int, ...] | None, classes: int, turned: bool
 ) -> Iterator[Problem]:
     if shape is not None and mask.shape != shape:
         kind = "mask of another size than its image (height, width): export it again at the image's size"
-        yield kind, f"{path.name} {mask.shape} for {shape}"
+        yield kind, f"{path.name} {mask.shape} for {shape}" + (", turned as its EXIF says" if turned else "")
     values = np.unique(mask)
     wrong = values[(values > classes) & (values != IGNORE)]
     if wrong.size:
@@ -149,20 +161,3 @@ def _report(dataset: VocDataset, problems: dict[str, list[str]], listed: int) ->
         more = f"; and {len(items) - listed} more" if len(items) > listed else ""
         lines.append(f"- {len(items)} {kind}: {'; '.join(items[:listed])}{more}")
     return "\n".join(lines)
-
-
-def masks_fingerprint(images: VocDataset) -> str:
-    """Short hash of the sizes of SBD's masks for a split, empty if there are none: for what is trained on them.
-
-    Not part of `fingerprint`: masks that are added for the upper bound change nothing else.
-    """
-    sizes = [_size(images.root / AUGMENTED_MASKS / f"{name}.png") for name in images.ids]
-    return hashlib.sha256(repr(sizes).encode()).hexdigest()[:16] if max(sizes) >= 0 else ""
-
-
-def _content(path: Path) -> bytes:
-    return path.read_bytes() if path.is_file() else b""
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else -1

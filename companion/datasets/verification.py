@@ -7,6 +7,8 @@ Thesis 2.4.1 and 3.4.1. A folder whose `train` or `val` is VOC's very list is he
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from companion.datasets import agreement
+from companion.datasets.agreement import Facts, ImageFacts
 from companion.datasets.checks import Share, check
 from companion.datasets.voc2012.protocol import (
     AUGMENTED_MASKS,
@@ -47,34 +49,40 @@ def check_folder(
         DataError: `root` is not in VOC layout, or its `classes.txt` is wrong.
     """
     folder = find_root(root)
-    read_classes(folder)
+    classes = read_classes(folder)
     official = is_benchmark(folder, benchmark)
-    problems = []
+    problems: list[str] = []
+    facts: dict[str, Facts] = {}
     options = {"full": True, "share": share, "listed": listed, "progress": progress}
     for split in SPLITS:
         if split != "test" or has_list(folder, split):
-            facts = benchmark.splits[split] if official else None
-            problems += split_problems(folder, split, facts, **options)
+            expected = benchmark.splits[split] if official else None
+            of_split, facts[split] = split_problems(folder, split, expected, **options)
+            problems += of_split
+    problems += agreement.problems(facts, classes)
     images = {split: len(ids) for split, ids in readable_lists(folder).items()}
-    return FolderReport(problems, folder_notes(folder, benchmark), images)
+    return FolderReport(problems, [*folder_notes(folder, benchmark), *agreement.notes(facts, classes)], images)
 
 
-def split_problems(folder: Path, split: str, facts: SplitFacts | None, **options: Any) -> list[str]:
-    """All that is wrong with a split: its list and labels where facts are known, and its files.
+def split_problems(
+    folder: Path, split: str, facts: SplitFacts | None, **options: Any
+) -> tuple[list[str], dict[str, ImageFacts]]:
+    """All that is wrong with a split: its list and labels where facts are known, and its files; and what these say.
 
     Args:
         folder: the folder with `JPEGImages`.
         options: of `check`.
     """
-    problems = []
+    problems: list[str] = []
+    said: dict[str, ImageFacts] = {}
     try:
         images = VocDataset(folder, split)
         problems += list_differences(split, images.ids, facts) if facts else []
-        check(images, labels=split != "test", masks=facts is not None and split in ("train", "val"), **options)
+        said = check(images, labels=split != "test", masks=facts is not None and split in ("train", "val"), **options)
         problems += label_differences(images, facts) if facts and not problems else []
     except DataError as error:
         problems.append(str(error))
-    return problems
+    return problems, said
 
 
 def folder_notes(folder: Path, benchmark: Benchmark) -> list[str]:

@@ -13,14 +13,16 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from companion.pipeline import artefacts
-from thesislib.data.voc import IGNORE, IMAGE_SUFFIXES, DataError, palette
+from thesislib.data.pictures import find_file, read_size
+from thesislib.data.voc import IGNORE, DataError, palette
 
+RESULTS = (".png", ".npz", ".npy")
 LISTED = 20
 """Problems named in an error, and files for each."""
 
 
 def results_folder(folder: Path, *, plain: bool = False) -> Path:
-    """`folder` itself, or where it is a run of the store, the part of it with the results.
+    """`folder` itself where it has results, or the part of it that has them, as a run of the store.
 
     Args:
         folder: with files, or of stage `response_maps`, `pseudo_masks` or `segmentation`.
@@ -34,8 +36,15 @@ def results_folder(folder: Path, *, plain: bool = False) -> Path:
     without_crf, with_crf = artefacts.SEGMENTATIONS
     if plain and not (folder / without_crf).is_dir():
         raise DataError(f"{folder} has no part {without_crf!r}: leave --plain out, or give a run of stage segmentation")
+    if not plain and _has_results(folder):
+        return folder
     parts = (without_crf,) if plain else (with_crf, artefacts.MAPS, artefacts.MASKS)
     return next((folder / part for part in parts if (folder / part).is_dir()), folder)
+
+
+def _has_results(folder: Path) -> bool:
+    """Whether masks or maps lie in a folder itself; the counts that a run of the store keeps there are none."""
+    return any(path.suffix.lower() in RESULTS and path.name != artefacts.SCORES for path in folder.iterdir())
 
 
 def mask_problems(
@@ -94,9 +103,7 @@ def _some(items: list[str], what: str) -> list[str]:
 
 def image_size(root: Path, name: str) -> tuple[int, int]:
     """Height and width of an image of the folder with `JPEGImages`; raises `DataError` if it cannot be read."""
-    paths = [root / "JPEGImages" / f"{name}{suffix}" for suffix in IMAGE_SUFFIXES]
-    try:
-        with Image.open(next((path for path in paths if path.is_file()), paths[0])) as image:
-            return image.height, image.width
-    except OSError as error:
-        raise DataError(f"no readable image for the results of {name!r}: {error}") from error
+    path = find_file(root / "JPEGImages", name)
+    if not path.is_file():
+        raise DataError(f"no readable image for the results of {name!r}: {path} is missing")
+    return read_size(path)

@@ -16,12 +16,15 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from companion.analysis import measures
+from companion.datasets import agreement
+from companion.datasets.agreement import ImageFacts
 from companion.datasets.checks import check
 from companion.exchange.files import read_maps
 from companion.exchange.result_files import mask_problems, refuse, results_folder
 from companion.pipeline.engine import cores
 from companion.pipeline.workers import share
 from thesislib import cam, metrics
+from thesislib.data.pictures import find_file
 from thesislib.data.voc import DataError, VocDataset, read_mask
 
 SUFFIXES = {".png": "masks", ".npz": "response maps", ".npy": "response maps"}
@@ -68,12 +71,13 @@ def score_folder(
 
     Raises:
         DataError: images without truth, or files that are missing, unreadable, of another size or with wrong values:
-            all of them are listed before anything is scored.
+            all of them are listed before anything is scored. Also a truth that shows no class, or none of those that
+            the annotations name.
         ValueError: `background` is no score.
     """
     if not 0 <= background <= 1:
         raise ValueError(f"the background threshold must be a score from 0 to 1, got {background}")
-    check(images, labels=False)
+    facts = check(images, labels=False)
     folder = results_folder(folder)
     suffix = _suffix(folder, images)
     if workers is None:
@@ -82,13 +86,21 @@ def score_folder(
     found = shared(partial(_problems, folder, suffix, images), text="checking")
     names = [f"{name}{suffix}" for name in images.ids]
     refuse(f"{folder} cannot be scored on split {images.split!r}:", dict(zip(names, found, strict=True)))
-    counts = _sum(shared(partial(_count, folder, suffix, images, background), text="scoring"))
+    counts: Counts | None = None
+    truth: dict[str, ImageFacts] = {}
+    each_image = shared(partial(_count, folder, suffix, images, background), text="scoring")
+    for name, of_image in zip(images.ids, each_image, strict=True):
+        counts = _sum(counts, of_image) if counts else of_image
+        truth[name] = facts[name]._replace(shown=_shown_classes(of_image))
+    if wrong := agreement.problems({images.split: truth}, images.classes):
+        raise DataError(f"{images.root} is no truth to score with: {'; '.join(wrong)}")
     kind: Any = SUFFIXES[suffix]
+    assert counts is not None  # a split has images
     return FolderScores(folder, images, kind, None if suffix == ".png" else background, counts)
 
 
 def _suffix(folder: Path, images: VocDataset) -> str:
-    present = {path.name for path in folder.iterdir()}
+    present = {path.stem + path.suffix.lower() for path in folder.iterdir()}
     found = [suffix for suffix in SUFFIXES if any(f"{name}{suffix}" in present for name in images.ids)]
     if len(found) == 1:
         return found[0]
@@ -104,13 +116,13 @@ def _shown(task: Callable[[int], Any], text: str, images: VocDataset, workers: i
 
 
 def _problems(folder: Path, suffix: str, images: VocDataset, i: int) -> list[str]:
-    path = folder / f"{images.ids[i]}{suffix}"
+    path = find_file(folder, images.ids[i], (suffix,))
     if not path.is_file():
         return ["is missing"]
     try:
         with Image.open(images.mask_path(i)) as truth:  # reads the header alone
             size = truth.height, truth.width
-        if path.suffix == ".png":
+        if suffix == ".png":
             return mask_problems(path.read_bytes(), len(images.classes), size)
         read_maps(path, len(images.classes), size)
     except (DataError, OSError) as error:
@@ -119,9 +131,9 @@ def _problems(folder: Path, suffix: str, images: VocDataset, i: int) -> list[str
 
 
 def _count(folder: Path, suffix: str, images: VocDataset, background: float, i: int) -> Counts:
-    path = folder / f"{images.ids[i]}{suffix}"
+    path = find_file(folder, images.ids[i], (suffix,))
     truth, matrix = images.mask(i), metrics.ConfusionMatrix(len(images.classes) + 1)
-    if path.suffix == ".png":
+    if suffix == ".png":
         matrix.update(truth, read_mask(path))
         return Counts(matrix.counts, None)
     maps = read_maps(path, len(images.classes), truth.shape)
@@ -129,12 +141,15 @@ def _count(folder: Path, suffix: str, images: VocDataset, background: float, i: 
     return Counts(matrix.counts, metrics.threshold_confusions(truth, maps))
 
 
-def _sum(parts: Iterable[Counts]) -> Counts:
-    fixed, curve = np.zeros((), np.int64), None
-    for part in parts:
-        fixed = fixed + part.fixed
-        curve = part.curve if curve is None else curve + part.curve
-    return Counts(fixed, curve)
+def _sum(one: Counts, other: Counts) -> Counts:
+    if one.curve is None or other.curve is None:
+        return Counts(one.fixed + other.fixed, None)
+    return Counts(one.fixed + other.fixed, one.curve + other.curve)
+
+
+def _shown_classes(counts: Counts) -> frozenset[int]:
+    """The classes of the truth: those that have pixels in the confusion counts."""
+    return frozenset(np.flatnonzero(counts.fixed[1:].sum(axis=1)).tolist())
 
 
 # --- The numbers, in per cent -----------------------------------------------------------------------------------------

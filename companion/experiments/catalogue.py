@@ -119,7 +119,9 @@ def asked(
     chosen = kind.settings_of(own) | overrides
     settings = load(values["preset"], chosen, profile=own.get("profile", "released"))
     machine = Machine(data_root=str(checks.existing_folder(values["data_root"]) or ""), crf=crf)
-    return _made(kind, settings, seeds, machine, own, compute, keep)
+    made = _made(kind, settings, seeds, machine, own, compute, keep)
+    made.check_truth()
+    return made
 
 
 def _made(

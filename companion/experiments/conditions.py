@@ -33,7 +33,7 @@ from companion.drawing.differences import differences
 from companion.experiments import printed, row_stages
 from companion.experiments.declared import class_table, primary
 from companion.experiments.exhibits import Exhibit, Figure, Note, Table
-from companion.experiments.experiment import Experiment
+from companion.experiments.experiment import SCORED, Experiment
 from companion.experiments.own_rows import check_plain, check_trained
 from companion.pipeline.store import Stage
 from companion.settings import SettingsError
@@ -58,6 +58,7 @@ class Conditions(Experiment):
     """
 
     notebook: ClassVar = "26_conditions"
+    needs_truth: ClassVar = SCORED
 
     alpha: float
     lambda_ent: float

@@ -125,9 +125,11 @@ class Data(Experiment):
             "Images beside masks in the colours of PASCAL VOC.",
         )
 
-    def pixels(self) -> Table:
+    def pixels(self) -> Table | Note:
         """What the masks of train cover."""
         train = self.on_train
+        if lacking := sum(not train.has_mask(i) for i in range(len(train))):
+            return Note(f"No truth: {lacking} of {len(train)} images of train have no mask, so nothing is counted.")
         counted = Pixels(*self.of_one("pixels of train", self.data_folder, lambda: data_summary.count_pixels(train)))
         parts = "; then how the pixels of its objects divide into parts." if self.generated else "."
         return Table(

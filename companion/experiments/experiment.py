@@ -22,8 +22,10 @@ from companion.pipeline.stages import data as data_stage
 from companion.pipeline.store import Stage
 from companion.settings import Machine, Settings
 from companion.settings.project import project_root
-from thesislib.data.voc import VocDataset, find_root, read_classes
+from thesislib.data.voc import DataError, VocDataset, find_root, read_classes
 
+SCORED = ("train", "val")
+"""Splits of which maps and masks are scored."""
 Compute = Callable[[Mapping[Any, Stage]], Mapping[Any, Path]]
 """Computes what the store lacks of stages; returns the folder of each by the same name."""
 
@@ -35,6 +37,10 @@ Keep = Callable[[str, Sequence[Path], Measure], list[Sequence[np.ndarray]]]
 
 It is kept artefact by artefact, so the name says all that it depends on but the artefact.
 """
+
+
+class NoTruth(DataError):
+    """Data without the masks that an experiment would score with."""
 
 
 def _measured(name: str, folders: Sequence[Path], measure: Measure) -> list[Sequence[np.ndarray]]:
@@ -59,10 +65,12 @@ class Experiment(ABC):
     Class attributes:
         notebook: its name without `.ipynb`.
         reproduces: the tables and figures of the thesis that it holds, such as `table-2.1`.
+        needs_truth: splits that it scores, so that every image of them needs a mask.
     """
 
     notebook: ClassVar[str]
     reproduces: ClassVar[tuple[str, ...]] = ()
+    needs_truth: ClassVar[tuple[str, ...]] = ()
 
     settings: Settings
     seeds: Sequence[int]
@@ -78,6 +86,21 @@ class Experiment(ABC):
     def settings_of(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Settings by dotted name that follow from the notebook's own parameters."""
         return {"data.data_seed": parameters["data_seed"]} if "data_seed" in parameters else {}
+
+    def check_truth(self) -> None:
+        """See that the images of the user's folder have the masks that scores need.
+
+        Raises:
+            NoTruth: some have none; with counts.
+        """
+        for split in self.needs_truth if self.machine.data_root else ():
+            images = open_split(self.machine.data_root, split)
+            if lacking := [name for i, name in enumerate(images.ids) if not images.has_mask(i)]:
+                raise NoTruth(
+                    f"{self.notebook} scores {split}, but {len(lacking)} of its {len(images)} images have no mask in "
+                    f"{images.root / 'SegmentationClass'}, such as {lacking[0]}: add masks, or shorten {split}.txt to "
+                    "images that have one; 00_quickstart and 01_data need none"
+                )
 
     @property
     def generated(self) -> bool:

@@ -41,6 +41,7 @@ class NumberOfSubcategories(WeightOfOutputs):
     notebook: ClassVar = "32_number_of_subcategories"
     reproduces: ClassVar = ("fig-3.4",)
     split: ClassVar = "val"
+    needs_truth: ClassVar = (split,)
 
     last_round: int
     last_grid: Sequence[int]

@@ -28,7 +28,7 @@ from companion.drawing.differences import differences
 from companion.experiments import row_stages
 from companion.experiments.declared import class_table
 from companion.experiments.exhibits import Exhibit, Figure, Note, Table
-from companion.experiments.experiment import Experiment
+from companion.experiments.experiment import SCORED, Experiment
 from companion.experiments.own_rows import check_plain
 from companion.pipeline.stages import affinity, oracle_affinity
 from companion.pipeline.store import Stage
@@ -44,6 +44,7 @@ class PositiveControls(Experiment):
     """The walk on the maps of plain CAM, and the clusters of its features."""
 
     notebook: ClassVar = "25_positive_controls"
+    needs_truth: ClassVar = SCORED
 
     # --- Stages ---
 

@@ -18,7 +18,7 @@ from companion.analysis.measures import Measure, Scores
 from companion.drawing import curves, image_grids
 from companion.experiments import printed, row_stages
 from companion.experiments.exhibits import Figure, KeyNumber, Note, Table
-from companion.experiments.experiment import Experiment
+from companion.experiments.experiment import SCORED, Experiment
 from companion.experiments.own_rows import only
 from companion.pipeline.store import Stage
 from thesislib.refinement import crf
@@ -46,6 +46,7 @@ class ResponseMaps(Experiment):
         two: the keys of the two rows of the primary claim.
     """
 
+    needs_truth: ClassVar = SCORED
     two: ClassVar[tuple[str, str]]
 
     extra_rows: Mapping[str, dict[str, Any]]

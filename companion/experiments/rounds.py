@@ -33,7 +33,7 @@ from companion.experiments import printed, row_stages
 from companion.experiments.chapter_3 import sc_cam, separation
 from companion.experiments.declared import class_table, primary
 from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Note, Table
-from companion.experiments.experiment import Experiment
+from companion.experiments.experiment import SCORED, Experiment
 from companion.experiments.own_rows import check_plain
 from companion.experiments.printed_differences import MAPS, above, find, of_rounds
 from companion.experiments.round_clusters import judged_clusters
@@ -48,6 +48,7 @@ class Table32(Experiment):
     """Do response maps improve with every round, do they converge, and do the clusters become better?"""
 
     notebook: ClassVar = "33_rounds"
+    needs_truth: ClassVar = SCORED
     reproduces: ClassVar = ("table-3.2",)
 
     rounds: int

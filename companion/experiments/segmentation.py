@@ -21,7 +21,7 @@ from companion.experiments import printed, row_stages
 from companion.experiments.after_step import HELPING, AfterStep, in_words
 from companion.experiments.declared import class_table
 from companion.experiments.exhibits import Exhibit, KeyNumber, Note, Table
-from companion.experiments.experiment import Experiment, in_project
+from companion.experiments.experiment import SCORED, Experiment, in_project
 from companion.experiments.own_rows import check_plain, own_key, rows_of_the_user
 from companion.experiments.printed_differences import ADDED, STAGES, find
 from companion.pipeline.store import Stage
@@ -38,6 +38,7 @@ class Segmentation(Experiment):
         classes_table: the printed table of classes, which gives the mIoU of the method too.
     """
 
+    needs_truth: ClassVar = SCORED
     classes_table: ClassVar[str]
 
     extra_rows: Mapping[str, dict[str, Any]]

@@ -37,6 +37,7 @@ class Sensitivity(Sweeps):
     notebook: ClassVar = "22_sensitivity"
     reproduces: ClassVar = ("fig-2.5",)
     split: ClassVar = "train"
+    needs_truth: ClassVar = (split,)
 
     alphas: Sequence[float]
     lambda_ents: Sequence[float]

@@ -25,7 +25,7 @@ from companion.drawing.differences import differences
 from companion.experiments import row_stages
 from companion.experiments.declared import class_table
 from companion.experiments.exhibits import Figure, KeyNumber, Note, Table
-from companion.experiments.experiment import Experiment
+from companion.experiments.experiment import SCORED, Experiment
 from companion.experiments.own_rows import check_plain, check_trained, other_form
 from companion.pipeline.store import Stage
 from companion.settings import SettingsError, nearest
@@ -46,6 +46,7 @@ class Terms(Experiment):
     """
 
     notebook: ClassVar = "24_terms"
+    needs_truth: ClassVar = SCORED
 
     alpha: float
     lambda_ent: float

@@ -5,6 +5,7 @@ Whoever reads a result of a stage (later stages, analysis, drawing, exchange) re
 image is there whole or not at all, so that a stage that was cut short goes on after the last one.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
@@ -99,6 +100,12 @@ class Subcategories:
         if self.distances is not None:
             arrays["distances"] = self.distances
         _write_arrays(folder / SUBCATEGORIES, arrays)
+
+
+def dataset_notes(folder: Path) -> list[str]:
+    """What a reader has to know of the user's images, from the folder of stage `data`; nothing of generated ones."""
+    facts = folder / DATASET_FACTS
+    return json.loads(facts.read_text(encoding="utf-8")).get("notes", []) if facts.is_file() else []
 
 
 def write_history(folder: Path, history: Mapping[str, Sequence[float]]) -> None:

@@ -45,7 +45,10 @@ class RunFailed(RuntimeError):
 
     def __init__(self, failures: dict[str, str], skipped: int) -> None:
         details = "\n\n".join(failures.values())
-        super().__init__(f"{len(failures)} stage(s) failed, {skipped} that depend on them were not run:\n{details}")
+        first = next(iter(failures.values())).splitlines()[0]
+        super().__init__(
+            f"{len(failures)} stage(s) failed, {skipped} that depend on them were not run: {first}\n{details}"
+        )
         self.failures = failures
 
 
@@ -79,19 +82,23 @@ class Messages(Progress):
 
 
 def bind(stages: Iterable[Stage], read: dict[str, Stage] | None = None) -> None:
-    """Read the files that decide the stages' keys, each once, so that bad input is found before anything is computed.
+    """Read the files that decide the stages' keys, each once, and check what each stage needs.
+
+    So bad input is found before anything is computed.
 
     Args:
         stages: with all that they build on; those that are bound stay as they are.
         read: for several calls that are to read a file once together: stages whose files have been read.
 
     Raises:
-        SettingsError, DataError: a file or folder is missing or wrong.
+        SettingsError, DataError: a file or folder is missing or wrong, or has too little for a stage.
     """
     unbound = [stage for wanted in stages for stage in wanted.upstream() if not stage.is_bound]
     read = {} if read is None else read
     for stage in unbound:
         stage.bind_as(read.setdefault(stage.description, stage))
+        if stage.check:
+            stage.check(stage)
 
 
 def in_order(stages: Iterable[Stage]) -> list[Stage]:

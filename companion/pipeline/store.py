@@ -78,6 +78,7 @@ class Stage:
         label: words for progress displays.
         reads: `reads(stage)`, the settings that stand for the content of files, such as a checksum: a module-level
             function, which raises what is wrong with the files.
+        check: `check(stage)`, raises what `compute` would fail for, as far as lists and headers say; decides no key.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Stage:
     label: str = ""
     file: str = ""
     reads: Callable[["Stage"], Mapping[str, Any]] | None = None
+    check: Callable[["Stage"], None] | None = None
 
     @functools.cached_property
     def bound(self) -> Mapping[str, Any]:

@@ -175,7 +175,9 @@ class _Making:
         context = multiprocessing.get_context("spawn")
         while self._waiting and len(self._running) < self.at_once:
             job, obstacle = self._waiting.pop(0)
-            process = context.Process(target=_make, args=(dataclasses.replace(job, stages=(), obstacle=obstacle),))
+            process = context.Process(
+                target=_make_alone, args=(dataclasses.replace(job, stages=(), obstacle=obstacle),)
+            )
             process.start()
             self._running[process.sentinel] = _Running(job, process, time.monotonic())
 
@@ -228,6 +230,14 @@ def _make(job: Job) -> None:
         pass  # its record says why
     finally:
         lock.release()
+
+
+def _make_alone(job: Job) -> None:
+    """`_make` as a process of its own, which says what it could not write."""
+    try:
+        _make(job)
+    except OSError as error:
+        sys.exit(f"thesis: {job.name}: {error}; see that {job.reports_dir} can be written and has space")
 
 
 def _error(job: Job, exit_code: int | None) -> str:

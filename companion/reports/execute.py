@@ -21,7 +21,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from companion.experiments import parameters as checks
 from companion.reports.page import title_of, to_html
-from companion.reports.record import FILE, Failure, Record
+from companion.reports.record import FILE, Failure, Record, TakenOver
 from companion.reports.site import NAVIGATION
 from companion.settings import SettingsError, nearest
 from companion.settings.project import project_root
@@ -104,11 +104,13 @@ def execute(
     try:
         error = _leave_out(notebook_path, executed, obstacle) or _execute(notebook_path, executed, values)
     finally:
-        record = Record.read(results)
-        record.duration_s, record.error = round(time.monotonic() - clock, 1), error
-        record.state, record.title = "failed" if error else "done", title_of(notebook_path)
-        record.write(results)
-        html = to_html(executed, NAVIGATION)
+        html = folder / f"{name}.html"
+        if error is None or error.name != TakenOver.__name__:  # else record and page are those of another execution
+            record = Record.read(results)
+            record.duration_s, record.error = round(time.monotonic() - clock, 1), error
+            record.state, record.title = "failed" if error else "done", title_of(notebook_path)
+            record.write(results)
+            html = to_html(executed, NAVIGATION)
     if error:
         raise NotebookFailed(name, error, html)
     return html

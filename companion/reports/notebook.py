@@ -20,7 +20,7 @@ from companion.experiments import parameters as checks
 from companion.experiments.catalogue import asked, kind_of
 from companion.experiments.exhibits import Exhibits, Figure, KeyNumber, Note, Table
 from companion.experiments.experiment import Experiment, Measure
-from companion.pipeline import engine
+from companion.pipeline import artefacts, engine
 from companion.pipeline.published import ContinuedStore, open_store
 from companion.pipeline.store import Stage
 from companion.reports import cells, continued, kept, printed_beside, table_files, typeset
@@ -75,11 +75,11 @@ class Notebook:
         self.settings, self.seeds = self.experiment.settings, self.experiment.seeds
         self.folder = reports_dir / self.settings.preset / name
         self._record = self._new_record(name)
-        self._described = self._bound = False
+        self._described = self._bound = self._data_noted = False
         self._kept: dict[str, Sequence[np.ndarray]] = {}
         self._lender = self.store.published if isinstance(self.store, ContinuedStore) else self.store
         self._published = kept.published(self._lender.root, name)
-        self._save()
+        self._record.write(self.folder / FILE)
         if self.store.remark:
             self.show(Note(self.store.remark))
         if self.settings.backbone.network != "resnet38":
@@ -117,6 +117,7 @@ class Notebook:
 
         What cannot be shown because something it draws from is not published is said once, in its place.
         """
+        self._record.check_alone(self.folder / FILE)
         missing: dict[str, None] = {}
         for exhibit in exhibits:
             self._exhibit(exhibit, missing)
@@ -171,6 +172,10 @@ class Notebook:
                 self._record.artefacts[f"{stage.name}/{stage.key}"] = Artefact(
                     label=stage.label, commit=origin["commit"], precision=origin.get("precision")
                 )
+            if stage.name == "data" and not self._data_noted:
+                self._data_noted = True
+                for note in artefacts.dataset_notes(store.place(stage)):
+                    self._note(f"Data: {note}.")
         if mixed := self._record.mixed_precision():
             self._note(mixed)
         self._save()
@@ -290,6 +295,8 @@ class Notebook:
         self._save()
 
     def _save(self) -> None:
+        """Write the record, unless another execution has begun to write there: their pages would mix."""
+        self._record.check_alone(self.folder / FILE)
         self._record.write(self.folder / FILE)
 
     def _default_data_note(self) -> str:

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import tempfile
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -141,6 +142,10 @@ class Failure(Entry):
         return f"{self.name}: {self.text}"
 
 
+class TakenOver(RuntimeError):
+    """Another execution writes to the folder of a record; the message says which, and what to do."""
+
+
 class Record(BaseModel):
     """What one execution of a notebook found; fields that nothing is known of have their empty value.
 
@@ -164,6 +169,7 @@ class Record(BaseModel):
     machine: dict[str, Any] = {}
     device: str = ""
     started: str = ""
+    execution: str = ""
     duration_s: float | None = None
     network: str = ""
     profile: str = ""
@@ -196,6 +202,7 @@ class Record(BaseModel):
             hardware=origin["hardware"],
             device=hardware_in_words(origin["hardware"]),
             started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            execution=uuid.uuid4().hex,
         )
 
     @classmethod
@@ -213,6 +220,22 @@ class Record(BaseModel):
             return cls.model_validate({"notebook": name, "title": name} | found)
         except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
             raise ValueError(f"{path}: not a record of a notebook ({error}); execute the notebook again") from None
+
+    def check_alone(self, path: Path) -> None:
+        """See that no other execution has begun to write to the folder of this record's file since.
+
+        Raises:
+            TakenOver: one has; the tables and figures of both would be mixed.
+        """
+        try:
+            found = Record.read(path) if path.is_file() else self
+        except ValueError:
+            return  # broken, and about to be replaced
+        if found.execution and found.execution != self.execution:
+            raise TakenOver(
+                f"another execution of {self.notebook}, begun {found.started}, writes to {path.parent}: give each "
+                "reports_dir of its own, or run this one again from its first cell"
+            )
 
     def write(self, path: Path) -> None:
         """Replace the file in one step, so that it is never seen half-written."""

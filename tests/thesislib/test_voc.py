@@ -4,10 +4,11 @@ import shutil
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 from voc_folder import make_voc, write_annotation, write_indices, write_split
 
 from companion.datasets.checks import check
+from thesislib.data.pictures import read_size
 from thesislib.data.voc import (
     VOC_CLASSES,
     DataError,
@@ -15,7 +16,9 @@ from thesislib.data.voc import (
     colorize,
     counts_per_class,
     palette,
+    read_image,
     read_mask,
+    read_names,
     write_mask,
 )
 
@@ -116,6 +119,14 @@ def test_own_classes(tmp_path):
     check(dataset, full=True)
 
 
+@pytest.mark.parametrize("text", ["_background_", "Background", "__ignore__", "BACKGROUND "])
+def test_background_in_any_spelling_is_no_class(voc, text):
+    """Lists of labelling tools begin so; every name would be one too far."""
+    (voc / "classes.txt").write_text(f"{text}\nkite\n")
+    with pytest.raises(DataError, match=rf"without background, one per line: delete '{text.strip()}'"):
+        VocDataset(voc, "train")
+
+
 @pytest.mark.parametrize("text", ["", "kite\nkite\n", "background\nkite\n", "\n".join(f"c{i}" for i in range(255))])
 def test_wrong_class_files_are_refused(voc, text):
     (voc / "classes.txt").write_text(text)
@@ -139,6 +150,73 @@ def test_other_image_suffixes(voc):
     Image.fromarray(expected).save(source.with_suffix(".png"))
     source.unlink()
     np.testing.assert_array_equal(VocDataset(voc, "train").image(0), expected)
+
+
+@pytest.mark.parametrize("suffix", [".JPG", ".PNG", ".tif", ".bmp", ".Jpeg"])
+def test_suffixes_in_any_case(voc, suffix):
+    for sub in ("JPEGImages", "SegmentationClass"):
+        for path in [*(voc / sub).iterdir()]:
+            if sub == "SegmentationClass" and suffix.lower() in (".jpg", ".jpeg"):
+                continue
+            with Image.open(path) as image:
+                image.load()
+            path.unlink()
+            image.save(path.with_suffix(suffix))
+    check(VocDataset(voc, "train"), full=True)
+    assert VocDataset(voc, "train").image_path(0).suffix == suffix
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_are_the_right_way_up(voc, orientation):
+    """As a viewer shows them: PIL's own reading of EXIF is the reference."""
+    path, exif = voc / "JPEGImages" / "2000_000000.jpg", Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    with Image.open(path) as image:
+        image.save(path, exif=exif, quality=95)
+    with Image.open(path) as image:
+        expected = np.array(ImageOps.exif_transpose(image))
+    dataset = VocDataset(voc, "train")
+    np.testing.assert_array_equal(dataset.image(0), expected)
+    assert dataset.size(0) == expected.shape[:2]
+    if orientation >= 5:
+        with pytest.raises(DataError, match=r"2000_000000\.png \(24, 32\) for \(32, 24\), turned as its EXIF says"):
+            check(dataset, full=True)
+
+
+def test_a_turned_tiff(tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(np.arange(72, dtype=np.uint8).reshape(4, 6, 3)).save(tmp_path / "a.tif", exif=exif)
+    assert read_size(tmp_path / "a.tif") == read_image(tmp_path / "a.tif").shape[:2] == (6, 4)
+
+
+def test_16_bits_keep_their_levels(tmp_path):
+    ramp = np.linspace(0, 65_535, 64).astype(np.uint16)[None]
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    levels = read_image(tmp_path / "ramp.png")[0, :, 0]
+    np.testing.assert_array_equal(levels, np.round(np.linspace(0, 255, 64)))
+    Image.fromarray(ramp.astype(np.float32)).save(tmp_path / "ramp.tif")
+    with pytest.raises(DataError, match=r"ramp\.tif has 32-bit values; expected 8 or 16 bits"):
+        read_image(tmp_path / "ramp.tif")
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "cp949", "shift_jis", "utf-16", "latin-1"])
+def test_annotations_in_any_encoding_of_python(voc, encoding):
+    path = voc / "Annotations" / "2000_000000.xml"
+    comment = {"latin-1": "é"}.get(encoding, "\u4e00")
+    text = f'<?xml version="1.0" encoding="{encoding}"?><a><object><name>dog</name></object><x>{comment}</x></a>'
+    path.write_bytes(text.encode(encoding))
+    assert read_names(path) == ["dog"]
+
+
+def test_unknown_encodings_are_named_with_their_file(voc):
+    path = voc / "Annotations" / "2000_000000.xml"
+    path.write_text('<?xml version="1.0" encoding="klingon-8"?><a/>')
+    with pytest.raises(DataError, match=r"2000_000000\.xml: unknown encoding: klingon-8\. Store it in UTF-8"):
+        read_names(path)
+    (voc / "Annotations" / "2000_000001.xml").write_text("<a>")
+    with pytest.raises(DataError, match="2 unreadable annotation"):
+        check(VocDataset(voc, "train"))
 
 
 def test_cache_reads_once_and_cannot_be_spoiled(voc):
@@ -196,11 +274,28 @@ def test_missing_split_names_those_there_are(voc):
         VocDataset(voc, "trainaug")
 
 
-@pytest.mark.parametrize("name", ["JPEGImages/2000_000000.jpg", "2000_000000 1", "..\\2000_000000"])
+@pytest.mark.parametrize("name", ["elsewhere/2000_000000.jpg", "2000_000000 two words", "..\\2000_000000"])
 def test_lists_of_paths_are_refused(voc, name):
     write_split(voc, "odd", ["2000_000001", name])
     with pytest.raises(DataError, match=r"odd\.txt must have one image name per line"):
         VocDataset(voc, "odd")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2000_000001.jpg",
+        "2000_000001.JPG",
+        "2000_000001 -1",
+        "2000_000001  1",
+        "2000_000001,1",
+        "JPEGImages/2000_000001.jpg",
+        "/JPEGImages/2000_000001.jpg /SegmentationClassAug/2000_000001.png",
+    ],
+)
+def test_lists_as_voc_and_irn_and_other_tools_write_them(voc, line):
+    write_split(voc, "odd", ["2000_000000", line])
+    assert VocDataset(voc, "odd").ids == ("2000_000000", "2000_000001")
 
 
 def test_empty_split(voc):

@@ -10,29 +10,34 @@ PIL without colour conversion, where SC-CAM's scoring reads them through OpenCV'
 """
 
 import csv
+import re
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
-from xml.etree.ElementTree import ParseError
 
 import numpy as np
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import parse
 from jaxtyping import Int64, UInt8
 from PIL import Image
+
+from thesislib.data.annotations import read_names
+from thesislib.data.pictures import (
+    IMAGE_SUFFIXES,
+    MASK_SUFFIXES,
+    DataError,
+    find_file,
+    read_image,
+    read_mask,
+    read_size,
+)
 
 IGNORE = 255  # object outlines and difficult objects: left out of losses and scores
 VOC_CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+_NO_CLASS = ("background", "bg", "ignore", "ignored", "void", "unlabeled", "unlabelled")
 _FOLDERS = ("JPEGImages", "Annotations", "ImageSets/Segmentation")
-
-
-class DataError(ValueError):
-    """Data that cannot be used: the message names the file, what was expected and what to do."""
 
 
 class VocDataset:
@@ -63,13 +68,8 @@ class VocDataset:
         return len(self.ids)
 
     def size(self, i: int) -> tuple[int, int]:
-        """Height and width of image `i`, read from the file's header."""
-        path = self.image_path(i)
-        try:
-            with Image.open(path) as image:
-                return image.height, image.width
-        except OSError as error:
-            raise DataError(f"cannot read image {path}: {error}. Copy or download it again") from error
+        """Height and width of image `i` the right way up, read from the file's header."""
+        return read_size(self.image_path(i))
 
     def image(self, i: int) -> UInt8[np.ndarray, "h w 3"]:
         """RGB image `i`; raises `DataError` if the file is missing or unreadable."""
@@ -101,16 +101,15 @@ class VocDataset:
 
     def image_path(self, i: int) -> Path:
         """File of image `i`: `.jpg` unless only another suffix of `IMAGE_SUFFIXES` exists."""
-        paths = [self.root / "JPEGImages" / f"{self.ids[i]}{suffix}" for suffix in IMAGE_SUFFIXES]
-        return next((path for path in paths if path.is_file()), paths[0])
+        return find_file(self.root / "JPEGImages", self.ids[i])
 
     def annotation_path(self, i: int) -> Path:
         """Annotation of image `i`, whether it exists or not."""
-        return self.root / "Annotations" / f"{self.ids[i]}.xml"
+        return find_file(self.root / "Annotations", self.ids[i], (".xml",))
 
     def mask_path(self, i: int) -> Path:
         """File of mask `i`, whether it exists or not: a test split has none."""
-        return self.root / "SegmentationClass" / f"{self.ids[i]}.png"
+        return find_file(self.root / "SegmentationClass", self.ids[i], MASK_SUFFIXES)
 
     def has_mask(self, i: int) -> bool:
         """Whether there is truth for image `i`."""
@@ -162,8 +161,11 @@ def read_classes(root: Path) -> tuple[str, ...]:
     if not path.exists():
         return VOC_CLASSES
     names = tuple(line.strip() for line in _read_lines(path))
-    if not 1 <= len(names) < IGNORE or len(set(names)) != len(names) or "background" in names:
-        raise DataError(f"{path} must list 1 to {IGNORE - 1} different class names, without background, one per line")
+    must = f"{path} must list 1 to {IGNORE - 1} different class names, without background, one per line"
+    if void := [name for name in names if _letters(name) in _NO_CLASS]:
+        raise DataError(f"{must}: delete {', '.join(map(repr, void))}; in masks 0 is background, {IGNORE} is ignored")
+    if not 1 <= len(names) < IGNORE or len(set(names)) != len(names):
+        raise DataError(must)
     return names
 
 
@@ -175,49 +177,31 @@ def read_ids(root: Path, split: str) -> tuple[str, ...]:
         present = sorted(entry.stem for entry in folder.glob("*.txt"))
         hint = ": VOC itself has no such list, it is made from VOC and SBD" if split == "trainaug" else ""
         raise DataError(f"no split {split!r}: {path} is missing{hint}. Splits in this folder: {_some(present)}")
-    ids = tuple(line.strip() for line in _read_lines(path))
-    if not ids:
-        raise DataError(f"{path} lists no image: expected one image name per line, without folder and suffix")
-    wrong = [name for name in ids if len(name.split()) != 1 or "/" in name or "\\" in name]
-    if wrong:
-        raise DataError(f"{path} must have one image name per line, without folder and suffix; got {_some(wrong)}")
+    lines = _read_lines(path)
+    if not lines:
+        raise DataError(f"{path} lists no image: expected one image name per line")
+    ids = tuple(_image_name(line) for line in lines)
+    if wrong := [line.strip() for line, name in zip(lines, ids, strict=True) if not name]:
+        raise DataError(
+            f"{path} must have one image name per line, without folder; got {_some(wrong)}. A suffix, a number behind "
+            "the name, and lines such as /JPEGImages/a.jpg /SegmentationClass/a.png are understood too"
+        )
     return ids
 
 
-def read_names(path: Path) -> list[str]:
-    """Text of every `<name>` element of an annotation: objects, and their parts where they are annotated."""
-    try:
-        return [(element.text or "").strip() for element in parse(path).iter("name")]
-    except FileNotFoundError as error:
-        raise DataError(
-            f"no annotation {path}: image labels come from it; copy it, or use a split that has it"
-        ) from error
-    except (ParseError, DefusedXmlException, OSError, UnicodeError) as error:
-        raise DataError(f"cannot read annotation {path}: {error}. Expected a VOC annotation in XML") from error
+def _image_name(line: str) -> str:
+    """The image that a line of a list names: alone, with its suffix, or as VOC and irn write it; empty: none.
 
-
-def read_image(path: Path) -> UInt8[np.ndarray, "h w 3"]:
-    """Decode an image to RGB; raises `DataError` if it is missing, unreadable or truncated."""
-    try:
-        with Image.open(path) as image:
-            return np.array(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"cannot read image {path}: {error}. Copy or download it again") from error
-
-
-def read_mask(path: Path) -> UInt8[np.ndarray, "h w"]:
-    """Decode a mask to its indices, never its colours; raises `DataError` if it is unreadable or not 8-bit indexed."""
-    try:
-        with Image.open(path) as image:
-            if image.mode in ("P", "L"):
-                return np.array(image)
-            mode = image.mode
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"cannot read mask {path}: {error}. Copy it again, or use a split that has masks") from error
-    raise DataError(
-        f"mask {path} is a PIL image of mode {mode!r}; expected palette indices (mode 'P', or 'L'). "
-        "Store class indices, for example with thesislib.data.voc.write_mask"
-    )
+    >>> [_image_name(line) for line in ("a", "a.JPG", "a  -1", "a,1", "/JPEGImages/a.jpg /SegmentationClassAug/a.png")]
+    ['a', 'a', 'a', 'a', 'a']
+    """
+    first, *others = re.split(r"[\s,;]+", line.strip())
+    if not all(re.fullmatch(r"[+-]?\d+|\S*/\S+\.\w+", other) for other in others if other):
+        return ""
+    name = re.sub(r"^/?JPEGImages/", "", first)
+    if Path(name).suffix.lower() in IMAGE_SUFFIXES:
+        name = name[: -len(Path(name).suffix)]
+    return "" if "/" in name or "\\" in name else name
 
 
 def write_mask(path: Path | str | BinaryIO, mask: UInt8[np.ndarray, "h w"]) -> None:
@@ -242,6 +226,11 @@ def palette() -> UInt8[np.ndarray, "256 3"]:
 def colorize(mask: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     """RGB picture of a mask in the VOC palette."""
     return palette()[mask]
+
+
+def _letters(name: str) -> str:
+    """A name without case, spaces and punctuation, as `_background_` and `Background` are the same."""
+    return "".join(character for character in name.casefold() if character.isalnum())
 
 
 def _read_lines(path: Path) -> list[str]:

@@ -150,7 +150,7 @@ def _write_trainaug(folder: Path, root: Path, benchmark: Benchmark) -> str:
 
 def _require(folder: Path, root: Path, benchmark: Benchmark, splits: Sequence[str], **options: Any) -> None:
     """Raise `DataError` with all that is wrong with the splits."""
-    problems = [p for split in splits for p in split_problems(folder, split, benchmark.splits[split], **options)]
+    problems = [p for split in splits for p in split_problems(folder, split, benchmark.splits[split], **options)[0]]
     if problems:
         hint = _trainaug_hint(folder, root) if "trainaug" in splits else ""
         raise DataError(

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 from tqdm import tqdm
 
 from companion.datasets.checks import Share
 from companion.datasets.voc2012.matlab import read_uint8
 from companion.datasets.voc2012.protocol import AUGMENTED_MASKS
+from thesislib.data.pictures import read_size
 from thesislib.data.voc import VOC_CLASSES, DataError, read_ids, write_mask
 
 LISTS = ("train.txt", "val.txt")
@@ -103,8 +103,7 @@ def _write_mask(root: Path, sbd: Path, name: str) -> str:
     else:
         try:
             mask = read_sbd_mask(sbd / "cls" / f"{name}.mat")
-            with Image.open(root / "JPEGImages" / f"{name}.jpg") as image:
-                size = image.height, image.width
+            size = read_size(root / "JPEGImages" / f"{name}.jpg")
         except (DataError, OSError) as error:
             return str(error)
         if mask.shape != size:

@@ -71,7 +71,8 @@ def stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
         "backbone": backbone_stage.stage(settings, machine),
         "labels": labels,
     }
-    return Stage("affinity", VERSION, compute, chosen, inputs, machine, label)
+    fills = data_stage.fills_a_batch(settings, "affinity", settings.affinity.split)
+    return Stage("affinity", VERSION, compute, chosen, inputs, machine, label, check=fills)
 
 
 def compute_labels(

@@ -79,7 +79,8 @@ def stage(
         chosen["weight"] = settings.subcategories.weight
     if previous:
         inputs["previous"] = previous
-    return Stage("classifier", VERSION, compute, chosen, inputs, machine, label)
+    fills = data_stage.fills_a_batch(settings, "classifier", "trainaug")
+    return Stage("classifier", VERSION, compute, chosen, inputs, machine, label, check=fills)
 
 
 def _schedule(settings: Settings) -> dict[str, Any]:

@@ -16,13 +16,14 @@ import numpy as np
 import safetensors.numpy
 import torch
 
-from companion.datasets import memory
-from companion.datasets.checks import check, fingerprint
+from companion.datasets import agreement, memory
+from companion.datasets.checks import check
 from companion.datasets.demo.generator import write_demo
+from companion.datasets.fingerprints import fingerprint
 from companion.pipeline import artefacts
 from companion.pipeline.store import Job, Progress, Stage
 from companion.settings import DataSettings, Machine, Settings, SettingsError
-from thesislib.data.voc import DataError, VocDataset
+from thesislib.data.voc import DataError, VocDataset, find_root, read_ids
 from thesislib.files import write_whole
 
 VERSION = 1
@@ -49,9 +50,34 @@ def _read_folder(preset: str, stride: int, stage: Stage) -> dict[str, str]:
             f"preset {preset!r} needs data: give data_root, the folder that holds VOCdevkit "
             "(or any folder in VOC layout), or choose preset 'demo'"
         )
+    _refuse_train_outside_trainaug(root)
     if stride > PUBLISHED_STRIDE:
         _refuse_images_below(stride, root)
     return {"fingerprint": fingerprint(root, SPLITS)}
+
+
+def fills_a_batch(settings: Settings, section: str, split: str) -> Callable[[Stage], None]:
+    """A check that the images of a split fill a batch of a stage that is trained.
+
+    Args:
+        settings: of the run.
+        section: of the settings, with a `batch_size`.
+        split: on which the stage is trained.
+    """
+    batch_size = getattr(settings, section).batch_size
+    return partial(_check_batch, settings.data, f"{section}.batch_size", batch_size, split)
+
+
+def _check_batch(data: DataSettings, name: str, batch_size: int, split: str, stage: Stage) -> None:
+    """Raise `SettingsError` where a batch is larger than the split; published data without a folder are not known."""
+    if root := stage.machine.data_root:
+        images, where = len(read_ids(find_root(root), split)), f"{split} of {root}"
+    elif data.source == "generated":
+        images, where = getattr(data, split), f"data.{split}"
+    else:
+        return
+    if images < batch_size:
+        raise SettingsError(f"{name} = {batch_size}, but {where} has {images} images: lower {name} or add images")
 
 
 def compute_generated(job: Job, data: DataSettings) -> None:
@@ -66,11 +92,15 @@ def compute_folder(job: Job, fingerprint: str) -> None:
     """Check the user's folder and record what it is."""
     root = job.machine.data_root
     datasets = {split: VocDataset(root, split) for split in SPLITS}
-    for dataset in datasets.values():
-        check(dataset, masks=False, full=True)  # the masks that exist are checked as well
+    classes = datasets["trainaug"].classes
+    # the masks that exist are checked as well
+    facts = {split: check(images, masks=False, full=True) for split, images in datasets.items()}
+    if problems := agreement.problems(facts, classes):
+        raise DataError(f"{root} cannot be used: {'; '.join(problems)}")
     content = {
-        "classes": datasets["trainaug"].classes,
-        "images": {split: len(dataset) for split, dataset in datasets.items()},
+        "classes": classes,
+        "images": {split: len(images) for split, images in datasets.items()},
+        "notes": agreement.notes(facts, classes),
     }
     (job.folder / artefacts.DATASET_FACTS).write_text(json.dumps(content, indent=1), encoding="utf-8")
 
@@ -130,6 +160,17 @@ def _kept_rows(checkpoint: Path) -> dict[int, np.ndarray]:
         return {}
     kept = safetensors.numpy.load_file(checkpoint)
     return dict(zip(kept["images"].tolist(), kept["rows"], strict=True))
+
+
+def _refuse_train_outside_trainaug(root: str) -> None:
+    """Scores on train are those of images that were trained on; pseudo-masks are made of trainaug alone."""
+    trainaug, train = (read_ids(find_root(root), split) for split in ("trainaug", "train"))
+    known = {*trainaug}
+    if outside := [name for name in train if name not in known]:
+        raise DataError(
+            f"{len(outside)} of {len(train)} images of train are not among the {len(trainaug)} of trainaug, such as "
+            f"{outside[0]}: add them to ImageSets/Segmentation/trainaug.txt, or take them out of train.txt"
+        )
 
 
 def _refuse_images_below(stride: int, root: str) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from companion.datasets.checks import masks_fingerprint
+from companion.datasets.fingerprints import masks_fingerprint
 from companion.datasets.voc2012.protocol import supervision_masks
 from companion.pipeline import artefacts
 from companion.pipeline.artefacts import SEGMENTATIONS
@@ -61,7 +61,8 @@ def segmenter_stage(settings: Settings, machine: Machine, label: str = "") -> St
     if segmentation.supervision == "pseudo":
         inputs["masks"] = pseudo_masks.masks_stage(settings, machine, label=label)
     file, reads = absolute_path(segmentation.weights), partial(_read_files, segmentation.weights)
-    return Stage("segmenter", VERSION, compute_segmenter, chosen, inputs, machine, label, file, reads)
+    fills = data_stage.fills_a_batch(settings, "segmentation", "trainaug")
+    return Stage("segmenter", VERSION, compute_segmenter, chosen, inputs, machine, label, file, reads, fills)
 
 
 def shared_backbone(settings: Settings) -> dict[str, BackboneSettings]:

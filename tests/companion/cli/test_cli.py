@@ -97,6 +97,16 @@ def test_seeds_by_range_are_those_of_the_stages(tmp_path: Path, capsys: pytest.C
     assert [done for done, _ in shown.values()] == [0, 1, 0, 1]
 
 
+def test_reports_that_cannot_be_written_are_a_sentence_with_path_and_cause(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    places = ["--runs-dir", str(tmp_path / "runs"), "--reports-dir", str(tmp_path / "file" / "reports")]
+    assert cli.main(["run", "01_data", "--preset", "smoke", "--seeds", "1", *places]) == 1
+    said = capsys.readouterr().err
+    assert re.search(r"thesis: .*/file/reports/smoke: Not a directory; see that the folders of --runs-dir and", said)
+
+
 def test_doctor_says_what_is_missing_and_how_to_get_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["doctor", "--preset", "voc2012", "--runs-dir", str(tmp_path)]) == 1
     shown = capsys.readouterr().out

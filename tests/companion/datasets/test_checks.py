@@ -1,5 +1,6 @@
 """Every kind of damaged data is found and reported in one error, and the fingerprint follows the data."""
 
+import os
 import shutil
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from PIL import Image
 from voc_folder import make_voc, write_annotation, write_indices, write_split
 
-from companion.datasets.checks import check, fingerprint
+from companion.datasets.checks import check
+from companion.datasets.fingerprints import fingerprint, masks_fingerprint
 from thesislib.data.voc import DataError, VocDataset
 
 
@@ -36,6 +38,14 @@ def test_missing_ids_are_counted_and_the_first_few_named(voc):
         assert f"12 missing in {folder}: copy" in message
     assert "lost_0; lost_1; lost_2; lost_3; lost_4; and 7 more" in message
     assert "lost_5" not in message
+
+
+def test_files_with_another_suffix_or_case_are_named(voc):
+    (voc / "JPEGImages" / "2000_000000.jpg").rename(voc / "JPEGImages" / "2000_000000.heic")
+    (voc / "SegmentationClass" / "2000_000001.png").rename(voc / "SegmentationClass" / "2000_000001.jpg")
+    message = problems_of(voc)
+    assert "take its name out of the list: 2000_000000 (found 2000_000000.heic)" in message
+    assert "use a split that has masks: 2000_000001 (found 2000_000001.jpg)" in message
 
 
 def test_masks_may_be_missing_where_no_truth_is_needed(voc):
@@ -139,3 +149,22 @@ def test_fingerprint_changes_with_the_data(voc, change):
     else:
         (voc / "subtypes.csv").write_text("image_id,class_name,subtype\n")
     assert fingerprint(voc, ["train"]) != before
+
+
+def test_fingerprint_sees_a_mask_corrected_to_the_same_length(voc):
+    path, lengths, found = voc / "SegmentationClass" / "2000_000000.png", set(), set()
+    for value in (1, 2):
+        write_indices(path, np.full((24, 32), value, np.uint8))
+        os.utime(path, ns=(value, value))  # a second write within the clock of the file system would not be seen
+        lengths.add(path.stat().st_size)
+        found.add(fingerprint(voc, ["train"]))
+    assert len(lengths) == 1 and len(found) == 2
+
+
+def test_masks_for_full_supervision_have_a_fingerprint_of_their_own(voc):
+    assert masks_fingerprint(VocDataset(voc, "train")) == ""
+    before = fingerprint(voc, ["train"])
+    (voc / "SegmentationClassAug").mkdir()
+    write_indices(voc / "SegmentationClassAug" / "2000_000000.png", np.ones((24, 32), np.uint8))
+    assert masks_fingerprint(VocDataset(voc, "train")) != ""
+    assert fingerprint(voc, ["train"]) == before

@@ -112,6 +112,20 @@ def test_grey_indices_are_scored_like_paletted_ones(images, tmp_path) -> None:
     assert folder_scores.as_json(folder_scores.score_folder(tmp_path, images, progress=False))["miou"] == 100
 
 
+def test_a_folder_with_results_is_scored_itself_whatever_lies_below_it(images, tmp_path) -> None:
+    """Only where it has none are they those of a part, as in a run of the store."""
+    below = tmp_path / "given" / "masks"
+    below.mkdir(parents=True)
+    for i, name in enumerate(images.ids):
+        write_indices(below.parent / f"{name}.PNG", np.where(images.mask(i) == 255, 0, images.mask(i)).astype(np.uint8))
+        write_indices(below / f"{name}.png", np.zeros(SIZE, np.uint8))
+    scores = [as_json(score_folder(folder, images, progress=False)) for folder in (below.parent, below)]
+    assert scores[0]["miou"] == 100 > 30 > scores[1]["miou"]
+    for path in below.parent.glob("*.PNG"):
+        path.unlink()
+    assert as_json(score_folder(below.parent, images, progress=False))["miou"] == scores[1]["miou"]
+
+
 def test_exported_maps_of_a_run_score_as_the_store_did(tmp_path) -> None:
     stage = response_maps.stage(load("smoke", {"cam.background": 0.2}), Machine(device="cpu"))
     store = Store(tmp_path / "runs")

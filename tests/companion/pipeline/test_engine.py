@@ -64,6 +64,7 @@ def test_failed_stage_is_reported_and_the_rest_finishes(tmp_path: Path, schedule
         engine.run([above, good], store, scheduler=scheduler, workers=2)
     assert list(error.value.failures) == [bad.key]
     assert "1 that depend on them" in str(error.value)
+    assert "as planned" in str(error.value).splitlines()[0]
     assert store.has(good)
     assert not store.has(above)
     assert (tmp_path / "tries").read_text() == "tried\n" * engine.TRIES

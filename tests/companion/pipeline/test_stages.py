@@ -142,6 +142,7 @@ def test_files_of_weights_are_found_from_another_working_directory(
         ({"backbone.weights": "/nowhere.params"}, "no weight file"),
         ({"classifier.extra_term": "no_such_module:f"}, "cannot be imported"),
         ({"classifier.extra_term": "math:no_such_function"}, "cannot be imported"),
+        ({"classifier.batch_size": 13}, r"batch_size = 13, but data\.trainaug has 12 images: lower classifier"),
     ],
 )
 def test_missing_files_and_terms_are_found_before_anything_runs(overrides: dict[str, str], message: str) -> None:

@@ -24,7 +24,7 @@ from companion.pipeline.stages import data
 from companion.pipeline.store import Job, Stage
 from companion.reports import cells, kept, notebook, table_files, typeset
 from companion.reports.notebook import Notebook
-from companion.reports.record import Record
+from companion.reports.record import Record, TakenOver
 from companion.settings import Machine, SettingsError
 from companion.settings.project import project_root
 
@@ -65,6 +65,15 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[Shown]:
 
 def results(nb: Notebook) -> dict[str, Any]:
     return json.loads((nb.folder / "results.json").read_text())
+
+
+def test_two_executions_do_not_mix_their_pages(tmp_path: Path) -> None:
+    """What was begun later has the folder: an earlier one, such as a kernel that was left open, stops and says why."""
+    first, second = make(tmp_path), make(tmp_path)
+    second.show(Note("later"))
+    with pytest.raises(TakenOver, match=r"another execution of 21_small, begun .*: give each reports_dir of its own"):
+        first.show(Note("earlier"))
+    assert [note["text"] for note in results(second)["notes"]] == ["later"]
 
 
 # --- Parameters -------------------------------------------------------------------------------------------------------
