@@ -50,9 +50,9 @@ def _read_folder(preset: str, stride: int, stage: Stage) -> dict[str, str]:
             f"preset {preset!r} needs data: give data_root, the folder that holds VOCdevkit "
             "(or any folder in VOC layout), or choose preset 'demo'"
         )
-    _refuse_train_outside_trainaug(root)
     if stride > PUBLISHED_STRIDE:
         _refuse_images_below(stride, root)
+    _refuse_train_outside_trainaug(root)
     return {"fingerprint": fingerprint(root, SPLITS)}
 
 

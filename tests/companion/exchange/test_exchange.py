@@ -117,13 +117,18 @@ def test_a_folder_with_results_is_scored_itself_whatever_lies_below_it(images, t
     below = tmp_path / "given" / "masks"
     below.mkdir(parents=True)
     for i, name in enumerate(images.ids):
-        write_indices(below.parent / f"{name}.PNG", np.where(images.mask(i) == 255, 0, images.mask(i)).astype(np.uint8))
+        found = np.where(images.mask(i) == 255, 0, images.mask(i)).astype(np.uint8)
+        write_indices(below.parent / f"{name}.PNG", found)
         write_indices(below / f"{name}.png", np.zeros(SIZE, np.uint8))
-    scores = [as_json(score_folder(folder, images, progress=False)) for folder in (below.parent, below)]
-    assert scores[0]["miou"] == 100 > 30 > scores[1]["miou"]
+
+    def miou(folder: Path) -> float:
+        return folder_scores.as_json(folder_scores.score_folder(folder, images, progress=False))["miou"]
+
+    scores = [miou(folder) for folder in (below.parent, below)]
+    assert scores[0] == 100 > 30 > scores[1]
     for path in below.parent.glob("*.PNG"):
         path.unlink()
-    assert as_json(score_folder(below.parent, images, progress=False))["miou"] == scores[1]["miou"]
+    assert miou(below.parent) == scores[1]
 
 
 def test_exported_maps_of_a_run_score_as_the_store_did(tmp_path) -> None:

@@ -221,6 +221,7 @@ def test_the_files_of_a_plan_are_read_once_and_anew_for_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
+    _voc(tmp_path)
     monkeypatch.setattr(data, "fingerprint", lambda root, splits: read.append(root) or str(len(read)))
 
     def described() -> list[Stage]:
