@@ -52,7 +52,9 @@ def test_masks_of_0_and_255_show_no_class(tmp_path):
 
 
 def test_a_class_list_in_another_order_than_the_masks(own):
-    recode(own, lambda mask: np.select([mask == 1, mask == 2], [2, 1], mask).astype(np.uint8))
+    swapped = np.arange(256, dtype=np.uint8)
+    swapped[[1, 2]] = 2, 1
+    recode(own, lambda mask: swapped[mask])
     (problem,) = check_folder(own).problems
     assert "masks and image labels do not agree: see that classes.txt has the classes in the order" in problem
     assert "dog: 0 images by label and mask, 8 by label alone, 8 by mask alone" in problem
