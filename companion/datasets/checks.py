@@ -75,7 +75,8 @@ def check(
 def _looked_at(dataset: VocDataset, labels: bool, masks: bool, full: bool, i: int) -> tuple[list[Problem], ImageFacts]:
     """What is wrong with image `i`, and what its files say."""
     found: list[Problem] = [*_missing_files(dataset, i, masks)]
-    named, unknown, shown, turned = None, (), None, False
+    named, shown, turned = None, None, False
+    unknown: tuple[str, ...] = ()
     if labels or dataset.annotation_path(i).is_file():
         of_annotation, named, unknown = _annotation(dataset, i)
         found += of_annotation if labels else []
