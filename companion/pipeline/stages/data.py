@@ -56,16 +56,18 @@ def _read_folder(preset: str, stride: int, stage: Stage) -> dict[str, str]:
     return {"fingerprint": fingerprint(root, SPLITS)}
 
 
-def fills_a_batch(settings: Settings, section: str, split: str) -> Callable[[Stage], None]:
-    """A check that the images of a split fill a batch of a stage that is trained.
+def fills_a_batch(settings: Settings, section: str, split: str) -> Callable[[Stage], None] | None:
+    """A check that the images of a split fill a batch of a stage that is trained; none where few are gone through often.
 
     Args:
         settings: of the run.
         section: of the settings, with a `batch_size`.
         split: on which the stage is trained.
     """
-    batch_size = getattr(settings, section).batch_size
-    return partial(_check_batch, settings.data, f"{section}.batch_size", batch_size, split)
+    chosen = getattr(settings, section)
+    if chosen.least_steps:
+        return None
+    return partial(_check_batch, settings.data, f"{section}.batch_size", chosen.batch_size, split)
 
 
 def _check_batch(data: DataSettings, name: str, batch_size: int, split: str, stage: Stage) -> None:
