@@ -57,7 +57,7 @@ def _read_folder(preset: str, stride: int, stage: Stage) -> dict[str, str]:
 
 
 def fills_a_batch(settings: Settings, section: str, split: str) -> Callable[[Stage], None] | None:
-    """A check that the images of a split fill a batch of a stage that is trained; none where few are gone through often.
+    """A check that the images of a split fill a batch of a stage that is trained; none with `least_steps`.
 
     Args:
         settings: of the run.
