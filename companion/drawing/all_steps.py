@@ -65,7 +65,8 @@ def draw(shown: Sequence[Steps], background: float, strength: float = STRENGTH) 
     lines: list[list[Panel | None]] = []
     for steps in shown:
         panels = _panels(steps, background, strength)
-        lines += [list(panels[at : at + ACROSS]) for at in range(0, len(panels), ACROSS)]
+        across = len(panels) if len(panels) <= ACROSS + 1 else ACROSS  # one alone is not left over
+        lines += [list(panels[at : at + across]) for at in range(0, len(panels), across)]
     return grid(lines, colour_bar=True)
 
 
