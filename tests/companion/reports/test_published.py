@@ -284,7 +284,8 @@ def test_results_of_different_data_do_not_go_together(tmp_path, of_photographs):
     root, stage = of_photographs
     publish(tmp_path, root, f"data/{stage.key}")
     other = make_voc(tmp_path / "others", n=5)
-    write_split(other, "trainaug", [f"2000_{i:06d}" for i in range(4)])
+    for split in ("trainaug", "train"):
+        write_split(other, split, [f"2000_{i:06d}" for i in range(4)])
     another = data.stage(SMOKE, Machine(data_root=str(other), device="cpu"))
     engine.run([another], Store(tmp_path / "runs"))
     with pytest.raises(ValueError, match=r"results of different data do not go together \(data/\w+, data/\w+\)"):
