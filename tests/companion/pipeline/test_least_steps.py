@@ -24,4 +24,4 @@ def test_every_pass_is_augmented_as_an_epoch_of_its_own():
 
 def test_settings_without_the_option_are_stored_as_before():
     assert "least_steps" not in load("animals").classifier.model_dump()
-    assert load("own").classifier.model_dump()["least_steps"] == 195
+    assert load("own").classifier.model_dump()["least_steps"] == 50
