@@ -58,15 +58,11 @@ def shares_and_doubt(
     return shares, doubt
 
 
-def probabilities(logits: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n c"]:
-    """Of each class by itself, from its logit."""
-    return 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -50, 50)))
-
-
 def by_class(found: Findings, classes: Sequence[str]) -> pd.DataFrame:
     """A line a class: images by their labels, in how many of them it was found, and where the classifier disagrees."""
     shown, named = found.labels.astype(bool), found.probabilities >= RECOGNISED
     present = shown & (found.shares >= EMPTY)
+    precision = 100 * diagnostics.average_precision(found.labels, found.probabilities)
     lines = {
         name: {
             "images": int(shown[:, c].sum()),
@@ -74,7 +70,7 @@ def by_class(found: Findings, classes: Sequence[str]) -> pd.DataFrame:
             "area": 100 * float(found.shares[present[:, c], c].mean()) if present[:, c].any() else None,
             "recognised": int((shown & named)[:, c].sum()),
             "also recognised": int((~shown & named)[:, c].sum()),
-            "AP": 100 * float(diagnostics.average_precision(found.labels, found.probabilities)[c]),
+            "AP": float(precision[c]),
         }
         for c, name in enumerate(classes)
     }

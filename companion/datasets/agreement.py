@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from thesislib.data.class_names import plain_name, same_class
+
 LEAST = 2  # images with a class, by masks and by labels: below, that they never meet may be chance
 SHOWN = 10  # names in a sentence
 Facts = Mapping[str, "ImageFacts"]
@@ -120,25 +122,14 @@ def _apart(counts: list[ClassAgreement]) -> list[ClassAgreement]:
 def _unknown(facts: Iterable[ImageFacts], classes: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Names of objects that are no class, the commonest first, each with its count and the nearest class."""
     for name, times in Counter(name for each in facts for name in each.unknown).most_common():
-        close = difflib.get_close_matches(_letters(name), [*map(_letters, classes)], 1, 0.6)
-        nearest = next((f", nearest {other!r}" for other in classes if [_letters(other)] == close), "")
+        close = difflib.get_close_matches(plain_name(name), [*map(plain_name, classes)], 1, 0.6)
+        nearest = next((f", nearest {other!r}" for other in classes if [plain_name(other)] == close), "")
         yield name, f"{name!r} ({times} objects{nearest})"
 
 
 def _misspelt(name: str, classes: Sequence[str]) -> bool:
     """Whether a name is a class but for case, separators or the plural."""
-    return bool(_forms(name) & set().union(*map(_forms, classes)))
-
-
-def _forms(name: str) -> set[str]:
-    """What a name may be as a singular."""
-    letters = _letters(name)
-    ends = {"s": "", "es": "", "ies": "y"}
-    return {letters} | {letters.removesuffix(end) + other for end, other in ends.items() if letters.endswith(end)}
-
-
-def _letters(name: str) -> str:
-    return "".join(character for character in name.casefold() if character.isalnum())
+    return any(same_class(name, other) for other in classes)
 
 
 def _together(splits: Mapping[str, Facts]) -> dict[str, ImageFacts]:

@@ -42,16 +42,22 @@ def write_reduced(
         shown: names of the classes in the image.
         shortest: see `smaller_size`.
     """
-    width, height = smaller_size((image.shape[1], image.shape[0]), shortest)
-    picture = Image.fromarray(image)
-    reduced = picture if picture.size == (width, height) else picture.resize((width, height), Image.Resampling.LANCZOS)
-    reduced.save(root / "JPEGImages" / f"{name}.jpg", quality=JPEG_QUALITY, subsampling=0)
+    picture = reduced(image, shortest)
+    width, height = picture.size
+    picture.save(root / "JPEGImages" / f"{name}.jpg", quality=JPEG_QUALITY, subsampling=0)
     for path, mask in masks.items():
         with path.open("wb") as file:
             write_mask(file, np.array(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)))
     objects = "".join(OBJECT.format(name=escape(each)) for each in shown)
     text = ANNOTATION.format(name=escape(name), width=width, height=height, objects=objects)
     write_text_whole(root / "Annotations" / f"{name}.xml", text)
+
+
+def reduced(image: UInt8[np.ndarray, "h w 3"], shortest: int = 1) -> Image.Image:
+    """An image at the size of `smaller_size`."""
+    picture = Image.fromarray(image)
+    size = smaller_size(picture.size, shortest)
+    return picture if picture.size == size else picture.resize(size, Image.Resampling.LANCZOS)
 
 
 def smaller_size(size: tuple[int, int], shortest: int = 1) -> tuple[int, int]:

@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from companion.datasets.labels.assignment import NO_CLASS, plain_name
 from companion.datasets.labels.entries import files_below, lines_of, some
 from companion.datasets.labels.images import ImageNames, bare
+from thesislib.data.class_names import NO_CLASS, plain_name
 from thesislib.data.voc import IGNORE, VOC_CLASSES, DataError, read_mask
 
 CLASSES = "classes.txt"

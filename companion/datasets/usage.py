@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from companion.datasets.labels.entries import SUFFIXES
 from companion.datasets.voc2012.protocol import SPLITS, has_list
+from thesislib.data.pictures import IMAGE_SUFFIXES
 from thesislib.data.voc import VocDataset, find_root
 
-PLACES = {"JPEGImages": SUFFIXES, "Annotations": (".xml",), "SegmentationClass": (".png",)}
+PLACES = {"JPEGImages": IMAGE_SUFFIXES, "Annotations": (".xml",), "SegmentationClass": (".png",)}
 
 
 def usage(root: Path | str) -> str:

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from companion.analysis import own_masks
 from companion.analysis.claims import Row
@@ -31,11 +32,8 @@ from thesislib.refinement import crf
 
 SPLIT = "trainaug"
 METHODS: dict[str, Row] = {"cam": PLAIN_CAM, "mixup-cam": MIXUP_CAM, "sc-cam": sc_cam()}
-WHY_CAM = (
-    "On VOC's photographs of animals (five training seeds) neither method's maps are better than those of plain CAM: "
-    "Mixup-CAM −1.0 mIoU [−2.5, +0.6], undecided; SC-CAM −0.8 [−1.0, −0.7], below."
-)
-"""Why plain CAM is the default: docs/photographs.md."""
+"""By what it is called in options; plain CAM is the default, for what photographs say of the others: see
+docs/photographs.md."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,7 +97,7 @@ class OwnImages(Experiment):
             return own_masks.shares_and_doubt(images.ids, len(images.classes), folders["masks"], folders["refined"])
 
         shares, doubt = self.of_one("shares and doubt", folders["masks"], measure)
-        return Findings(scores["labels"], own_masks.probabilities(scores["logits"]), shares, doubt)
+        return Findings(scores["labels"], expit(scores["logits"].astype(np.float64)), shares, doubt)
 
     # --- Exhibits, in the order of the notebook ---
 

@@ -1,4 +1,4 @@
-"""What `thesis masks` makes of photographs: masks, overlays, maps, a table and a page; and masks of new ones.
+"""What `thesis masks` makes of labelled photographs: masks, overlays, maps, a table and a page.
 
 Thesis 2.3 and 3.3. All that is computed is computed by the stages of the pipeline, in a store of its own inside the
 folder, so that a run that was cut short goes on, and new photographs find the trained networks.
@@ -7,7 +7,7 @@ folder, so that a run that was cut short goes on, and new photographs find the t
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,32 +15,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
-from PIL import Image
 from tqdm.auto import tqdm
 
 from companion.analysis import own_masks
 from companion.datasets import own
 from companion.datasets.labels.entries import refuse
-from companion.datasets.labels.images import find_images
 from companion.datasets.own import Prepared
-from companion.datasets.reduced import smaller_size
 from companion.datasets.truth import Truth, find_truth, own_mask
 from companion.exchange import mask_files
-from companion.experiments.own_images import METHODS, WHY_CAM, OwnImages
+from companion.experiments.own_images import METHODS, OwnImages
 from companion.experiments.parameters import differences
 from companion.pipeline import artefacts, engine
 from companion.pipeline.artefacts import ResponseMaps
-from companion.pipeline.stages import affinity, segmentation
 from companion.pipeline.store import Stage, Store
-from companion.reports import masks_page
+from companion.reports import found, masks_page
 from companion.reports.page import duration
 from companion.reports.record import write_text
 from companion.settings import Machine, Settings, SettingsError, load
 from thesislib import cam, metrics
 from thesislib.data.voc import DataError, read_image
-from thesislib.files import write_whole
-from thesislib.refinement.crf import DEEPLAB, crf_available, crf_missing, dense_crf
+from thesislib.refinement.crf import crf_available, crf_missing
 
 RUN = "run.json"
 TABLE = "results.csv"
@@ -226,7 +220,7 @@ def _content(
     return masks_page.Content(
         source=run.images.name,
         method=METHODS[run.method].name,
-        why=WHY_CAM,
+        why=found.on_photographs(),
         facts=facts,
         classes=frame,
         looks=[
@@ -242,58 +236,3 @@ def _content(
 
 def _stages(run: Run) -> list[Stage]:
     return engine.in_order(run.experiment.stages())
-
-
-# --- New images -------------------------------------------------------------------------------------------------------
-
-
-def segment(run: Run, given: Sequence[Path], output: Path) -> int:
-    """Write masks of images without labels by the segmentation network of a run, trained first if it is not there.
-
-    Args:
-        run: that is finished.
-        given: files, or folders of images.
-        output: a folder.
-
-    Returns:
-        How many images.
-
-    Raises:
-        DataError: a file that is missing or no image.
-    """
-    found = [*_new(given, output)]
-    images = dict(found)
-    if twice := [str(path) for name, path in found if images[name] != path]:
-        raise DataError(f"images of one name in several places, such as {twice[0]}: give one folder at a time")
-    chosen = run.settings.override(METHODS[run.method].overrides | {"seed": run.seed})
-    stage = segmentation.segmenter_stage(chosen, run.machine)
-    folder = run.compute({"segmenter": stage})["segmenter"]
-    classes = len(run.experiment.all_images.classes) + 1
-    backbone = segmentation.shared_backbone(chosen).get("backbone")
-    model = segmentation.load(folder, chosen.segmentation, classes, run.machine, backbone)
-    params = affinity.crf_params(DEEPLAB, chosen.crf)
-    files = mask_files.targets(list(images))
-    for name, path in tqdm(images.items(), "writing masks", unit="image"):
-        picture = read_image(path)
-        small = _reduced(picture)
-        sharpened = dense_crf(small, segmentation.predict(model, small, run.machine.precision), params)
-        mask = sharpened.argmax(dim=0).to(torch.uint8).numpy()
-        mask_files.write(output, files[name], picture, mask_files.enlarged(mask, picture.shape[:2]))
-    write_whole(output / "classes.txt", lambda file: file.write((run.folder / "classes.txt").read_bytes()))
-    return len(images)
-
-
-def _reduced(picture: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "small_h small_w 3"]:
-    size = smaller_size((picture.shape[1], picture.shape[0]), own.SHORTEST)
-    return np.array(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
-
-
-def _new(given: Sequence[Path], output: Path) -> Iterator[tuple[str, Path]]:
-    """Name and file of every new image, all readable."""
-    for place in given:
-        if place.is_dir():
-            yield from ((image, place / image) for image in find_images(place, [output])[0])
-        elif place.is_file():
-            yield place.name, place
-        else:
-            raise DataError(f"no image or folder {place}: give photographs, or folders of them")

@@ -21,6 +21,7 @@ from jaxtyping import Int64, UInt8
 from PIL import Image
 
 from thesislib.data.annotations import read_names
+from thesislib.data.class_names import NO_CLASS, plain_name
 from thesislib.data.pictures import (
     IMAGE_SUFFIXES,
     MASK_SUFFIXES,
@@ -36,7 +37,6 @@ VOC_CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
-_NO_CLASS = ("background", "bg", "ignore", "ignored", "void", "unlabeled", "unlabelled")
 _FOLDERS = ("JPEGImages", "Annotations", "ImageSets/Segmentation")
 
 
@@ -162,7 +162,7 @@ def read_classes(root: Path) -> tuple[str, ...]:
         return VOC_CLASSES
     names = tuple(line.strip() for line in _read_lines(path))
     must = f"{path} must list 1 to {IGNORE - 1} different class names, without background, one per line"
-    if void := [name for name in names if _letters(name) in _NO_CLASS]:
+    if void := [name for name in names if plain_name(name) in NO_CLASS]:
         raise DataError(f"{must}: delete {', '.join(map(repr, void))}; in masks 0 is background, {IGNORE} is ignored")
     if not 1 <= len(names) < IGNORE or len(set(names)) != len(names):
         raise DataError(must)
@@ -226,11 +226,6 @@ def palette() -> UInt8[np.ndarray, "256 3"]:
 def colorize(mask: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     """RGB picture of a mask in the VOC palette."""
     return palette()[mask]
-
-
-def _letters(name: str) -> str:
-    """A name without case, spaces and punctuation, as `_background_` and `Background` are the same."""
-    return "".join(character for character in name.casefold() if character.isalnum())
 
 
 def _read_lines(path: Path) -> list[str]:

@@ -1,17 +1,13 @@
 """Image labels joined with the images they are of, and all that can be wrong with that, listed at once."""
 
-import re
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from companion.datasets.labels.entries import Entry, Problem, Source, refuse, some
 from companion.datasets.labels.images import ImageNames
+from thesislib.data.class_names import NO_CLASS, plain_name, same_class
 from thesislib.data.voc import IGNORE
-
-NO_CLASS = ("background", "bg", "ignore", "void")
-"""What labelling tools list among classes and is none; compared without case and underscores."""
 
 
 class Labels(NamedTuple):
@@ -84,21 +80,16 @@ def _of_classes(used: set[str], source: Source) -> Iterator[Problem]:
     for name in sorted(used):
         if plain_name(name) in NO_CLASS:
             yield "classes that mean no object (background is what is left): take them out", f"{name} ({where[name]})"
-    spelled: dict[str, list[str]] = defaultdict(list)
+    spelled: list[list[str]] = []
     for name in sorted(used):
-        spelled[plain_name(name).removesuffix("s")].append(name)
-    for alike in spelled.values():
+        known = next((names for names in spelled if same_class(name, names[0])), None)
+        if known is None:
+            spelled.append([name])
+        else:
+            known.append(name)
+    for alike in spelled:
         if len(alike) > 1:
             cases = " and ".join(f"{name} ({where[name]})" for name in alike)
             yield "classes in two spellings, or singular and plural: write one of them everywhere", cases
     if not 1 <= len(used) < IGNORE:
         yield f"numbers of classes other than 1 to {IGNORE - 1}: name what the images show", str(len(used))
-
-
-def plain_name(name: str) -> str:
-    """A class name without case, spaces, hyphens and underscores.
-
-    >>> plain_name("Dining_Table"), plain_name("__ignore__")
-    ('diningtable', 'ignore')
-    """
-    return re.sub(r"[\s_-]+", "", name).casefold()

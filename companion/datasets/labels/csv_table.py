@@ -4,7 +4,8 @@ import csv
 import io
 from pathlib import Path
 
-from companion.datasets.labels.entries import SUFFIXES, Entry, Problem, Source, read_text, refuse
+from companion.datasets.labels.entries import Entry, Problem, Source, read_text, refuse
+from thesislib.data.pictures import IMAGE_SUFFIXES
 from thesislib.data.voc import DataError
 
 NAMES = ("class", "classes", "label", "labels", "tag", "tags", "category", "categories")
@@ -43,7 +44,7 @@ def _rows(path: Path) -> tuple[list[str], list[Row]]:
         return [], []
     if not rows[0][1][0]:
         rows = [(number, cells[1:]) for number, cells in rows if len(cells) > 1]
-    if rows[0][1][0].lower().endswith(SUFFIXES):
+    if rows[0][1][0].lower().endswith(IMAGE_SUFFIXES):
         return [], rows
     return rows[0][1], rows[1:]
 

@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 
 from thesislib.data.voc import DataError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-"""Of images, in any case."""
 LISTED = 5
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 Problem = tuple[str, str]

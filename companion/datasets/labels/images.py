@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from companion.datasets.labels.entries import SUFFIXES, is_hidden
+from companion.datasets.labels.entries import is_hidden
+from thesislib.data.pictures import IMAGE_SUFFIXES
 from thesislib.data.voc import DataError
 
 
@@ -26,10 +27,10 @@ def find_images(folder: Path, without: Iterable[Path] = ()) -> tuple[list[str], 
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         if path.is_file() and not any(path.resolve().is_relative_to(each) for each in left_out):
-            is_image = path.suffix.lower() in SUFFIXES and not is_hidden(name)
+            is_image = path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(name)
             (images if is_image else others).append(name.as_posix())
     if not images:
-        raise DataError(f"no image in {folder}: expected {', '.join(SUFFIXES)}, in any case")
+        raise DataError(f"no image in {folder}: expected {', '.join(IMAGE_SUFFIXES)}, in any case")
     return images, others
 
 
@@ -66,4 +67,4 @@ def bare(name: str) -> str:
     ('cats/a.1', 'a.1')
     """
     stem, dot, suffix = name.rpartition(".")
-    return stem if stem and f"{dot}{suffix}".lower() in SUFFIXES else name
+    return stem if stem and f"{dot}{suffix}".lower() in IMAGE_SUFFIXES else name

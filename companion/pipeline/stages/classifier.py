@@ -4,15 +4,10 @@ Thesis 2.3 and 3.3.2; what it is trained on, (2.5) and (3.3), is `thesislib.obje
 corresponds to `train_cls.py` of jiwoon-ahn/psa, the one with sub-categories to that of Juliachang/SC-CAM.
 """
 
-import hashlib
-import importlib
-import inspect
-import linecache
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -24,6 +19,7 @@ from torch.utils.data import Dataset
 from companion.datasets.published import check_there
 from companion.pipeline import artefacts
 from companion.pipeline.artefacts import Subcategories
+from companion.pipeline.own_terms import load_term, source_hash
 from companion.pipeline.stages import backbone as backbone_stage
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.store import Job, Stage, absolute_path, without_file
@@ -35,7 +31,7 @@ from thesislib.data.transforms import Preprocessing, augment
 from thesislib.data.voc import VocDataset
 from thesislib.models.classifier import CamClassifier
 from thesislib.models.weights import load_weights, num_outputs, save_weights
-from thesislib.objectives import ClassifierObjective, ExtraTerm
+from thesislib.objectives import ClassifierObjective
 
 VERSION = 1
 BESIDE_THE_OBJECTIVE = {
@@ -71,7 +67,7 @@ def stage(
         file, reads = absolute_path(given), partial(backbone_stage.read_file, given)
         return Stage("classifier", VERSION, compute_converted, chosen, inputs, machine, label, file, reads)
     inputs["backbone"] = backbone_stage.stage(settings, machine)
-    chosen |= {"seed": settings.seed, "extra_source": _source_hash(settings.classifier.extra_term)}
+    chosen |= {"seed": settings.seed, "extra_source": source_hash(settings.classifier.extra_term)}
     if exploring:
         chosen |= _schedule(settings)
     if subcategories:
@@ -109,7 +105,7 @@ def compute(
     Raises:
         SettingsError: the module of a term of the user's own is no longer the one that the stage was planned with.
     """
-    if _source_hash(classifier.extra_term) != extra_source:
+    if source_hash(classifier.extra_term) != extra_source:
         raise SettingsError(f"the module of {classifier.extra_term} was edited since the run was planned: start again")
     images = data_stage.open_split(job, "trainaug", cache=True)
     clusters = job.inputs.get("subcategories")
@@ -231,41 +227,3 @@ def objective(settings: ClassifierSettings, num_classes: int, lambda_sub: float 
     weights = {name: getattr(settings, name) for name in ClassifierSettings.model_fields.keys() - BESIDE_THE_OBJECTIVE}
     extra = load_term(settings.extra_term) if settings.extra_term else None
     return ClassifierObjective(num_classes, lambda_sub=lambda_sub, extra=extra, **weights)
-
-
-def load_term(name: str) -> ExtraTerm:
-    """A regulariser of the user's own: `module:function`, called with the classifier's output and the labels.
-
-    Raises:
-        SettingsError: it cannot be imported.
-    """
-    module, _, function = name.partition(":")
-    try:
-        return getattr(_as_on_disk(module)[0], function)
-    except (ImportError, AttributeError, ValueError, OSError, TypeError) as error:
-        raise SettingsError(
-            f"classifier.extra_term = {name!r} cannot be imported ({error}); write module:function of a Python file "
-            "and put the module's folder on PYTHONPATH"
-        ) from error
-
-
-_SOURCES: dict[str, str] = {}
-
-
-def _as_on_disk(name: str) -> tuple[ModuleType, str]:
-    """A module and its text; imported again in a process, such as a notebook's, that knows an older text."""
-    module = importlib.import_module(name)
-    linecache.checkcache()
-    source = inspect.getsource(module)
-    if _SOURCES.setdefault(name, source) != source:
-        module = importlib.reload(module)
-        _SOURCES[name] = source
-    return module, source
-
-
-def _source_hash(name: str) -> str:
-    """What the function's module says, helpers and constants too, so that an edited one is a new question."""
-    if not name:
-        return ""
-    load_term(name)
-    return hashlib.sha256(_as_on_disk(name.partition(":")[0])[1].encode()).hexdigest()[:16]

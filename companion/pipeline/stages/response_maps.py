@@ -76,7 +76,7 @@ def write_maps(
     These are kept in the file `checkpoint` of the job's folder from time to time, from where the next attempt goes on.
     """
 
-    def of_batch(batch: list[int]) -> np.ndarray:
+    def write_batch(batch: list[int]) -> np.ndarray:
         pictures = np.stack([images.image(i) for i in batch])
         labels = torch.from_numpy(images.labels[batch])
         kept = _LogitsKept(model, pictures.shape[1:3])
@@ -87,7 +87,7 @@ def write_maps(
             ResponseMaps(classes.astype(np.uint8), image_maps[classes].numpy()).write(job.folder, images.ids[i])
         return kept.of(pictures, job.machine.precision)
 
-    return data_stage.rows(images, of_batch, job.folder / checkpoint, job.machine, job.progress)
+    return data_stage.rows(images, write_batch, job.folder / checkpoint, job.machine, job.progress)
 
 
 def fused_maps(
