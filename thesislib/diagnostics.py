@@ -43,6 +43,28 @@ def expected_calibration_error(
     return float(np.abs(np.bincount(index, p - y)).sum() / p.size)
 
 
+def class_calibration_error(
+    probabilities: Float[Array, "n c"], labels: Shaped[Array, "n c"], bins: int = 15
+) -> Float64[np.ndarray, " c"]:
+    """`expected_calibration_error` of each class by itself, which too high for one and too low for another cannot hide.
+
+    Their mean is the class-wise calibration error of Kull et al., "Beyond temperature scaling", 2019.
+    """
+    columns = zip(np.asarray(probabilities).T, np.asarray(labels).T, strict=True)
+    return np.array([expected_calibration_error(p[:, None], y[:, None], bins) for p, y in columns])
+
+
+def brier_score(probabilities: Float[Array, "n c"], labels: Shaped[Array, "n c"]) -> float:
+    """Mean squared distance of a predicted probability from what came true, over the `N * C` yes-or-no predictions.
+
+    0 where all are sure and right, 0.25 where all are 0.5; calibration and discrimination together (Brier, 1950).
+
+    >>> brier_score(np.array([[1.0, 0.5]]), np.array([[1, 0]]))
+    0.125
+    """
+    return float(((np.asarray(probabilities, np.float64) - np.asarray(labels, np.float64)) ** 2).mean())
+
+
 def prediction_entropy(probabilities: Float[Array, "n c"]) -> float:
     """Mean entropy in nats of the `N * C` yes-or-no predictions: 0 where all are sure, ln 2 where all are 0.5.
 

@@ -5,9 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import brier_score_loss
 
 from thesislib.diagnostics import (
     average_precision,
+    brier_score,
+    class_calibration_error,
     expected_calibration_error,
     prediction_entropy,
     spatial_variance,
@@ -51,6 +54,21 @@ def test_calibration_of_frequencies_and_of_misplaced_confidence():
     assert expected_calibration_error(p, labels) < 0.01
     sure = (p > 0.5).astype(np.float64)
     assert expected_calibration_error(sure, labels) == pytest.approx(0.25, abs=0.01)
+
+
+def test_calibration_of_classes_shows_what_cancels_in_all_of_them():
+    p = np.full((10, 2), 0.5)
+    labels = np.stack([np.ones(10), np.zeros(10)], axis=1)
+    assert expected_calibration_error(p, labels) == 0
+    np.testing.assert_allclose(class_calibration_error(torch.from_numpy(p), torch.from_numpy(labels)), [0.5, 0.5])
+
+
+def test_brier_score_agrees_with_scikit_learn_and_is_0_for_the_truth():
+    rng = np.random.default_rng(3)
+    p, y = rng.random((30, 4)), rng.integers(0, 2, (30, 4))
+    expected = np.mean([brier_score_loss(y[:, c], p[:, c]) for c in range(4)])
+    assert brier_score(torch.from_numpy(p), torch.from_numpy(y)) == pytest.approx(expected)
+    assert brier_score(y.astype(float), y) == 0 and brier_score(1.0 - y, y) == 1
 
 
 def test_prediction_entropy():

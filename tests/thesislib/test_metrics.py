@@ -19,8 +19,10 @@ from thesislib.metrics import (
     f_of_means,
     macro_f1,
     mean_iou,
+    over_activation,
     part_coverage,
     threshold_confusions,
+    under_activation,
 )
 
 
@@ -92,6 +94,31 @@ def test_scores_of_nothing_and_of_complete_failure():
     nothing, failure = np.zeros((3, 3), np.int64), matrix_of(np.array([0, 1]), np.array([1, 0]), 3).counts
     assert all(np.isnan(score(nothing)) for score in (mean_iou, macro_f1, f_of_means))
     assert all(score(failure) == 0 for score in (mean_iou, macro_f1, f_of_means))
+
+
+def test_over_and_under_activation_agree_with_counting_pixels():
+    images = [example(seed) for seed in range(3)]
+    counts = np.stack([matrix_of(*pair, 5).counts for pair in images])
+    for i, (truth, prediction) in enumerate(images):
+        pixels = [pair for pair in zip(truth.flat, prediction.flat, strict=True) if pair[0] != 255]
+        for c in range(1, 4):
+            objects = [p for t, p in pixels if t == c]
+            excess = sum(p == c and t != c for t, p in pixels)
+            assert over_activation(counts)[i, c - 1] == pytest.approx(excess / len(pixels))
+            assert under_activation(counts)[i, c - 1] == pytest.approx(sum(p != c for p in objects) / len(objects))
+    assert np.isnan(over_activation(counts)[:, 3]).all() and np.isnan(under_activation(counts)[:, 3]).all()
+
+
+@pytest.mark.parametrize(
+    ("truth", "prediction", "over", "under"),
+    [([1, 0], [1, 0], 0, 0), ([1, 0], [0, 1], 1 / 2, 1), ([1], [0], 0, 1), ([0, 0], [1, 1], *[np.nan] * 2)],
+)
+def test_activation_of_right_missed_and_missing_objects(truth, prediction, over, under):
+    for void in ([], [255, 255]):
+        counts = matrix_of(np.array([*truth, *void]), np.array([*prediction, *[1 for _ in void]]), 2).counts
+        np.testing.assert_array_equal((*over_activation(counts), *under_activation(counts)), (over, under))
+    nothing = np.zeros((2, 2), np.int64)
+    assert np.isnan(over_activation(nothing)).all() and np.isnan(under_activation(nothing)).all()
 
 
 def test_one_matrix_over_the_split_in_any_number_of_updates_and_array_kinds():
