@@ -1,4 +1,4 @@
-"""`thesis data`: PASCAL VOC 2012 made ready, and any data folder checked."""
+"""`thesis data`: PASCAL VOC 2012 and COCO 2014 made ready, and any data folder checked."""
 
 import argparse
 from functools import partial
@@ -17,6 +17,8 @@ from thesislib.data.voc import DataError
 
 BENCHMARKS = {"voc2012": VOC2012}
 ANIMALS = "animals"  # the photographs of the preset of that name, cut from VOC 2012
+COCO2014 = "coco2014"  # in VOC layout, for the preset of that name
+MADE = (ANIMALS, COCO2014)
 OWN = "own"  # images with labels are brought into VOC layout; of a folder in VOC layout everything is verified
 MOST_WORKERS = 16
 LISTED = 20
@@ -32,11 +34,12 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         kinds, "prepare", prepare_data, "fetch, extract and verify a data set, or make one of your images", root=False
     )
     text = (
-        "the data set; animals: cut from VOC 2012 for the preset of that name; own: made of your images and their "
-        "labels, or a folder in VOC layout (--root), which is verified"
+        "the data set; animals: cut from VOC 2012 for the preset of that name; coco2014: in VOC layout, of the folder "
+        "with annotations, train2014 and val2014 (--root); own: made of your images and their labels, or a folder in "
+        "VOC layout (--root), which is verified"
     )
-    sub.add_argument("benchmark", choices=[*BENCHMARKS, ANIMALS, OWN], help=text)
-    sub.add_argument("--output", type=Path, help="of animals and own: the folder to make")
+    sub.add_argument("benchmark", choices=[*BENCHMARKS, *MADE, OWN], help=text)
+    sub.add_argument("--output", type=Path, help=f"of {', '.join(MADE)} and own: the folder to make")
     add_own_images(sub)
     sub.set_defaults(listed=LISTED)
     sub.add_argument("--download", action="store_true", help="download what is missing (3.4 GB)")
@@ -65,9 +68,13 @@ def prepare_data(options: argparse.Namespace) -> int:
     if options.images or options.labels or options.truth:
         raise ValueError("--images, --labels and --truth are for `thesis data prepare own`")
     if options.root is None:
-        raise ValueError("--root is missing: the folder that holds VOCdevkit")
-    if (options.output is None) == (options.benchmark == ANIMALS):
-        raise ValueError("--output is the folder that `thesis data prepare animals` makes, and needed for nothing else")
+        raise ValueError("--root is missing: the folder that holds VOCdevkit, or annotations, train2014 and val2014")
+    if (options.output is None) == (options.benchmark in MADE):
+        raise ValueError(
+            f"--output is the folder that `thesis data prepare {' or '.join(MADE)}` makes, and needed for nothing else"
+        )
+    if options.benchmark == COCO2014:
+        return _prepare_coco(options)
     if options.benchmark == ANIMALS and not options.download:
         return _cut_animals(options)
     benchmark = BENCHMARKS.get(options.benchmark, VOC2012)
@@ -86,6 +93,24 @@ def prepare_data(options: argparse.Namespace) -> int:
     counts = ", ".join(f"{split} {facts.images}" for split, facts in benchmark.splits.items() if split != "test")
     print(f"{done.folder} is {benchmark.name} as the thesis uses it: {counts} images; lists, labels and files verified")
     return _cut_animals(options) if options.benchmark == ANIMALS else 0
+
+
+def _prepare_coco(options: argparse.Namespace) -> int:
+    """Bring COCO 2014 into VOC layout, and say how many images of each split there are and what is left out."""
+    from companion.datasets import coco2014
+
+    if options.download or options.sbd_masks:
+        raise ValueError("--download and --sbd-masks are for voc2012: get COCO 2014 from https://cocodataset.org")
+    try:
+        done = coco2014.prepare(options.root, options.output, share=_processes(options.workers), progress=True)
+    except OSError as error:
+        raise DataError(f"{error}: see that {options.root} can be read and {options.output} written") from error
+    counts = ", ".join(f"{split} {n}" for split, n in done.images.items())
+    print(f"{options.output} holds COCO 2014: {counts} images, {len(coco2014.CLASSES)} classes, all with a mask")
+    for note in coco2014.notes(done):
+        print(f"note: {note}")
+    print(f"ready: --data-root {options.output} --preset {COCO2014}")
+    return 0
 
 
 def _cut_animals(options: argparse.Namespace) -> int:

@@ -81,6 +81,9 @@ def notes(splits: Mapping[str, Facts], classes: Sequence[str]) -> list[str]:
     trained = [each.labels or frozenset() for each in splits.get("trainaug", {}).values()]
     if trained and (absent := [name for c, name in enumerate(classes) if not any(c in labels for labels in trained)]):
         found.append(f"{len(absent)} of {len(classes)} classes have no image in trainaug: {_some(absent)}")
+    empty = [name for name, each in splits.get("val", {}).items() if each.labels == frozenset() and not each.unknown]
+    if empty:
+        found.append(f"{len(empty)} images of val show no class by their annotations, all background: {_some(empty)}")
     ignored = [text for name, text in _unknown(every.values(), classes) if not _misspelt(name, classes)]
     if ignored:
         found.append(f"names of objects that are no class and are ignored: {_some(ignored)}")

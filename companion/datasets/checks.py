@@ -21,6 +21,8 @@ from thesislib.data.pictures import is_turned, namesakes
 from thesislib.data.voc import IGNORE, DataError, VocDataset, read_mask
 
 _LISTED = 5
+EMPTY_ALLOWED = "val"
+"""The split whose images may show nothing: all of them is background, and nothing is learned from them."""
 Problem = tuple[str, str]  # its kind, with what to do; and the case at hand
 Share = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 """`share(task, items)`: `task(item)` of every item in their order, as `map` does it."""
@@ -44,7 +46,7 @@ def check(
 
     Args:
         dataset: the split to check; building it has already checked the folder, the list and the class names.
-        labels: each image needs an annotation with a known class (training, response maps).
+        labels: each image needs an annotation with a known class (training, response maps); in val it may name nothing.
         masks: each image needs a mask (scores); trainaug and test have images without one.
         full: decode images and masks.
         progress: show a progress bar.
@@ -113,7 +115,7 @@ def _annotation(dataset: VocDataset, i: int) -> tuple[list[Problem], frozenset[i
         return [("unreadable annotation", str(error))], None, ()
     known = frozenset(c for c, name in enumerate(dataset.classes) if name in names)
     unknown = tuple(name for name in objects if name not in dataset.classes)
-    if known:
+    if known or (not names and dataset.split == EMPTY_ALLOWED):
         return [], known, unknown
     few = f"{', '.join(dataset.classes[:3])}, ...; other names need a classes.txt"
     said = ", ".join(sorted(set(names))) or "no <name>"

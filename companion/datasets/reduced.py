@@ -48,8 +48,13 @@ def write_reduced(
     for path, mask in masks.items():
         with path.open("wb") as file:
             write_mask(file, np.array(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)))
+    write_annotation(root, name, (height, width), shown)
+
+
+def write_annotation(root: Path, name: str, size: tuple[int, int], shown: Sequence[str]) -> None:
+    """Write the annotation of an image of this height and width: the names of what it shows, without boxes."""
     objects = "".join(OBJECT.format(name=escape(each)) for each in shown)
-    text = ANNOTATION.format(name=escape(name), width=width, height=height, objects=objects)
+    text = ANNOTATION.format(name=escape(name), width=size[1], height=size[0], objects=objects)
     write_text_whole(root / "Annotations" / f"{name}.xml", text)
 
 
