@@ -6,6 +6,7 @@ from pathlib import Path
 
 from companion.datasets import own
 from companion.datasets.checks import Share
+from companion.datasets.conformed import conform
 from companion.datasets.labels.recognition import KNOWN
 from companion.datasets.own import Prepared
 from companion.datasets.usage import usage
@@ -36,7 +37,8 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     text = (
         "the data set; animals: cut from VOC 2012 for the preset of that name; coco2014: in VOC layout, of the folder "
         "with annotations, train2014 and val2014 (--root); own: made of your images and their labels, or a folder in "
-        "VOC layout (--root), which is verified"
+        "VOC layout (--root), which is verified, or with --output made anew with masks that are indices and names "
+        "without folders"
     )
     sub.add_argument("benchmark", choices=[*BENCHMARKS, *MADE, OWN], help=text)
     sub.add_argument("--output", type=Path, help=f"of {', '.join(MADE)} and own: the folder to make")
@@ -53,7 +55,10 @@ def add_own_images(parser: argparse.ArgumentParser, *, required: bool = False) -
     """Add the options that name images, their labels and masks."""
     parser.add_argument("--images", type=Path, required=required, metavar="DIR", help="folder with photographs")
     parser.add_argument("--labels", type=Path, required=required, metavar="PATH", help=f"what they show: {KNOWN}")
-    text = "masks of some of them or all, palette or grey, with classes.txt or CVAT's labelmap.txt; for scores alone"
+    text = (
+        "masks of some of them or all, for scores alone: palette or grey, with classes.txt; or colours, with "
+        "colours.csv (class,red,green,blue on each line) or CVAT's labelmap.txt"
+    )
     parser.add_argument("--truth", type=Path, metavar="DIR", help=text)
 
 
@@ -130,18 +135,28 @@ def _cut_animals(options: argparse.Namespace) -> int:
 
 
 def _prepare_own(options: argparse.Namespace) -> int:
-    """Bring the user's images into VOC layout, or verify a folder that has it."""
-    if options.root and not (options.images or options.labels or options.output or options.truth):
-        return check_data(options)
+    """Bring the user's images into VOC layout, or verify a folder that has it, made anew first where asked for."""
+    if options.root and not (options.images or options.labels or options.truth):
+        return _conform(options) if options.output else check_data(options)
     if options.root or not (options.images and options.labels and options.output):
         raise ValueError(
-            "`thesis data prepare own` needs --images, --labels and --output, the folder to make; or --root alone, a "
-            "folder in VOC layout, to verify it"
+            "`thesis data prepare own` needs --images, --labels and --output, the folder to make; or --root, a folder "
+            "in VOC layout, to verify it; with --output too, to have its masks made indices and its names plain"
         )
     made = make_own(options.images, options.labels, options.output, options.truth, options.workers)
     print(usage(made.folder))
     print(f"{made.folder} is ready: --data-root {made.folder} --preset own")
     return 0
+
+
+def _conform(options: argparse.Namespace) -> int:
+    try:
+        images = conform(options.root, options.output, share=_processes(options.workers), progress=True)
+    except OSError as error:
+        raise DataError(f"{error}: see that {options.root} can be read and {options.output} written") from error
+    print(f"{options.output}: {images} images of {options.root}, masks are indices, names have no folders")
+    options.root = options.output
+    return check_data(options)
 
 
 def make_own(

@@ -21,6 +21,7 @@ from companion.cli import files as cli_files
 from companion.cli import masks as cli_masks
 from companion.cli import reports as cli_reports
 from companion.cli import weights as cli_weights
+from companion.datasets.layout import find_layout
 from companion.experiments.training_seeds import check_seeds, read_seeds, seeds_in_words
 from companion.pipeline import engine
 from companion.pipeline.store import Stage, StageFailed, Store
@@ -262,8 +263,11 @@ def examine(options: argparse.Namespace) -> int:
 
 
 def _context(options: argparse.Namespace) -> tuple[Settings, Machine, Store]:
-    root = str(Path(options.data_root).resolve()) if options.data_root else ""
-    return _settings(options), Machine(data_root=root), Store(options.runs_dir.resolve())
+    chosen, root = _settings(options), ""
+    if options.data_root:
+        root = str(Path(options.data_root).resolve())
+        find_layout(Path(root))
+    return chosen, Machine(data_root=root), Store(options.runs_dir.resolve())
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from tqdm import tqdm
 
 from companion.datasets.agreement import ImageFacts
+from companion.datasets.colours import COLOURS, LINE, is_coloured
 from companion.datasets.voc2012.protocol import AUGMENTED_MASKS
 from thesislib.data.annotations import read_all_names
 from thesislib.data.pictures import is_turned, namesakes
@@ -23,6 +24,10 @@ from thesislib.data.voc import IGNORE, DataError, VocDataset, read_mask
 _LISTED = 5
 EMPTY_ALLOWED = "val"
 """The split whose images may show nothing: all of them is background, and nothing is learned from them."""
+COLOURED = (
+    "mask of colours, not of indices: `thesis data prepare own --root {root} --output DIR` makes indices of VOC's "
+    f"colours, or of those in SegmentationClass/{COLOURS} ({LINE} on each line)"
+)
 Problem = tuple[str, str]  # its kind, with what to do; and the case at hand
 Share = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 """`share(task, items)`: `task(item)` of every item in their order, as `map` does it."""
@@ -135,6 +140,9 @@ def _pixels(dataset: VocDataset, i: int) -> tuple[list[Problem], frozenset[int] 
     for path in (own_mask, dataset.root / AUGMENTED_MASKS / f"{dataset.ids[i]}.png"):
         if path.is_file():
             try:
+                if is_coloured(path):
+                    found.append((COLOURED.format(root=dataset.root), path.name))
+                    continue
                 mask = read_mask(path)
             except DataError as error:
                 found.append(("unreadable", str(error)))

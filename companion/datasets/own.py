@@ -79,7 +79,7 @@ def prepare(
     if not assigned.shown:
         raise DataError(f"no image in {images} shows a class by {labels}: name what is on them")
     names = image_ids(list(assigned.shown))
-    known = find_truth(truth, list(names.values()), assigned.classes) if truth else Truth({}, {})
+    known = find_truth(truth, list(names.values()), assigned.classes) if truth else Truth({})
     _begin(output, assigned)
     write = partial(_write_image, images, output, assigned, known, names)
     problems: list[Problem] = []
@@ -121,6 +121,13 @@ def read_images(folder: Path) -> dict[str, str]:
         raise DataError(f"no {path}: it says which image is which; make the folder with `thesis data prepare own`")
     with path.open(newline="", encoding="utf-8") as file:
         return {row["image_id"]: row["image"] for row in csv.DictReader(file)}
+
+
+def write_table(folder: Path, names: Mapping[str, str]) -> None:
+    """Write what `read_images` reads."""
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows([HEADING, *names.items()])
+    write_text_whole(folder / IMAGES, table.getvalue())
 
 
 def _check_output(output: Path, images: Path) -> None:
@@ -165,9 +172,7 @@ def _write_image(
 
 
 def _write_lists(output: Path, names: Mapping[str, str], masked: list[str]) -> None:
-    table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows([HEADING, *names.items()])
-    write_text_whole(output / IMAGES, table.getvalue())
+    write_table(output, names)
     for split, ids in (("trainaug", list(names)), ("train", masked or list(names)), ("val", masked or list(names))):
         text = "".join(f"{name}\n" for name in ids)
         write_text_whole(output / "ImageSets" / "Segmentation" / f"{split}.txt", text)

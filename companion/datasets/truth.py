@@ -1,39 +1,44 @@
 """True masks of the user's images, whose values follow a list of classes of their own; for scores alone.
 
-Thesis 2.4 and 3.4 score against VOC's masks. Masks are palette or grey indices, or colours where CVAT's `labelmap.txt`
-says which colour is which class. Nothing here corresponds to published code.
+Thesis 2.4 and 3.4 score against VOC's masks. Masks are palette or grey indices, or colours where a table says which
+colour is which class. Nothing here corresponds to published code.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
+from companion.datasets import colours
+from companion.datasets.colours import Colour
 from companion.datasets.labels.entries import files_below, lines_of, some
 from companion.datasets.labels.images import ImageNames, bare
 from thesislib.data.class_names import NO_CLASS, plain_name
+from thesislib.data.pictures import MASK_SUFFIXES
 from thesislib.data.voc import IGNORE, VOC_CLASSES, DataError, read_mask
 
 CLASSES = "classes.txt"
-COLOURS = "labelmap.txt"
 VOC_FOLDER = "SegmentationClass"
-Colour = tuple[int, int, int]
 
 
 class Truth(NamedTuple):
-    """Masks, and what their values mean.
+    """Masks, and what their values mean: 1 and up in the order of the image labels, 0 background, 255 none.
 
     Attributes:
         masks: file of each image that has one.
-        values: the class (1 and up in the order of the image labels, 0 background, 255 none) of each value or colour.
+        values: of indices; empty: masks are read by their colours.
+        colours: of colours.
+        table: the file that names the colours; None: they are VOC's.
         others: masks of no image.
     """
 
     masks: Mapping[str, Path]
-    values: Mapping[int, int] | Mapping[Colour, int]
+    values: Mapping[int, int] = {}
+    colours: Mapping[Colour, int] = {}
+    table: Path | None = None
     others: Sequence[str] = ()
 
 
@@ -41,29 +46,46 @@ def find_truth(folder: Path, images: Sequence[str], classes: Sequence[str]) -> T
     """The masks in a folder that belong to images.
 
     Args:
-        folder: with `<image>.png`, and with `classes.txt` (names in the order of the values, from 1 up, without
-            background) or CVAT's `labelmap.txt` in it or beside it; VOC's own folder needs neither.
+        folder: with `<image>.png`.
         images: paths.
         classes: names of the image labels, in order.
 
     Raises:
-        DataError: no folder, no mask of an image, no list of classes, or one that lacks a class of the labels.
+        DataError: no folder, no mask of an image, a mask that may be of several, or as `read_meaning`.
     """
     if not folder.is_dir():
         raise DataError(f"no folder {folder}: give --truth, the folder with the masks")
-    files = {path.relative_to(folder).as_posix(): path for path in files_below(folder, ".png")}
-    names = ImageNames(list(files))
-    masks = {}
-    for image in images:
-        found = names.find(bare(image))
-        if len(found) > 1:
-            raise DataError(f"{image} may have several masks in {folder}: {some(sorted(found))}. Keep one")
-        if found:
-            masks[image] = files[min(found)]
+    files = {path.relative_to(folder).as_posix(): path for path in files_below(folder, *MASK_SUFFIXES)}
+    masks = _masks(folder, list(files), images)
     if not masks:
         raise DataError(f"{folder} has no mask of an image: expected <image>.png, such as {bare(images[0])}.png")
-    others = sorted(set(files) - {path.relative_to(folder).as_posix() for path in masks.values()})
-    return Truth(masks, _values(folder, classes), others)
+    others = sorted({*files} - {*masks.values()})
+    return read_meaning(folder, classes)._replace(masks={i: files[m] for i, m in masks.items()}, others=others)
+
+
+def read_meaning(folder: Path, classes: Sequence[str]) -> Truth:
+    """What the values of the masks in a folder mean, without the masks.
+
+    Args:
+        folder: in it or beside it lies `classes.txt` (names in the order of the values, from 1 up, without background)
+            or a table of colours; VOC's own folder needs neither.
+        classes: as of `find_truth`.
+
+    Raises:
+        DataError: nothing says it, or a list lacks a class of the labels.
+    """
+    values, table = _values(folder, classes), _beside(folder, *colours.TABLES)
+    if table:
+        named = colours.read_table(table)
+        _require(classes, list(named.values()), table)
+        return Truth({}, values, colours.meaning(named, _numbers(classes)), table)
+    if not values:
+        raise DataError(
+            f"nothing says what the values of the masks in {folder} mean: write {folder / CLASSES}, the class names in "
+            "the order of the values 1, 2, ..., one a line, without background; or for masks that are colours "
+            f"{folder / colours.COLOURS}, {colours.LINE} on each line"
+        )
+    return Truth({}, values, colours.of_voc(values))
 
 
 def own_mask(truth: Truth, image: str, size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
@@ -78,76 +100,84 @@ def own_mask(truth: Truth, image: str, size: tuple[int, int]) -> UInt8[np.ndarra
         DataError: it is unreadable, of another size, or has a value or colour that no class has.
     """
     path = truth.masks[image]
-    coloured = isinstance(next(iter(truth.values)), tuple)
-    stored = _read_colours(path) if coloured else read_mask(path).astype(np.int64)
-    if stored.shape != size:
+    if truth.values and not colours.is_coloured(path):
+        mask = _by_index(path, truth.values)
+    else:
+        mask = colours.read_indices(path, truth.colours, truth.table)
+    if mask.shape != size:
         raise DataError(
-            f"mask {path} has {stored.shape[1]} x {stored.shape[0]} pixels, its image {size[1]} x {size[0]}: "
+            f"mask {path} has {mask.shape[1]} x {mask.shape[0]} pixels, its image {size[1]} x {size[0]}: "
             "export it again at the image's size"
         )
-    table = {_number(value): c for value, c in truth.values.items()}
-    present = np.unique(stored)
-    if unknown := [int(value) for value in present if int(value) not in table]:
-        said = [str(_colour(value) if coloured else value) for value in unknown]
-        raise DataError(f"mask {path} has {some(said)}, which no class has: complete {CLASSES} or {COLOURS}")
-    meaning = np.array([table[int(value)] for value in present], np.uint8)
-    return meaning[np.searchsorted(present, stored)]
+    return mask
 
 
-def _values(folder: Path, classes: Sequence[str]) -> Mapping[int, int] | Mapping[Colour, int]:
-    """The class of every value or colour, by the list in the folder or beside it."""
-    own = {plain_name(name): c + 1 for c, name in enumerate(classes)}
-    places = [place / name for place in (folder, folder.absolute().parent) for name in (CLASSES, COLOURS)]
-    path = next((path for path in places if path.is_file()), None)
-    if path is not None and path.name == COLOURS:
-        colours = _read_labelmap(path)
-        return {colour: own.get(name, 0) for colour, name in colours.items()}
+def _masks(folder: Path, files: Sequence[str], images: Sequence[str]) -> dict[str, str]:
+    """The mask of each image that has one: of its own path, else the only one of its name."""
+    names = ImageNames(files)
+    masks: dict[str, str] = {}
+    images_of: dict[str, list[str]] = defaultdict(list)
+    for image in images:
+        found = names.find(bare(image))
+        if len(found) > 1:
+            raise DataError(f"{image} may have several masks in {folder}: {some(sorted(found))}. Keep one")
+        for mask in found:
+            images_of[mask].append(image)
+    for mask, alike in images_of.items():
+        own = [image for image in alike if bare(image).casefold() == bare(mask).casefold()] or alike
+        if len(own) > 1:
+            raise DataError(
+                f"{folder / mask} may be the mask of several images: {some(own)}. Put masks into folders as their "
+                "images are"
+            )
+        masks[own[0]] = mask
+    return masks
+
+
+def _by_index(path: Path, values: Mapping[int, int]) -> UInt8[np.ndarray, "h w"]:
+    mask = read_mask(path)
+    present = np.unique(mask).tolist()
+    if unknown := [str(value) for value in present if value not in values]:
+        raise DataError(f"mask {path} has {some(unknown)}, which no class has: complete {CLASSES}")
+    meaning = np.zeros(256, np.uint8)
+    meaning[present] = [values[value] for value in present]
+    return meaning[mask]
+
+
+def _values(folder: Path, classes: Sequence[str]) -> dict[int, int]:
+    """The class of every index, by the list in the folder or beside it; empty where nothing says so."""
+    table, path = _beside(folder, *colours.TABLES), _beside(folder, CLASSES)
+    if table and path and table.parent == folder != path.parent:
+        path = None  # a list further off, of something else
     names = [name for _, name in lines_of(path)] if path else []
-    if path is None and folder.name == VOC_FOLDER and set(classes) <= set(VOC_CLASSES):
+    if (
+        not path
+        and not table
+        and folder.name == VOC_FOLDER
+        and {*map(plain_name, classes)} <= {*map(plain_name, VOC_CLASSES)}
+    ):
         names = list(VOC_CLASSES)
     if not names:
-        raise DataError(
-            f"nothing says what the values of the masks in {folder} mean: write {folder / CLASSES}, the class names in "
-            "the order of the values 1, 2, ..., one a line, without background"
-        )
+        return {}
     if plain_name(names[0]) in NO_CLASS:
         raise DataError(f"{path} begins with {names[0]}, the value 0: delete that line, so that the first class is 1")
-    if missing := [name for name in classes if plain_name(name) not in map(plain_name, names)]:
-        raise DataError(
-            f"{path or folder} lacks {', '.join(missing)}, which the image labels name; it has {some(names)}"
-        )
+    _require(classes, names, path or folder)
+    own = _numbers(classes)
     return {0: 0, IGNORE: IGNORE} | {i: own.get(plain_name(name), 0) for i, name in enumerate(names, start=1)}
 
 
-def _read_labelmap(path: Path) -> dict[Colour, str]:
-    """Plain class name of every colour of a file with lines `name:red,green,blue:...`."""
-    found: dict[Colour, str] = {}
-    for number, line in lines_of(path):
-        if not line.startswith("#"):
-            name, _, rest = line.partition(":")
-            try:
-                red, green, blue = (int(each) for each in rest.split(":")[0].split(","))
-            except ValueError as error:
-                raise DataError(f"{path} line {number} is {line!r}; expected name:red,green,blue::") from error
-            found[red, green, blue] = plain_name(name)
-    if not found:
-        raise DataError(f"{path} names no colour; expected lines name:red,green,blue::")
-    return found
+def _numbers(classes: Sequence[str]) -> dict[str, int]:
+    """Values of the classes of the image labels, by plain name."""
+    return {plain_name(name): c + 1 for c, name in enumerate(classes)}
 
 
-def _read_colours(path: Path) -> np.ndarray:
-    """A mask as numbers that stand for its colours."""
-    try:
-        with Image.open(path) as image:
-            pixels = np.array(image.convert("RGB")).astype(np.int64)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"cannot read mask {path}: {error}. Copy it again") from error
-    return (pixels[..., 0] << 16) | (pixels[..., 1] << 8) | pixels[..., 2]
+def _require(classes: Sequence[str], names: Sequence[str], path: Path) -> None:
+    """Refuse a list of classes that lacks one of the image labels."""
+    if missing := [name for name in classes if plain_name(name) not in map(plain_name, names)]:
+        raise DataError(f"{path} lacks {', '.join(missing)}, which the image labels name; it has {some(names)}")
 
 
-def _number(value: int | Colour) -> int:
-    return value if isinstance(value, int) else (value[0] << 16) | (value[1] << 8) | value[2]
-
-
-def _colour(number: int) -> Colour:
-    return number >> 16, number >> 8 & 255, number & 255
+def _beside(folder: Path, *names: str) -> Path | None:
+    """The first of some files that is in a folder, or else beside it."""
+    places = [place / name for place in (folder, folder.absolute().parent) for name in names]
+    return next((path for path in places if path.is_file()), None)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from companion.datasets import agreement
 from companion.datasets.agreement import Facts, ImageFacts
 from companion.datasets.checks import Share, check
+from companion.datasets.layout import find_layout
 from companion.datasets.voc2012.protocol import (
     AUGMENTED_MASKS,
     SPLITS,
@@ -23,7 +24,7 @@ from companion.datasets.voc2012.protocol import (
     missing_masks,
     readable_lists,
 )
-from thesislib.data.voc import DataError, VocDataset, find_root, read_classes
+from thesislib.data.voc import DataError, VocDataset, read_classes
 
 
 class FolderReport(NamedTuple):
@@ -48,7 +49,7 @@ def check_folder(
     Raises:
         DataError: `root` is not in VOC layout, or its `classes.txt` is wrong.
     """
-    folder = find_root(root)
+    folder = find_layout(Path(root))
     classes = read_classes(folder)
     official = is_benchmark(folder, benchmark)
     problems: list[str] = []

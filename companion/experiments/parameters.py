@@ -16,6 +16,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
+from companion.datasets.layout import find_layout
 from companion.settings import Settings, SettingsError, names, nearest, parse_override
 from companion.settings.project import project_root
 
@@ -148,12 +149,13 @@ def folder(name: str, value: Any) -> Path:
 
 
 def existing_folder(data_root: Any) -> Path | None:
-    """The folder of the data, or None where none is given."""
+    """The folder of the data, which can be used as it is, or None where none is given."""
     if data_root is None or data_root == "":
         return None
     path = folder("data_root", data_root)
     if not path.is_dir():
         raise SettingsError(f"parameter data_root = {str(data_root)!r}: there is no folder {path}")
+    find_layout(path)
     return path
 
 

@@ -169,8 +169,8 @@ def read_classes(root: Path) -> tuple[str, ...]:
     return names
 
 
-def read_ids(root: Path, split: str) -> tuple[str, ...]:
-    """Image names of a split in file order."""
+def read_ids(root: Path, split: str, *, folders: bool = False) -> tuple[str, ...]:
+    """Image names of a split in file order; `folders`: they may lie in folders, as no `VocDataset` has them."""
     folder = root / "ImageSets" / "Segmentation"
     path = folder / f"{split}.txt"
     if not path.is_file():
@@ -181,7 +181,8 @@ def read_ids(root: Path, split: str) -> tuple[str, ...]:
     if not lines:
         raise DataError(f"{path} lists no image: expected one image name per line")
     ids = tuple(_image_name(line) for line in lines)
-    if wrong := [line.strip() for line, name in zip(lines, ids, strict=True) if not name]:
+    usable = [bool(name) and (folders or "/" not in name) for name in ids]
+    if wrong := [line.strip() for line, fits in zip(lines, usable, strict=True) if not fits]:
         raise DataError(
             f"{path} must have one image name per line, without folder; got {_some(wrong)}. A suffix, a number behind "
             "the name, and lines such as /JPEGImages/a.jpg /SegmentationClass/a.png are understood too"
@@ -192,8 +193,8 @@ def read_ids(root: Path, split: str) -> tuple[str, ...]:
 def _image_name(line: str) -> str:
     """The image that a line of a list names: alone, with its suffix, or as VOC and irn write it; empty: none.
 
-    >>> [_image_name(line) for line in ("a", "a.JPG", "a  -1", "a,1", "/JPEGImages/a.jpg /SegmentationClassAug/a.png")]
-    ['a', 'a', 'a', 'a', 'a']
+    >>> [_image_name(line) for line in ("a", "a.JPG", "a  -1", "a,1", "/JPEGImages/a/b.jpg /SegmentationClass/a/b.png")]
+    ['a', 'a', 'a', 'a', 'a/b']
     """
     first, *others = re.split(r"[\s,;]+", line.strip())
     if not all(re.fullmatch(r"[+-]?\d+|\S*/\S+\.\w+", other) for other in others if other):
@@ -201,7 +202,7 @@ def _image_name(line: str) -> str:
     name = re.sub(r"^/?JPEGImages/", "", first)
     if Path(name).suffix.lower() in IMAGE_SUFFIXES:
         name = name[: -len(Path(name).suffix)]
-    return "" if "/" in name or "\\" in name else name
+    return "" if "\\" in name or not all(part.strip(".") for part in name.split("/")) else name
 
 
 def write_mask(path: Path | str | BinaryIO, mask: UInt8[np.ndarray, "h w"]) -> None:

@@ -65,9 +65,9 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path} is no JSON: {error}. Export it again") from error
 
 
-def files_below(folder: Path, suffix: str) -> list[Path]:
-    """Files with this suffix, in any case, in a folder and below it, without hidden ones."""
-    found = [path for path in folder.rglob("*") if path.suffix.lower() == suffix and path.is_file()]
+def files_below(folder: Path, *suffixes: str) -> list[Path]:
+    """Files with one of these suffixes, in any case, in a folder and below it, without hidden ones."""
+    found = [path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file()]
     return sorted(path for path in found if not is_hidden(path.relative_to(folder)))
 
 

@@ -37,6 +37,11 @@ def read(path: Path) -> Source:
     raise DataError(f"no labels in {path}: expected {KNOWN}")
 
 
+def sources(folder: Path) -> list[str]:
+    """The sources of labels in a folder, but for class folders, in words; raises `DataError` as a source does."""
+    return list(_in_folder(folder))
+
+
 def _of_file(path: Path) -> Source:
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):

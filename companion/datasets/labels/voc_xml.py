@@ -1,5 +1,6 @@
 """Annotations of PASCAL VOC: an XML file an image, whose objects have names."""
 
+from functools import partial
 from pathlib import Path
 from xml.etree.ElementTree import ParseError
 
@@ -12,10 +13,10 @@ from thesislib.data.voc import DataError
 
 def read(folder: Path) -> Source:
     """Labels of all `.xml` in a folder and below it; raises `DataError` with all that cannot be read."""
-    return Source("annotations of VOC", of_each(_entry, files_below(folder, ".xml")))
+    return Source("annotations of VOC", of_each(partial(_entry, folder), files_below(folder, ".xml")))
 
 
-def _entry(path: Path) -> Entry:
+def _entry(folder: Path, path: Path) -> Entry:
     try:
         root = parse(path).getroot()
     except (ParseError, DefusedXmlException, OSError, ValueError, LookupError) as error:
@@ -23,4 +24,5 @@ def _entry(path: Path) -> Entry:
     if root.tag != "annotation":
         raise DataError(f"{path} (its root is <{root.tag}>, that of VOC's annotations <annotation>)")
     names = ((element.findtext("name") or "").strip() for element in root.iter("object"))
-    return Entry(path.stem, tuple(dict.fromkeys(name for name in names if name)), str(path))
+    image = path.relative_to(folder).with_suffix("").as_posix()
+    return Entry(image, tuple(dict.fromkeys(name for name in names if name)), str(path))

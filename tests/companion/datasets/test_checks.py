@@ -119,7 +119,14 @@ def test_everything_comes_in_one_error(voc):
     write_indices(voc / "SegmentationClass" / "2000_000002.png", np.full((5, 5), 77, np.uint8))
     message = problems_of(voc, full=True)
     assert "(8 in all)" in message
-    for words in ("missing in JPEGImages", "unreadable annotation", "2 unreadable:", "another size", "has 77"):
+    for words in (
+        "missing in JPEGImages",
+        "unreadable annotation",
+        "1 unreadable:",
+        "1 mask of colours",
+        "another size",
+        "has 77",
+    ):
         assert words in message
 
 

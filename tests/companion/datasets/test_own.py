@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from own_files import SHOWN, csv_lists, write_images, write_truth
 from PIL import Image
@@ -38,28 +37,80 @@ def test_masks_follow_their_own_list_of_classes_and_decide_what_is_scored(images
     assert val.mask(0)[0, 0] == 2 and val.mask(0)[0, -1] == 1  # dog is their first class and the labels' second
 
 
-def test_colours_are_classes_where_a_label_map_says_so(images, tmp_path):
+TABLES = {
+    "labelmap.txt": "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncat:250,50,83::\ndog:9,9,9::\n",
+    "colours.csv": "class,r,g,b\nBackground,0,0,0\ncat,250,50,83\ndog,9,9,9\ncow,1,1,1\nvoid,255,255,255\n",
+    "class_dict.csv": "background,0,0,0\ncat,250,50,83\ndog,9,9,9\n",
+}
+
+
+def write_colours(path: Path, left: tuple[int, ...], right: tuple[int, ...], mode: str = "RGB") -> None:
+    """A mask of two colours."""
+    mask = Image.new(mode, (120, 90), left)
+    mask.paste(right, (60, 0, 120, 90))
+    path.parent.mkdir(exist_ok=True)
+    mask.save(path)
+
+
+def shown_in(masks: Path, images: Path, tmp_path: Path) -> list[list[int]]:
+    """Values in the left and in the right half of each mask of val."""
+    val = VocDataset(own.prepare(images, csv_lists(tmp_path), tmp_path / "own", masks).folder, "val")
+    return [[int(val.mask(i)[0, 0]), int(val.mask(i)[0, -1])] for i in range(len(val))]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_colours_are_classes_where_a_table_says_so(table, images, tmp_path):
     masks = tmp_path / "masks"
-    masks.mkdir()
-    colours = np.zeros((90, 120, 3), np.uint8)
-    colours[:, 60:] = (250, 50, 83)
-    Image.fromarray(colours).save(masks / "a.png")
-    (masks / "labelmap.txt").write_text("# label:color_rgb:parts:actions\nbackground:0,0,0::\ncat:250,50,83::\n")
-    made = own.prepare(images, csv_lists(tmp_path), tmp_path / "own", masks)
-    assert np.unique(VocDataset(made.folder, "val").mask(0)).tolist() == [0, 1]
-    colours[0, 0] = (1, 2, 3)
-    Image.fromarray(colours).save(masks / "a.png")
-    with pytest.raises(DataError, match=r"a\.png has \(1, 2, 3\), which no class has"):
-        own.prepare(images, csv_lists(tmp_path), tmp_path / "own", masks)
+    write_colours(masks / "a.png", (0, 0, 0), (250, 50, 83))
+    write_colours(masks / "b.TIF", (9, 9, 9, 255), (0, 0, 0, 0), "RGBA")
+    (masks / table).write_text(TABLES[table])
+    assert shown_in(masks, images, tmp_path) == [[0, 1], [2, 0]]
+    write_colours(masks / "a.png", (0, 0, 0), (1, 2, 3))
+    with pytest.raises(DataError, match=rf"a\.png has \(1, 2, 3\) in 5400 pixels, which .*{table} does not name"):
+        shown_in(masks, images, tmp_path)
+
+
+def test_void_is_ignored_and_what_no_label_names_is_background(images, tmp_path):
+    masks = tmp_path / "masks"
+    write_colours(masks / "a.png", (255, 255, 255), (1, 1, 1))
+    (masks / "colours.csv").write_text(TABLES["colours.csv"])
+    assert shown_in(masks, images, tmp_path) == [[255, 0]]
+
+
+def test_colours_of_voc_need_the_list_of_their_classes_alone(images, tmp_path):
+    masks = write_truth(tmp_path / "masks", "b")  # dog is the first class of its list
+    write_colours(masks / "a.png", (128, 0, 0), (224, 224, 192))
+    assert shown_in(masks, images, tmp_path) == [[2, 255], [2, 1]]
+    for colour in ((255, 255, 255), (128, 128, 0)):  # white, and VOC's third class of a list of two
+        write_colours(masks / "a.png", (128, 0, 0), colour)
+        with pytest.raises(DataError, match=r"in 5400 pixels, which is no class by VOC's palette: .*colours\.csv"):
+            shown_in(masks, images, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("cat,250,50\ndog,1,2,3\n", "line 1 has cat 250,50; expected class,red,green,blue"),
+        ("cat,250,50,256\n", "each colour 0 to 255"),
+        ("cat,1,2,3\ndog,1,2,3\n", "line 2 gives dog a colour that another class has"),
+        ("class,r,g,b\n", "names no colour"),
+        ("cat,1,2,3\n", "lacks dog, which the image labels name"),
+    ],
+)
+def test_tables_of_colours_that_cannot_be_used_are_refused(text, said, images, tmp_path):
+    write_colours(tmp_path / "masks" / "a.png", (0, 0, 0), (1, 2, 3))
+    (tmp_path / "masks" / "colours.csv").write_text(text)
+    with pytest.raises(DataError, match=said):
+        shown_in(tmp_path / "masks", images, tmp_path)
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda masks: (masks / "classes.txt").unlink(), "nothing says what the values of the masks"),
+        (lambda masks: (masks / "classes.txt").unlink(), r"nothing says .*classes\.txt.*colours\.csv"),
         (lambda masks: (masks / "classes.txt").write_text("background\ndog\ncat\n"), "delete that line"),
         (lambda masks: (masks / "classes.txt").write_text("dog\ncow\n"), "lacks cat"),
-        (lambda masks: write_images(masks, ["b.png"], (4, 4)), "mode 'RGB'"),
+        (lambda masks: Image.new("RGB", (120, 90), "red").save(masks / "b.png"), r"\(255, 0, 0\) in 10800 pixels"),
         (lambda masks: Image.new("L", (50, 90)).save(masks / "b.png"), "has 50 x 90 pixels, its image 120 x 90"),
         (lambda masks: (masks / "b.png").unlink(), "has no mask of an image"),
     ],
@@ -123,3 +174,13 @@ def test_the_command_says_what_is_used_and_what_is_ignored(images, tmp_path, cap
 def test_half_of_the_options_is_refused(images, capsys):
     assert cli.main(["data", "prepare", "own", "--images", str(images)]) == 2
     assert "needs --images, --labels and --output" in capsys.readouterr().err
+
+
+def test_a_mask_belongs_to_the_image_of_its_folder_alone(tmp_path):
+    images = write_images(tmp_path / "images", ["cat/1.jpg", "dog/1.jpg"])
+    masks = write_truth(tmp_path / "masks", ["1"])
+    with pytest.raises(DataError, match=r"1\.png may be the mask of several images: cat/1\.jpg; dog/1\.jpg"):
+        own.prepare(images, images, tmp_path / "own", masks)
+    (masks / "cat").mkdir()
+    (masks / "1.png").rename(masks / "cat" / "1.png")
+    assert VocDataset(own.prepare(images, images, tmp_path / "own", masks).folder, "val").ids == ("cat__1",)
