@@ -165,6 +165,20 @@ def grown(after: Scores, before: Scores, claim: Claim) -> Interval:
     return paired_difference(ours, theirs)
 
 
+def interaction(scores: Scores, both: str, one: str, other: str, neither: str) -> list[float]:
+    """By how much more one thing gains where the other is there too, in mIoU points, one value a seed.
+
+    Args:
+        scores: of four rows.
+        both, one, other, neither: the names of the rows with both things, with either, and without.
+
+    Returns:
+        (both - one) - (other - neither); 0 where what the two gain adds up.
+    """
+    pairs = seed_differences(scores, both, one), seed_differences(scores, other, neither)
+    return [there - alone for there, alone in zip(*pairs, strict=True)]
+
+
 def paired(ours: Sequence[float], theirs: Sequence[float]) -> Interval | None:
     """By how much values of any kind are above others, seed by seed; None where either does not exist for some seed."""
     exist = len(ours) > 0 and len(theirs) > 0 and np.isfinite([*ours, *theirs]).all()

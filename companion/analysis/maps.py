@@ -114,6 +114,18 @@ def transferred(train: Scores, val: Scores) -> dict[str, list[float]]:
     }
 
 
+def overview(train: Scores, val: Scores) -> pd.DataFrame:
+    """Maps in the two main readings, and mAP of the image labels.
+
+    Columns: mIoU on train at the fixed threshold, the threshold that is best there, mIoU on val at that, mAP.
+    """
+    frame = table(train, {"mIoU train": measures.fixed_miou, "best threshold": measures.oracle_threshold})
+    frame["mIoU val"] = pd.Series({row: over_seeds(found) for row, found in transferred(train, val).items()})
+    for split, scores in (("train", train), ("val", val)):
+        frame = frame.join(table(scores, {f"mAP {split}": measures.mean_average_precision}))
+    return frame
+
+
 def precision_and_recall(scores: Scores) -> pd.DataFrame:
     """What mIoU at the fixed threshold is made of, and F in both readings of S9."""
     return table(

@@ -84,7 +84,10 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = add("reproduce", reproduce, "compute everything, execute all notebooks, write the report")
     sub.add_argument(
-        "--only", nargs="+", metavar="NAME", help="these notebooks alone, or those with a table-3.2 or a fig-3.4"
+        "--only",
+        nargs="+",
+        metavar="NAME",
+        help="these notebooks alone, those with a table-3.2 or a fig-3.4, or all that are `beyond` the thesis",
     )
     sub.add_argument("--scheduler", default=engine.LOCAL, help="address or scheduler file of a Dask cluster")
     sub.add_argument("--workers", type=int, help="local workers; default one per core")
@@ -115,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def reproduce(options: argparse.Namespace) -> int:
     """Compute in parallel what the notebooks need; each is executed as soon as its stages are there."""
-    from companion.experiments.catalogue import EXPERIMENTS, notebook_of
+    from companion.experiments.catalogue import notebooks_of, of_the_thesis
     from companion.experiments.experiment import NoTruth
     from companion.pipeline.published import ContinuedStore, open_store
     from companion.reports import driver
@@ -123,7 +126,8 @@ def reproduce(options: argparse.Namespace) -> int:
     from companion.reports.site import INDEX
 
     store = open_store(options.runs_dir.resolve(), options.published)
-    chosen = [find_notebook(notebook_of(name), NOTEBOOKS) for name in options.only or EXPERIMENTS]
+    named = [name for each in options.only for name in notebooks_of(each)] if options.only else of_the_thesis()
+    chosen = [find_notebook(name, NOTEBOOKS) for name in named]
     read: dict[str, Stage] = {}
     jobs = []
     for notebook in dict.fromkeys(chosen):

@@ -18,7 +18,7 @@ import pandas as pd
 from companion import settings
 from companion.cost import operations
 from companion.datasets.voc2012.protocol import VOC2012
-from companion.experiments.catalogue import EXPERIMENTS, experiment
+from companion.experiments.catalogue import EXPERIMENTS, experiment, of_the_thesis
 from companion.experiments.training_seeds import check_seeds
 from companion.pipeline.store import Stage
 from companion.settings import Machine, Settings
@@ -147,9 +147,10 @@ def total(stages: Iterable[Stage], chosen: Settings) -> list[Work]:
 
 
 def whole_thesis(chosen: Settings | None = None, seeds: int | tuple[int, ...] = 1) -> list[Work]:
-    """The work of all notebooks together; what several of them share is done once."""
+    """The work of all notebooks but those beyond the thesis; what several of them share is done once."""
     chosen = chosen or settings.load("voc2012")
-    return total((stage for stages in planned(chosen, seeds).values() for stage in stages), chosen)
+    of_notebooks = planned(chosen, seeds)
+    return total((stage for name in of_the_thesis() for stage in of_notebooks[name]), chosen)
 
 
 def stage_table(works: Iterable[Work]) -> pd.DataFrame:
@@ -172,7 +173,8 @@ def stage_table(works: Iterable[Work]) -> pd.DataFrame:
 def result_table(chosen: Settings | None = None) -> pd.DataFrame:
     """By notebook, for one seed: its tables and figures, trained networks, operations (10^15), images of the CRF.
 
-    A notebook is counted with everything it needs; the last line counts what several need once.
+    A notebook is counted with everything it needs. The last line counts what several need once, and leaves out the
+    notebooks beyond the thesis.
     """
     chosen = chosen or settings.load("voc2012")
     of_notebooks = planned(chosen)
@@ -181,8 +183,8 @@ def result_table(chosen: Settings | None = None) -> pd.DataFrame:
         for name, stages in of_notebooks.items()
         if (line := _line(stages, chosen))["PFLOP"]
     }
-    everything = (stage for stages in of_notebooks.values() for stage in stages)
-    lines["all of them, each stage once"] = {"thesis": ""} | _line(everything, chosen)
+    everything = (stage for name in of_the_thesis() for stage in of_notebooks[name])
+    lines["all of the thesis, each stage once"] = {"thesis": ""} | _line(everything, chosen)
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("notebook")
 
 

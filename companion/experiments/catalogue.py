@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from companion.experiments import parameters as checks
+from companion.experiments.both_methods import BothMethods
 from companion.experiments.clusters import Clusters
 from companion.experiments.conditions import Conditions
 from companion.experiments.data import Data
@@ -41,14 +42,26 @@ KINDS: tuple[type[Experiment], ...] = (
     Table32,
     Clusters,
     Tables33And34,
+    BothMethods,
     Performance,
 )
 EXPERIMENTS = {kind.notebook: kind for kind in KINDS}
 
 
-def notebook_of(result: str) -> str:
-    """The notebook that holds a table or figure such as `table-3.2`; other names are returned as they are."""
-    return next((name for name, kind in EXPERIMENTS.items() if result.lower() in kind.reproduces), result)
+BEYOND = "beyond"
+"""What stands for all experiments beyond the thesis where notebooks are named."""
+
+
+def of_the_thesis() -> list[str]:
+    """The notebooks that are executed where none is named: all but those beyond the thesis."""
+    return [name for name, kind in EXPERIMENTS.items() if not kind.beyond]
+
+
+def notebooks_of(named: str) -> list[str]:
+    """The notebook that holds a table or figure such as `table-3.2`, or those of `BEYOND`; other names stay."""
+    if named.lower() == BEYOND:
+        return [name for name, kind in EXPERIMENTS.items() if kind.beyond]
+    return [name for name, kind in EXPERIMENTS.items() if named.lower() in kind.reproduces] or [named]
 
 
 def kind_of(notebook: str) -> type[Experiment]:

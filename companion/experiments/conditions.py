@@ -33,8 +33,8 @@ from companion.drawing.differences import differences
 from companion.experiments import printed, row_stages
 from companion.experiments.declared import class_table, primary
 from companion.experiments.exhibits import Exhibit, Figure, Note, Table
-from companion.experiments.experiment import SCORED, Experiment
 from companion.experiments.own_rows import check_plain, check_trained
+from companion.experiments.scored_maps import ScoredMaps
 from companion.pipeline.store import Stage
 from companion.settings import SettingsError
 from thesislib.refinement import crf
@@ -48,7 +48,7 @@ def overfitted(on_train: measures.Run, on_val: measures.Run) -> float:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Conditions(Experiment):
+class Conditions(ScoredMaps):
     """Plain CAM and Mixup-CAM at two lengths of training, and after a walk with two kinds of alphas.
 
     Args:
@@ -58,7 +58,6 @@ class Conditions(Experiment):
     """
 
     notebook: ClassVar = "26_conditions"
-    needs_truth: ClassVar = SCORED
 
     alpha: float
     lambda_ent: float
@@ -100,11 +99,6 @@ class Conditions(Experiment):
         return Claim(text, rows["mixup_cam_longer"], rows["cam_longer"], primary=True)
 
     @property
-    def maps(self) -> Mapping[tuple[str, int], Stage]:
-        """The stage of the response maps by row name and seed."""
-        return row_stages.response_map_stages(self.settings, self.rows.values(), self.seeds, self.machine)
-
-    @property
     def walks(self) -> Mapping[tuple[str, int], Stage]:
         """The stage of the refined maps by row name and seed; none without the CRF library, or where not asked for."""
         if not self.step_2:
@@ -116,26 +110,7 @@ class Conditions(Experiment):
     def stages(self) -> list[Stage]:
         return [*self.maps.values(), *self.walks.values()]
 
-    @property
-    def data_note(self) -> str:
-        return f"{self.both}, all with masks"
-
     # --- Scores ---
-
-    @cached_property
-    def train(self) -> Scores:
-        """Scores of the maps on train."""
-        return measures.read_scores(self.compute(self.maps), "train")
-
-    @cached_property
-    def val(self) -> Scores:
-        """Scores of the maps on val."""
-        return measures.read_scores(self.compute(self.maps), "val")
-
-    @cached_property
-    def moved(self) -> Scores:
-        """Counts of val at the threshold of train, all rows."""
-        return maps.moved(self.train, self.val, [row.name for row in self.rows.values()])
 
     @cached_property
     def gaps(self) -> Mapping[str, list[float]]:

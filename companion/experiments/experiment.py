@@ -66,11 +66,13 @@ class Experiment(ABC):
         notebook: its name without `.ipynb`.
         reproduces: the tables and figures of the thesis that it holds, such as `table-2.1`.
         needs_truth: splits that it scores, so that every image of them needs a mask.
+        beyond: whether it asks what the thesis leaves open; `thesis reproduce` runs it only when told to.
     """
 
     notebook: ClassVar[str]
     reproduces: ClassVar[tuple[str, ...]] = ()
     needs_truth: ClassVar[tuple[str, ...]] = ()
+    beyond: ClassVar[bool] = False
 
     settings: Settings
     seeds: Sequence[int]

@@ -18,8 +18,8 @@ from companion.analysis.measures import Measure, Scores
 from companion.drawing import curves, image_grids
 from companion.experiments import printed, row_stages
 from companion.experiments.exhibits import Figure, KeyNumber, Note, Table
-from companion.experiments.experiment import SCORED, Experiment
 from companion.experiments.own_rows import only
+from companion.experiments.scored_maps import ScoredMaps
 from companion.pipeline.store import Stage
 from thesislib.refinement import crf
 
@@ -32,7 +32,7 @@ NOT_COMPARABLE = " Ours are of generated images: the two are not comparable, onl
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ResponseMaps(Experiment):
+class ResponseMaps(ScoredMaps):
     """Response maps of step 1 by row and seed, their scores, and what the random walk makes of them.
 
     Args:
@@ -46,7 +46,6 @@ class ResponseMaps(Experiment):
         two: the keys of the two rows of the primary claim.
     """
 
-    needs_truth: ClassVar = SCORED
     two: ClassVar[tuple[str, str]]
 
     extra_rows: Mapping[str, dict[str, Any]]
@@ -70,11 +69,6 @@ class ResponseMaps(Experiment):
         return only(self.only_rows, self.every_row, self.two)
 
     @property
-    def scored(self) -> Sequence[Row]:
-        """The rows whose maps are scored, some of which may not be refined."""
-        return [*self.rows.values()]
-
-    @property
     def names(self) -> set[str]:
         """The names of all rows whose maps are scored."""
         return {row.name for row in self.scored}
@@ -82,11 +76,6 @@ class ResponseMaps(Experiment):
     def of(self, keys: Sequence[str]) -> list[Row]:
         """The rows with these keys."""
         return [self.rows[key] for key in keys]
-
-    @property
-    def maps(self) -> Mapping[tuple[str, int], Stage]:
-        """The stage of the response maps by row name and seed."""
-        return row_stages.response_map_stages(self.settings, self.scored, self.seeds, self.machine)
 
     @property
     def walks(self) -> Mapping[tuple[str, int], Stage]:
@@ -98,26 +87,7 @@ class ResponseMaps(Experiment):
     def stages(self) -> list[Stage]:
         return [*self.maps.values(), *self.walks.values()]
 
-    @property
-    def data_note(self) -> str:
-        return f"{self.both}, all with masks"
-
     # --- Scores ---
-
-    @cached_property
-    def folders(self) -> Mapping[tuple[str, int], Path]:
-        """Of the response maps, by row name and seed."""
-        return self.compute(self.maps)
-
-    @cached_property
-    def train(self) -> Scores:
-        """Scores of the maps on train."""
-        return measures.read_scores(self.folders, "train")
-
-    @cached_property
-    def val(self) -> Scores:
-        """Scores of the maps on val."""
-        return measures.read_scores(self.folders, "val")
 
     @cached_property
     def refined(self) -> Mapping[str, Scores]:

@@ -18,16 +18,14 @@ from companion.analysis import by_class, chance, families, gradients, maps, meas
 from companion.analysis.by_class import Pair
 from companion.analysis.claims import Claim, Row, Verdict, difference, judged, versus, within
 from companion.analysis.families import Judged
-from companion.analysis.measures import Scores
 from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM, regularisers
 from companion.analysis.statistics import equivalence
 from companion.drawing.differences import differences
 from companion.experiments import row_stages
 from companion.experiments.declared import class_table
 from companion.experiments.exhibits import Figure, KeyNumber, Note, Table
-from companion.experiments.experiment import SCORED, Experiment
 from companion.experiments.own_rows import check_plain, check_trained, other_form
-from companion.pipeline.store import Stage
+from companion.experiments.scored_maps import ScoredMaps
 from companion.settings import SettingsError, nearest
 
 LEVEL, SCORE, FORM, MAP = (
@@ -36,7 +34,7 @@ LEVEL, SCORE, FORM, MAP = (
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Terms(Experiment):
+class Terms(ScoredMaps):
     """Rows of Table 2.1, and controls that differ from one of them in one thing.
 
     Args:
@@ -46,7 +44,6 @@ class Terms(Experiment):
     """
 
     notebook: ClassVar = "24_terms"
-    needs_truth: ClassVar = SCORED
 
     alpha: float
     lambda_ent: float
@@ -127,34 +124,7 @@ class Terms(Experiment):
         rows = self.rows
         return [Claim(text, rows[a], rows[b], control=True) for text, a, b in asked if {a, b} <= {*rows}]
 
-    @property
-    def maps(self) -> Mapping[tuple[str, int], Stage]:
-        """The stage of the response maps by row name and seed."""
-        return row_stages.response_map_stages(self.settings, self.rows.values(), self.seeds, self.machine)
-
-    def stages(self) -> list[Stage]:
-        return [*self.maps.values()]
-
-    @property
-    def data_note(self) -> str:
-        return f"{self.both}, all with masks"
-
     # --- Scores ---
-
-    @cached_property
-    def folders(self) -> Mapping[tuple[str, int], Path]:
-        """Of the response maps, by row name and seed."""
-        return self.compute(self.maps)
-
-    @cached_property
-    def train(self) -> Scores:
-        """Scores of the maps on train."""
-        return measures.read_scores(self.folders, "train")
-
-    @cached_property
-    def val(self) -> Scores:
-        """Scores of the maps on val."""
-        return measures.read_scores(self.folders, "val")
 
     @property
     def weighed(self) -> dict[str, Row]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from companion.analysis.statistics import MIN_SEEDS
+from companion.experiments.catalogue import BEYOND, notebooks_of
 from companion.reports import cards as of_folder
 from companion.reports import found, repeat, thesis_page
 from companion.reports.cards import Card, Page
@@ -69,7 +70,8 @@ def _index_page(page: Page, folder: Path, executed: Sequence[Card], absent: Sequ
 
 
 def _thesis_page(page: Page, folder: Path, executed: Sequence[Card], absent: Sequence[Card]) -> str:
-    shown = thesis_page.values(executed, absent)
+    beyond = notebooks_of(BEYOND)
+    shown = thesis_page.values(executed, [card for card in absent if card.notebook not in beyond])
     return render("thesis.html.j2", here=page.file, pages=NAVIGATION, preset=folder.name, **shown)
 
 

@@ -132,6 +132,12 @@ class SubcategorySettings(Frozen):
         description="controls: clusters shuffled within each class, the classes themselves (K = 1), the sub-types of "
         "generated objects, no second head",
     )
+    features: Literal["own", "plain"] = Field(
+        "own",
+        description="what is clustered: features of the classifier of the round before, or, a control, those of the "
+        "same round without the regularisers of chapter 2",
+        exclude_if=lambda features: features == "own",  # keys from before the option stay
+    )
     init: Literal["initial", "previous"] = Field("initial", description="A13: weights that a round starts from")
     crop: int = Field(224, ge=16, description="S6: side of the training crop in rounds 1 and later, pixels")
     epochs: int = Field(61, ge=1, description="S6: length of the schedule of each round")

@@ -13,22 +13,14 @@ import torch
 
 from companion.pipeline.artefacts import ResponseMaps
 from companion.pipeline.stages import response_maps
+from companion.pipeline.stages.rounds import WITHOUT_REGULARISERS
 from companion.pipeline.store import Stage
 from companion.settings import Machine, Settings
 from thesislib import cam
 from thesislib.refinement import balance, balancing_alpha
 
 BINS = 10_000
-PLAIN = {
-    "classifier.mixup_alpha": 0,
-    "classifier.lambda_ent": 0,
-    "classifier.lambda_con": 0,
-    "classifier.extra_term": "",
-    "classifier.lambda_extra": 0,
-    "subcategories.round": 0,
-    "cam.head": "parent",
-    "cam.epoch": 0,
-}
+PLAIN = WITHOUT_REGULARISERS | {"subcategories.round": 0, "cam.head": "parent", "cam.epoch": 0}
 
 
 def plain_maps(settings: Settings, machine: Machine, split: str) -> dict[str, Stage]:

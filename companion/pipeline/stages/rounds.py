@@ -3,6 +3,9 @@
 Thesis 3.3.2; published code: `script.sh` of Juliachang/SC-CAM, which calls `extract_feature.py`,
 `create_pseudo_label.py` and `train_cls.py` by turns. Round 0 is the plain classifier, trained here (A14); every later
 round trains anew from the initial weights (A13).
+
+`subcategories.features = plain` is a control for both chapters together: the regularised classifier learns the
+sub-labels that SC-CAM without regularisers finds, round for round.
 """
 
 from typing import NamedTuple
@@ -10,6 +13,15 @@ from typing import NamedTuple
 from companion.pipeline.stages import classifier, subcategories
 from companion.pipeline.store import Stage
 from companion.settings import Machine, Settings, SettingsError
+
+WITHOUT_REGULARISERS = {
+    "classifier.mixup_alpha": 0,
+    "classifier.lambda_ent": 0,
+    "classifier.lambda_con": 0,
+    "classifier.extra_term": "",
+    "classifier.lambda_extra": 0,
+}
+"""The classifier that chapter 2 regularises."""
 
 
 class Round(NamedTuple):
@@ -25,18 +37,27 @@ def algorithm_1(settings: Settings, machine: Machine, label: str = "") -> list[R
     Raises:
         SettingsError: true sub-types of images that are not generated.
     """
-    chosen = settings.subcategories
+    chosen, clustered = settings.subcategories, _clustered(settings)
     rounds = explored = [Round(classifier.stage(_with(settings, round=0), machine, label))]
-    if chosen.labels == "random":  # a control, which shuffles the clusters that the method itself finds
-        explored = algorithm_1(_with(settings, labels="clusters"), machine, label)
+    if clustered != settings:
+        explored = algorithm_1(clustered, machine, label)
     for r in range(1, chosen.round + 1):
         of_round = _with(settings, round=r)
-        features = subcategories.features_stage(of_round, machine, explored[r - 1].classifier, label)
-        clusters = subcategories.clusters_stage(of_round, machine, features, label)
+        features = subcategories.features_stage(clustered, machine, explored[r - 1].classifier, label)
+        clusters = subcategories.clusters_stage(clustered, machine, features, label)
         labels = subcategories.labels_stage(of_round, machine, clusters, label)
         start = rounds[r - 1].classifier if chosen.init == "previous" else None
         rounds.append(Round(classifier.stage(of_round, machine, label, labels, start), labels))
     return rounds
+
+
+def _clustered(settings: Settings) -> Settings:
+    """The method whose features are clustered: that of `settings`, but for the controls."""
+    if settings.subcategories.features == "plain":
+        settings = _with(settings.override(WITHOUT_REGULARISERS), features="own")
+    if settings.subcategories.labels == "random":  # a control, which shuffles the clusters that the method itself finds
+        settings = _with(settings, labels="clusters")
+    return settings
 
 
 def trained_stage(settings: Settings, machine: Machine, label: str = "") -> Stage:

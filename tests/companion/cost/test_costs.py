@@ -15,6 +15,7 @@ from companion.cost import complexity, operations
 from companion.cost import work as costs
 from companion.cost.gpu.inference import pictures
 from companion.cost.gpu.steps import tiny_scale
+from companion.experiments.catalogue import BEYOND, notebooks_of, of_the_thesis
 from companion.pipeline import engine
 from companion.pipeline.stages import affinity
 from companion.pipeline.stages import classifier as classifier_stage
@@ -206,6 +207,13 @@ def test_readme_prints_the_same_operations():
     readme = (ROOT / "README.md").read_text()
     lines = costs.markdown().partition("\n\n")[0].splitlines()[2:]
     assert lines and not [line for line in lines if line.replace("%", " %") not in readme]
+
+
+def test_readme_says_what_is_beyond_the_thesis_and_the_whole_leaves_it_out():
+    readme, table = (ROOT / "README.md").read_text(), costs.result_table()
+    for name in notebooks_of(BEYOND):
+        assert f"{name} {table.loc[name, 'PFLOP']:,.0f} PFLOP" in readme
+        assert name not in of_the_thesis()
 
 
 def test_counting_reads_no_file():

@@ -27,14 +27,17 @@ from companion.reports.record import FILE, NumberEntry, Record
 
 def test_index_groups_by_chapter_and_lists_what_was_not_executed(tmp_path: Path) -> None:
     write_report(tmp_path / "demo", "31_maps")
-    for name in ("21_maps", "31_maps", "51_performance"):
+    for name in ("21_maps", "31_maps", "41_both_methods", "51_performance"):
         write_notebook(tmp_path / "notebooks" / f"{name}.ipynb", introduction=f"# Title of {name}")
     page = Page(site_pages.write_index(tmp_path / "demo", tmp_path / "notebooks"))
-    titles = ["Chapter 2", "Title of 21_maps", "Chapter 3", "Maps", "Performance", "Title of 51_performance"]
+    titles = ["Chapter 2", "Title of 21_maps", "Chapter 3", "Maps", "Beyond the thesis", "Title of 41_both_methods"]
+    titles += ["Performance", "Title of 51_performance"]
     assert [page.text.find(title) for title in titles] == sorted(page.text.find(title) for title in titles)
     assert "Title of 21_maps … not executed yet 21_maps thesis run 21_maps --preset demo" in page.text
-    assert "3 notebooks: 2 not executed yet, 1 done." in page.text
+    assert "4 notebooks: 3 not executed yet, 1 done." in page.text
     assert "Title of 31_maps" not in page.text  # its record has the title
+    thesis = Page(tmp_path / "demo" / "thesis.html").text
+    assert "21_maps" in thesis and "41_both_methods" not in thesis  # which would add no printed number
     local = [link for link in page.links if "://" not in link and not link.startswith("#")]
     assert "31_maps.html" in local and all((tmp_path / "demo" / link).is_file() for link in local)
 
