@@ -21,7 +21,7 @@ from companion.datasets.labels.assignment import Labels, assign
 from companion.datasets.labels.entries import Problem, refuse
 from companion.datasets.labels.images import bare, find_images
 from companion.datasets.reduced import write_reduced, write_text_whole
-from companion.datasets.truth import Truth, find_truth, own_mask
+from companion.datasets.truth import Truth, find_truth, own_mask, turned_images
 from thesislib.data.voc import DataError, read_image
 
 IMAGES = "images.csv"
@@ -40,12 +40,14 @@ class Prepared(NamedTuple):
         labels: of the images.
         masks: how many images have a true mask.
         ignored: files that nobody uses, in words.
+        turned: images with a mask that are stored turned.
     """
 
     folder: Path
     labels: Labels
     masks: int
     ignored: tuple[str, ...]
+    turned: tuple[str, ...] = ()
 
 
 def prepare(
@@ -88,7 +90,8 @@ def prepare(
     refuse(f"images of {images}", problems)
     masked = [name for name, image in names.items() if image in known.masks]
     _write_lists(output, names, masked)
-    return Prepared(output, assigned, len(masked), tuple(_ignored(assigned, others, known, images)))
+    ignored, turned = _ignored(assigned, others, known, images), turned_images(known, images)
+    return Prepared(output, assigned, len(masked), tuple(ignored), tuple(turned))
 
 
 def image_ids(images: list[str]) -> dict[str, str]:

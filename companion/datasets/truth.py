@@ -17,7 +17,7 @@ from companion.datasets.colours import Colour
 from companion.datasets.labels.entries import files_below, lines_of, some
 from companion.datasets.labels.images import ImageNames, bare
 from thesislib.data.class_names import NO_CLASS, plain_name
-from thesislib.data.pictures import MASK_SUFFIXES
+from thesislib.data.pictures import MASK_SUFFIXES, is_turned
 from thesislib.data.voc import IGNORE, VOC_CLASSES, DataError, read_mask
 
 CLASSES = "classes.txt"
@@ -105,11 +105,17 @@ def own_mask(truth: Truth, image: str, size: tuple[int, int]) -> UInt8[np.ndarra
     else:
         mask = colours.read_indices(path, truth.colours, truth.table)
     if mask.shape != size:
+        upright = ", upright as its EXIF says if it is stored turned" if mask.shape == size[::-1] else ""
         raise DataError(
-            f"mask {path} has {mask.shape[1]} x {mask.shape[0]} pixels, its image {size[1]} x {size[0]}: "
+            f"mask {path} has {mask.shape[1]} x {mask.shape[0]} pixels, its image {size[1]} x {size[0]}{upright}: "
             "export it again at the image's size"
         )
     return mask
+
+
+def turned_images(truth: Truth, images: Path) -> list[str]:
+    """Images with a mask that are stored turned or mirrored, so that their masks must be upright too."""
+    return [image for image in truth.masks if is_turned(images / image)]
 
 
 def _masks(folder: Path, files: Sequence[str], images: Sequence[str]) -> dict[str, str]:

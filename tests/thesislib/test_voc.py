@@ -288,6 +288,7 @@ def test_lists_of_paths_are_refused(voc, name):
         "2000_000001.JPG",
         "2000_000001 -1",
         "2000_000001  1",
+        "2000_000001  0",
         "2000_000001,1",
         "JPEGImages/2000_000001.jpg",
         "/JPEGImages/2000_000001.jpg /SegmentationClassAug/2000_000001.png",

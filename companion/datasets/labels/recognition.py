@@ -68,8 +68,8 @@ def _in_folder(folder: Path) -> dict[str, Callable[[], Source]]:
     """Readers of the sources in a folder, by what is to be seen of them."""
     found: dict[str, Callable[[], Source]] = {}
     for suffix, read_file in ((".csv", csv_table.read), (".tsv", csv_table.read), (".npy", _of_array)):
-        for path in sorted(folder.glob(f"*{suffix}")):
-            if not is_hidden(Path(path.name)):
+        for path in sorted(folder.iterdir()):
+            if path.suffix.lower() == suffix and not is_hidden(Path(path.name)):
                 found[path.name] = partial(read_file, path)
     if annotations := files_below(folder, ".xml"):
         found[f"{len(annotations)} .xml"] = partial(voc_xml.read, folder)

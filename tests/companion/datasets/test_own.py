@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from own_files import SHOWN, csv_lists, write_images, write_truth
-from PIL import Image
+from PIL import ExifTags, Image
 
 from companion.cli import main as cli
 from companion.datasets import own
@@ -87,6 +87,24 @@ def test_colours_of_voc_need_the_list_of_their_classes_alone(images, tmp_path):
             shown_in(masks, images, tmp_path)
 
 
+@pytest.mark.parametrize(("orientation", "size"), [(3, (90, 120)), (6, (120, 90))])
+def test_masks_fit_the_upright_image(orientation, size, images, tmp_path, capsys):
+    """Half a turn cannot be told from the size, so it is said."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    with Image.open(images / "a.jpg") as image:
+        image.save(images / "a.jpg", exif=exif)
+    masks, labels = write_truth(tmp_path / "masks", "a", size), csv_lists(tmp_path)
+    arguments = ["--images", images, "--labels", labels, "--truth", masks, "--workers", "1"]
+    assert cli.main(["data", "prepare", "own", *map(str, arguments), "--output", str(tmp_path / "own")]) == 0
+    assert "note: 1 images with a mask are stored turned" in capsys.readouterr().out
+    val = VocDataset(tmp_path / "own", "val")
+    assert val.mask(0).shape == val.size(0) == size
+    Image.new("L", size).save(masks / "a.png")
+    with pytest.raises(DataError, match=r"its image .*, upright as its EXIF says if it is stored turned"):
+        own.prepare(images, labels, tmp_path / "own", masks)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -160,15 +178,27 @@ def test_the_command_says_what_is_used_and_what_is_ignored(images, tmp_path, cap
     assert "3 images, classes cat, dog\n" in shown
     assert "ignored: 1 images that show no class by their labels, such as d.jpg" in shown
     assert "that are no images, such as notes.txt" in shown
-    write_images(tmp_path / "own" / "JPEGImages", ["stray.jpg"])
+    write_images(tmp_path / "own" / "JPEGImages", ["stray.jpg", "old/a.jpg"])
+    for name in ("ImageSets/Segmentation/old.txt", "SegmentationClass/a.TIF", "diary.md"):
+        (tmp_path / "own" / name).write_text("a\n")
+    assert cli.main(["data", "check", "--root", str(tmp_path / "own"), "--workers", "1"]) == 1  # a.TIF is no mask
+    Image.new("L", (120, 90)).save(tmp_path / "own" / "SegmentationClass" / "stray.png")
+    (tmp_path / "own" / "SegmentationClass" / "a.TIF").unlink()
+    capsys.readouterr()
     assert cli.main(["data", "check", "--root", str(tmp_path / "own"), "--workers", "1"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert (
-        ["cat", "2", "2", "2"] in lines
-        and ["dog", "2", "2", "2"] in lines
-        and ["all", "images", "3", "3", "3"] in lines
-    )
-    assert any("files in JPEGImages that no list names, such as stray.jpg" in " ".join(line) for line in lines)
+    for expected in (
+        "cat 2 2 2",
+        "dog 2 2 2",
+        "all images 3 3 3",
+        "with a mask 0 0 0",
+        "JPEGImages 3 2 old/a.jpg, stray.jpg",
+        "Annotations 3 0",
+        "SegmentationClass 0 1 stray.png",
+        "ImageSets 3 1 Segmentation/old.txt",
+        "the folder itself 2 1 diary.md",
+    ):
+        assert expected.split() in lines
 
 
 def test_half_of_the_options_is_refused(images, capsys):
