@@ -22,7 +22,7 @@ from companion.settings import AffinitySettings, BackboneSettings, Machine
 from thesislib import metrics
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import IGNORE, VocDataset
-from thesislib.refinement import background_score, pad_to_stride, refine_maps
+from thesislib.refinement import pad_to_stride, refine_maps
 from thesislib.refinement.affinity import cell_means
 from thesislib.refinement.pairs import UNDECIDED, pair_labels
 
@@ -80,7 +80,7 @@ def walked_counts(
     counts = []
     for i, name in enumerate(images.ids):
         classes, present = affinity_stage.present_maps(maps, name)
-        rows = torch.cat([background_score(present, settings.walk_alpha), present])
+        rows = torch.cat([affinity_stage.walk_scores(present, settings.walk_alpha), present])
         walked = refine_maps(rows, affinities(i), stride=stride, beta=settings.beta, log2_steps=settings.log2_steps)
         psa, alone = walked[: len(present) + 1], walked[len(present) + 1 :]
         found = [_counted(images, i, to_labels(classes, scores)) for scores in (psa, irn_scores(alone))]
@@ -90,7 +90,8 @@ def walked_counts(
 
 def irn_scores(walked: Float[Tensor, "p height width"]) -> Float[Tensor, "q height width"]:
     """Class scores as a share of the image's maximum, below a background that is the same everywhere."""
-    return F.pad(walked / walked.amax().clamp(min=1e-5), (0, 0, 0, 0, 1, 0), value=IRN_BACKGROUND)
+    strongest = walked.amax() if len(walked) else torch.tensor(1.0)
+    return F.pad(walked / strongest.clamp(min=1e-5), (0, 0, 0, 0, 1, 0), value=IRN_BACKGROUND)
 
 
 def _counted(images: VocDataset, i: int, labels: np.ndarray) -> Int64[np.ndarray, "c c"]:

@@ -24,6 +24,7 @@ from thesislib.models.weights import load_weights
 from thesislib.refinement.crf import crf_missing
 
 NEEDED_GB = {"smoke": 1, "demo": 3, "animals": 60, "own": 10, "voc2012": 120}
+PAPER_SCALE = ("voc2012", "coco2014")  # trained on a GPU
 THESIS_GPU = 12  # GB, thesis 2.4.1 and 3.4.1
 
 
@@ -44,7 +45,7 @@ def examine(settings: Settings, machine: Machine, runs_dir: Path) -> Iterator[Fi
     reason = crf_missing()
     yield Finding("dense CRF", not reason, reason or "pydensecrf can be imported", "apt install g++ python3-dev first")
     yield _gpu(settings)
-    if settings.preset == "voc2012":
+    if settings.preset in PAPER_SCALE:
         advice = "delete that file; the other results of gpu-check are read again"
         yield _attempt("GPU memory", lambda: memory_settings(gpu_results.newest()), advice)
     yield _disk(settings.preset, runs_dir)
@@ -70,11 +71,11 @@ def _packages(what: str, modules: tuple[str, ...], advice: str) -> Finding:
 
 
 def _gpu(settings: Settings) -> Finding:
-    needed = settings.preset == "voc2012"
+    needed = settings.preset in PAPER_SCALE
     if torch.cuda.is_available():
         memory = torch.cuda.get_device_properties(0).total_memory / 2**30
         return Finding("GPU", True, f"{torch.cuda.get_device_name()}, {memory:.0f} GB")
-    return Finding("GPU", not needed, f"none; {os.cpu_count()} cores", "training on VOC needs a CUDA GPU")
+    return Finding("GPU", not needed, f"none; {os.cpu_count()} cores", "training at this scale needs a CUDA GPU")
 
 
 def memory_settings(results: Path | None) -> str:

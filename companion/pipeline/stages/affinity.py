@@ -91,6 +91,8 @@ def _write_scores(images: VocDataset, maps: Path, folder: Path, alphas: list[flo
     if AffinityScores.path(folder, images.ids[i]).is_file():
         return
     classes, present = present_maps(maps, images.ids[i])
+    if len(classes) == 0:
+        raise ValueError(f"image {images.ids[i]} has no class, so nothing responds: take it out of the split")
     params = crf_params(PSA, crf)
     scores = (dense_crf(images.image(i), background_score(present, alpha), params) for alpha in alphas)
     low, high = (of_alpha.numpy().astype(np.float16) for of_alpha in scores)
@@ -161,12 +163,14 @@ def present_maps(folder: Path, name: str) -> tuple[np.ndarray, Tensor]:
 
     Raises:
         FileNotFoundError: the folder is incomplete; names the image.
-        ValueError: the image has no present class.
     """
     stored = ResponseMaps.read(folder, name)
-    if len(stored.classes) == 0:
-        raise ValueError(f"image {name} has no class, so nothing responds: take it out of the split")
     return stored.classes, cam.normalize(torch.from_numpy(stored.maps))
+
+
+def walk_scores(present: Tensor, alpha: float) -> Tensor:
+    """Scores `(P+1, H, W)` that walk: maps `(P, H, W)` below their background; background alone without a class."""
+    return background_score(present, alpha) if len(present) else torch.ones(1, *present.shape[1:])
 
 
 def crf_params(base: CrfParams, crf: CrfSettings) -> CrfParams:

@@ -59,5 +59,6 @@ def _histogram(folder: Path, images: Sequence[str]) -> np.ndarray:
     counts = np.zeros(BINS, np.int64)
     for name in images:
         maps = cam.normalize(torch.from_numpy(ResponseMaps.read(folder, name).maps))
-        counts += np.histogram(maps.amax(dim=0).numpy(), BINS, (0, 1))[0]
+        strongest = maps.amax(dim=0) if len(maps) else torch.zeros(maps.shape[1:])
+        counts += np.histogram(strongest.numpy(), BINS, (0, 1))[0]
     return counts

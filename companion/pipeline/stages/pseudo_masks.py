@@ -27,7 +27,7 @@ from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset
 from thesislib.models.affinitynet import AffinityNet
 from thesislib.precision import autocast
-from thesislib.refinement import background_score, pad_to_stride, refine_maps
+from thesislib.refinement import pad_to_stride, refine_maps
 from thesislib.refinement.crf import IRN, PSA, dense_crf
 from thesislib.training import memory_advice
 
@@ -94,7 +94,7 @@ def write_refined(
         if not lacking:
             continue
         found = [affinity_stage.present_maps(maps, images.ids[i]) for i in batch]
-        scores = [background_score(present, settings.walk_alpha) for _, present in found]
+        scores = [affinity_stage.walk_scores(present, settings.walk_alpha) for _, present in found]
         refined = refine(model, [images.image(i) for i in batch], scores, settings, machine.precision)
         for i, (classes, _), walked in zip(batch, found, refined, strict=True):
             if i in lacking:
@@ -153,7 +153,7 @@ def _write_mask(images: VocDataset, refined: Path, folder: Path, pseudo_mask: st
 
 def final_scores(image: np.ndarray, scores: Tensor, pseudo_mask: str, crf: CrfSettings) -> Tensor:
     """Scores `(P+1, H, W)` whose arg-max is the pseudo-mask: those of the walk, or after the CRF (S24)."""
-    if pseudo_mask == "rw":
+    if pseudo_mask == "rw" or len(scores) == 1:  # background alone leaves a CRF nothing to decide
         return scores
     if pseudo_mask == "rw_label_crf":
         probabilities = label_probabilities(scores.argmax(dim=0), len(scores))

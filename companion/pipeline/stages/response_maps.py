@@ -154,23 +154,23 @@ def score(images: VocDataset, folder: Path, background: float) -> dict[str, np.n
         over its classes of `spatial_variance` and `uniformity` of the map inside the object.
     """
     num_classes = len(images.classes)
-    found: dict[str, list[np.ndarray]] = defaultdict(list)
+    of_images: dict[str, list[Any]] = defaultdict(list)
+    of_split: dict[str, Any] = defaultdict(int)  # added up at once: of a table of thresholds an image has a megabyte
     for i, name in enumerate(images.ids):
         maps = cam.normalize(ResponseMaps.read(folder, name).of_classes(num_classes))
         truth, parts = images.mask(i), images.parts(i)
-        found["confusion"].append(metrics.threshold_confusions(truth, maps))
+        of_split["confusion"] += metrics.threshold_confusions(truth, maps)
         image = metrics.ConfusionMatrix(num_classes + 1)
         image.update(truth, cam.label_map(maps, background).numpy())
-        found["image_confusion"].append(image.counts)
+        of_images["image_confusion"].append(image.counts)
         if parts is not None:
             coverage = metrics.part_coverage(truth, parts, maps)
-            found["part_covered"].append(coverage.covered)
-            found["part_total"].append(coverage.total)
+            of_split["part_covered"] += coverage.covered
+            of_split["part_total"] += coverage.total
         objects = [
             (maps[c].numpy(), truth == c + 1) for c in np.unique(truth[(truth > 0) & (truth <= num_classes)]) - 1
         ]
         for measure in (diagnostics.spatial_variance, diagnostics.uniformity):
             values = [measure(*seen) for seen in objects]
-            found[measure.__name__].append(np.array(np.nanmean(values) if np.isfinite(values).any() else np.nan))
-    per_image = ("image_confusion", "spatial_variance", "uniformity")
-    return {name: np.stack(v) if name in per_image else np.sum(v, axis=0) for name, v in found.items()}
+            of_images[measure.__name__].append(np.nanmean(values) if np.isfinite(values).any() else np.nan)
+    return {**of_split, **{name: np.stack(values) for name, values in of_images.items()}}

@@ -356,8 +356,9 @@ def test_the_second_series_has_the_weight_that_an_output_has_with_the_default_k(
     chosen = over_k()
     assert weights(chosen.second_series.values()) == [(1, 1), (5, 5), (16, 16)]
     assert weights(chosen.first_series.values()) == [(5, 1), (5, 2), (5, 5), (5, 10), (5, 16)]
-    voc = over_k(preset="voc2012").second_series
-    assert {k: row.overrides.get("subcategories.weight", 5) for k, row in voc.items()} == {1: 0.5, 10: 5, 50: 25}
+    for preset in ("voc2012", "coco2014"):  # of 20 classes and of 80: the weight is that over the one of a class
+        large = over_k(preset=preset).second_series
+        assert {k: row.overrides.get("subcategories.weight", 5) for k, row in large.items()} == {1: 0.5, 10: 5, 50: 25}
     asked = of("32_number_of_subcategories", {"fixed_weight": [2]}).second_series
     assert weights(asked.values()) == [(2, 2), (5, 5)]
 

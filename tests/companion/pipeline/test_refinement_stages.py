@@ -6,6 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 from typing import BinaryIO
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from linked_store import linked_store
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
+from companion.analysis import oracle_walk
 from companion.analysis.methods import SUPERVISED
 from companion.cli import main as cli
 from companion.experiments import row_stages
@@ -23,7 +25,7 @@ from companion.pipeline import artefacts, engine
 from companion.pipeline.artefacts import RefinedMaps, ResponseMaps
 from companion.pipeline.stages import affinity, pseudo_masks, segmentation
 from companion.pipeline.store import Job, Progress, Stage, Store
-from companion.settings import Machine, Settings, SettingsError, load
+from companion.settings import CrfSettings, Machine, Settings, SettingsError, load
 from thesislib.data import voc
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset, palette, write_mask
@@ -297,10 +299,18 @@ def test_incomplete_folders_name_the_image(tmp_path: Path) -> None:
         RefinedMaps.read(tmp_path, "2007_000001")
 
 
-def test_an_image_without_a_class_is_refused(tmp_path: Path) -> None:
+def test_an_image_without_a_class_teaches_no_affinity_and_walks_as_background(tmp_path: Path) -> None:
     ResponseMaps(np.zeros(0, np.uint8), np.zeros((0, 8, 8), np.float32)).write(tmp_path, "blank")
+    images = mock.Mock(ids=["blank"])
     with pytest.raises(ValueError, match="image blank has no class"):
-        affinity.present_maps(tmp_path, "blank")
+        affinity._write_scores(images, tmp_path, tmp_path, [4, 32], CrfSettings(), 0)
+    classes, present = affinity.present_maps(tmp_path, "blank")
+    scores = affinity.walk_scores(present, 16)
+    assert not len(classes) and torch.equal(scores, torch.ones(1, 8, 8))
+    assert torch.equal(
+        pseudo_masks.final_scores(np.zeros((8, 8, 3), np.uint8), scores, "rw_crf", CrfSettings()), scores
+    )
+    assert oracle_walk.irn_scores(present).shape == (1, 8, 8)
 
 
 @pytest.mark.parametrize(

@@ -164,3 +164,20 @@ def test_wrong_environment_variable_is_named(variable: str, value: str, monkeypa
         settings.Machine()
     with pytest.raises(SettingsError, match=r"^precision = 'fp8'"):
         settings.Machine(precision="fp8", device="cpu", data_workers=0, checkpoint_minutes=5)
+
+
+def test_coco_has_the_published_steps_of_deeplab_and_else_those_of_voc() -> None:
+    def steps(preset: str, images: int, section: str, epochs: int) -> int:
+        return epochs * (images // getattr(load(preset), section).batch_size)
+
+    coco, voc = load("coco2014"), load("voc2012")
+    assert (coco.backbone, coco.cam, coco.subcategories.k) == (voc.backbone, voc.cam, 10)
+    assert steps("coco2014", 82_081, "segmentation", coco.segmentation.epochs) == pytest.approx(100_000, rel=0.02)
+    assert coco.segmentation.batch_size // coco.segmentation.accumulate == 10
+    assert steps("coco2014", 82_081, "affinity", coco.affinity.epochs) == pytest.approx(
+        steps("voc2012", 10_582, "affinity", voc.affinity.epochs), rel=0.05
+    )
+    chosen, published = ((each.subcategories.epochs, *each.subcategories.used) for each in (coco, voc))
+    for own, theirs in zip(chosen, published, strict=True):
+        own_steps = steps("coco2014", 82_081, "classifier", own)
+        assert own_steps == pytest.approx(steps("voc2012", 10_582, "classifier", theirs), rel=0.07)
