@@ -1,14 +1,12 @@
 """`thesis data`: PASCAL VOC 2012 and COCO 2014 made ready, and any data folder checked."""
 
 import argparse
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from companion.datasets import own
 from companion.datasets.checks import Share
 from companion.datasets.conformed import conform
-from companion.datasets.labels.entries import some
 from companion.datasets.labels.recognition import KNOWN
 from companion.datasets.own import Prepared
 from companion.datasets.usage import usage
@@ -175,17 +173,9 @@ def make_own(
     print(f"labels: {found.kind}; {len(found.shown)} images, classes {', '.join(found.classes)}{scored}")
     for line in made.ignored:
         print(f"ignored: {line}")
-    note_turned(made.turned)
+    for line in made.notes:
+        print(f"note: {line}")
     return made
-
-
-def note_turned(images: Sequence[str]) -> None:
-    """Say that masks must be upright where their images are made upright; half a turn does not show in the size."""
-    if images:
-        print(
-            f"note: {len(images)} images with a mask are stored turned (EXIF orientation) and read upright, so their "
-            f"masks must be upright too: {some(images)}"
-        )
 
 
 def check_data(options: argparse.Namespace) -> int:

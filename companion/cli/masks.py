@@ -5,7 +5,6 @@ from pathlib import Path
 
 from companion import settings
 from companion.cli import data as cli_data
-from companion.datasets.truth import turned_images
 from companion.settings import SettingsError
 
 METHODS = ("cam", "mixup-cam", "sc-cam")
@@ -43,8 +42,7 @@ def masks(options: argparse.Namespace) -> int:
     chosen = settings.load(options.preset, {"affinity.split": "trainaug"} | overrides)
     run = run_of.Run(options.output.resolve(), options.images.resolve(), options.method, options.seed, chosen)
     made = cli_data.make_own(options.images, options.labels, run.data, None, options.workers, options.truth)
-    truth = run_of.read_truth(run, made, options.truth) if options.truth else None
-    cli_data.note_turned(turned_images(truth, run.images) if truth else [])
+    truth = run_of.read_truth(run, made, options.truth, print) if options.truth else None
     _check_number(chosen, len(made.labels.shown))
     print(f"{run_of.missing(run)} stages to compute; started again, the command goes on where it stood", flush=True)
     page = run_of.make(run, made, truth=truth, maps=options.maps)

@@ -21,7 +21,7 @@ from companion.datasets.labels.assignment import Labels, assign
 from companion.datasets.labels.entries import Problem, refuse
 from companion.datasets.labels.images import bare, find_images
 from companion.datasets.reduced import write_reduced, write_text_whole
-from companion.datasets.truth import Truth, find_truth, own_mask, turned_images
+from companion.datasets.truth import Truth, check_truth, find_truth, own_mask
 from thesislib.data.voc import DataError, read_image
 
 IMAGES = "images.csv"
@@ -40,14 +40,14 @@ class Prepared(NamedTuple):
         labels: of the images.
         masks: how many images have a true mask.
         ignored: files that nobody uses, in words.
-        turned: images with a mask that are stored turned.
+        notes: what is no error, but decides what scores can show.
     """
 
     folder: Path
     labels: Labels
     masks: int
     ignored: tuple[str, ...]
-    turned: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def prepare(
@@ -82,6 +82,7 @@ def prepare(
         raise DataError(f"no image in {images} shows a class by {labels}: name what is on them")
     names = image_ids(list(assigned.shown))
     known = find_truth(truth, list(names.values()), assigned.classes) if truth else Truth({})
+    notes = check_truth(known, images, assigned, share) if truth else []
     _begin(output, assigned)
     write = partial(_write_image, images, output, assigned, known, names)
     problems: list[Problem] = []
@@ -90,8 +91,7 @@ def prepare(
     refuse(f"images of {images}", problems)
     masked = [name for name, image in names.items() if image in known.masks]
     _write_lists(output, names, masked)
-    ignored, turned = _ignored(assigned, others, known, images), turned_images(known, images)
-    return Prepared(output, assigned, len(masked), tuple(ignored), tuple(turned))
+    return Prepared(output, assigned, len(masked), tuple(_ignored(assigned, others, known, images)), tuple(notes))
 
 
 def image_ids(images: list[str]) -> dict[str, str]:

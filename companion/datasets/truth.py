@@ -6,18 +6,22 @@ colour is which class. Nothing here corresponds to published code.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 
-from companion.datasets import colours
+from companion.datasets import agreement, colours
+from companion.datasets.agreement import ImageFacts
+from companion.datasets.checks import Share
 from companion.datasets.colours import Colour
-from companion.datasets.labels.entries import files_below, lines_of, some
+from companion.datasets.labels.assignment import Labels
+from companion.datasets.labels.entries import Problem, files_below, lines_of, refuse, some
 from companion.datasets.labels.images import ImageNames, bare
 from thesislib.data.class_names import NO_CLASS, plain_name
-from thesislib.data.pictures import MASK_SUFFIXES, is_turned
+from thesislib.data.pictures import MASK_SUFFIXES, is_turned, read_size
 from thesislib.data.voc import IGNORE, VOC_CLASSES, DataError, read_mask
 
 CLASSES = "classes.txt"
@@ -113,9 +117,42 @@ def own_mask(truth: Truth, image: str, size: tuple[int, int]) -> UInt8[np.ndarra
     return mask
 
 
-def turned_images(truth: Truth, images: Path) -> list[str]:
-    """Images with a mask that are stored turned or mirrored, so that their masks must be upright too."""
-    return [image for image in truth.masks if is_turned(images / image)]
+def check_truth(truth: Truth, images: Path, labels: Labels, share: Share = map) -> list[str]:
+    """Decode all masks and hold them against the image labels; returns notes on what is no error.
+
+    Args:
+        truth: of these images.
+        images: their folder.
+        labels: of them.
+        share: how the masks are gone through.
+
+    Raises:
+        DataError: with all masks that cannot be used; or no mask shows a class, or masks and labels contradict.
+    """
+    facts: dict[str, ImageFacts] = {}
+    problems: list[Problem] = []
+    looked_at = share(partial(_facts, truth, images, labels), list(truth.masks))
+    for image, found in zip(truth.masks, looked_at, strict=True):
+        if isinstance(found, str):
+            problems.append(("masks that cannot be used", found))
+        else:
+            facts[image] = found
+    refuse("true masks", problems)
+    if wrong := agreement.problems({"--truth": facts}, labels.classes):
+        raise DataError("; ".join(wrong))
+    return agreement.notes({"--truth": facts}, labels.classes)
+
+
+def _facts(truth: Truth, images: Path, labels: Labels, image: str) -> ImageFacts | str:
+    """What label and mask of an image say, or what is wrong with the mask."""
+    try:
+        mask = own_mask(truth, image, read_size(images / image))
+        turned = is_turned(images / image)
+    except DataError as error:
+        return str(error)
+    named = frozenset(labels.classes.index(name) for name in labels.shown[image])
+    shown = frozenset(int(value) - 1 for value in np.unique(mask) if value not in (0, IGNORE))
+    return ImageFacts(named, shown, turned=turned)
 
 
 def _masks(folder: Path, files: Sequence[str], images: Sequence[str]) -> dict[str, str]:

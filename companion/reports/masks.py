@@ -7,7 +7,7 @@ folder, so that a run that was cut short goes on, and new photographs find the t
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +19,8 @@ from tqdm.auto import tqdm
 
 from companion.analysis import own_masks
 from companion.datasets import own
-from companion.datasets.labels.entries import refuse
 from companion.datasets.own import Prepared
-from companion.datasets.truth import Truth, find_truth, own_mask
+from companion.datasets.truth import Truth, check_truth, find_truth, own_mask
 from companion.exchange import mask_files
 from companion.experiments.own_images import METHODS, OwnImages
 from companion.experiments.parameters import differences
@@ -112,20 +111,21 @@ def read(folder: Path) -> Run:
     return Run(folder, Path(found["images"]), found["method"], found["seed"], chosen)
 
 
-def read_truth(run: Run, made: Prepared, folder: Path) -> Truth:
+def read_truth(run: Run, made: Prepared, folder: Path, say: Callable[[str], object]) -> Truth:
     """The true masks of the photographs, all checked; they are not among the data, so that they decide nothing.
 
+    Args:
+        run: of these photographs.
+        made: its data.
+        folder: with the masks.
+        say: takes each note on them.
+
     Raises:
-        DataError: with all masks that cannot be used.
+        DataError: with all masks that cannot be used; or they contradict the image labels.
     """
     truth = find_truth(folder, list(made.labels.shown), made.labels.classes)
-    problems = []
-    for image in truth.masks:
-        try:
-            own_mask(truth, image, read_image(run.images / image).shape[:2])
-        except DataError as error:
-            problems.append(("masks that cannot be used", str(error)))
-    refuse(f"masks of {folder}", problems)
+    for note in check_truth(truth, run.images, made.labels):
+        say(f"note: {note}")
     return truth
 
 

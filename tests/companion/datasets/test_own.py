@@ -73,8 +73,21 @@ def test_colours_are_classes_where_a_table_says_so(table, images, tmp_path):
 def test_void_is_ignored_and_what_no_label_names_is_background(images, tmp_path):
     masks = tmp_path / "masks"
     write_colours(masks / "a.png", (255, 255, 255), (1, 1, 1))
+    write_colours(masks / "b.png", (0, 0, 0), (9, 9, 9))
     (masks / "colours.csv").write_text(TABLES["colours.csv"])
-    assert shown_in(masks, images, tmp_path) == [[255, 0]]
+    assert shown_in(masks, images, tmp_path) == [[255, 0], [0, 2]]
+
+
+def test_masks_that_score_nothing_or_another_class_are_refused(images, tmp_path):
+    """Black and white masks are void by VOC's rule, and any masks would then score 100 %."""
+    masks = write_truth(tmp_path / "masks", "b")
+    Image.new("L", (120, 90), 255).save(masks / "b.png")
+    with pytest.raises(DataError, match="no mask of --truth shows a class: of 1 masks all pixels are 0 or 255"):
+        shown_in(masks, images, tmp_path)
+    for name, value in {"a": 1, "b": 2, "d": 2}.items():  # a cat, and two dogs, by a list in the wrong order
+        Image.new("L", (120, 90), value).save(masks / f"{name}.png")
+    with pytest.raises(DataError, match=r"masks and image labels do not agree: see that classes\.txt"):
+        shown_in(masks, images, tmp_path)
 
 
 def test_colours_of_voc_need_the_list_of_their_classes_alone(images, tmp_path):
@@ -97,7 +110,7 @@ def test_masks_fit_the_upright_image(orientation, size, images, tmp_path, capsys
     masks, labels = write_truth(tmp_path / "masks", "a", size), csv_lists(tmp_path)
     arguments = ["--images", images, "--labels", labels, "--truth", masks, "--workers", "1"]
     assert cli.main(["data", "prepare", "own", *map(str, arguments), "--output", str(tmp_path / "own")]) == 0
-    assert "note: 1 images with a mask are stored turned" in capsys.readouterr().out
+    assert "note: 1 images are stored turned" in capsys.readouterr().out
     val = VocDataset(tmp_path / "own", "val")
     assert val.mask(0).shape == val.size(0) == size
     Image.new("L", size).save(masks / "a.png")
