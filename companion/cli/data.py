@@ -57,9 +57,9 @@ def add_own_images(parser: argparse.ArgumentParser, *, required: bool = False) -
     parser.add_argument("--labels", type=Path, required=required, metavar="PATH", help=f"what they show: {KNOWN}")
     text = (
         "masks of some of them or all, for scores alone: palette or grey, with classes.txt; or colours, with "
-        "colours.csv (class,red,green,blue on each line) or CVAT's labelmap.txt"
+        "colours.csv (class,red,green,blue on each line) or CVAT's labelmap.txt; or the outlines of COCO's JSON"
     )
-    parser.add_argument("--truth", type=Path, metavar="DIR", help=text)
+    parser.add_argument("--truth", type=Path, metavar="PATH", help=text)
 
 
 def prepare_data(options: argparse.Namespace) -> int:

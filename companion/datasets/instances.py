@@ -1,6 +1,6 @@
 """Masks of classes from what the annotations of COCO outline: polygons, and runs of pixels (RLE), compressed or not.
 
-No data of the thesis, which names COCO for weights alone (A22). Published code: zhaozhengChen/ReCAM
+No data of the thesis. Published code: zhaozhengChen/ReCAM
 `mscoco/annToMask.py`, which draws objects in the order of the file and leaves crowds out. Deliberate differences:
 smaller objects lie over larger ones, so that what is carried, worn or eaten is seen whatever the order; crowds are 255
 where no object lies, neither background nor class, since COCO leaves them out of scores too. Polygons become pixels by
@@ -9,16 +9,64 @@ too few.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 from pycocotools import mask as coco_mask
 
-from companion.datasets.labels.coco import Object
+from companion.datasets.labels.coco import Image, Object, read_instances
+from companion.datasets.labels.images import ImageNames
 from thesislib.data.voc import IGNORE, DataError
 
 LEAST_POINTS = 3
+
+
+class Outlined(NamedTuple):
+    """What a file of instances outlines.
+
+    Attributes:
+        categories: of the file.
+        images: those asked for whose objects all have an outline, and those without an object, by path.
+        others: images of the file that were not asked for.
+        incomplete: images with an object that has no outline.
+    """
+
+    categories: tuple[str, ...]
+    images: dict[str, Image]
+    others: list[str]
+    incomplete: list[str]
+
+
+def find_outlined(path: Path, images: Sequence[str]) -> Outlined:
+    """The outlines of a file of instances for the images at these paths.
+
+    Raises:
+        DataError: as `read_instances`, or none of the images has an object with an outline.
+    """
+    found = read_instances(path)
+    listed = {image.file: image for image in found.images}
+    names = ImageNames(list(listed))
+    known = {image: listed[min(meant)] for image in images if len(meant := names.find(image)) == 1}
+    whole = {name: image for name, image in known.items() if all(each.outline for each in image.objects)}
+    if not any(image.objects for image in whole.values()):
+        raise DataError(f"{path} outlines no object of an image: give --truth, instances with `segmentation`")
+    others = sorted({*listed} - {image.file for image in known.values()})
+    return Outlined(tuple(found.categories.values()), whole, others, sorted({*known} - {*whole}))
+
+
+def own_outlines(image: Image, values: Mapping[str, int], size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:
+    """`mask_of` an image whose file has this height and width; raises `DataError` that names it."""
+    if image.size != size:
+        raise DataError(
+            f"{image.file} has (height, width) {image.size} by its instances, {size} by its file, upright as its EXIF "
+            "says: export the instances again"
+        )
+    try:
+        return mask_of(image.objects, values, size)
+    except DataError as error:
+        raise DataError(f"an object of {image.file} {error}: export the instances again") from error
 
 
 def mask_of(objects: Iterable[Object], values: Mapping[str, int], size: tuple[int, int]) -> UInt8[np.ndarray, "h w"]:

@@ -7,6 +7,7 @@ it once. Nothing here corresponds to published code.
 import shlex
 from pathlib import Path
 
+from companion.datasets import coco2014
 from companion.datasets.labels import recognition
 from companion.datasets.voc2012.protocol import SPLITS, has_list
 from thesislib.data.pictures import IMAGE_SUFFIXES
@@ -52,6 +53,10 @@ def _has_folders(folder: Path, split: str) -> bool:
 
 def _remedy(root: Path) -> str:
     """The command that makes such a folder of what is in this one, as far as it can be told."""
+    if all((root / name).is_dir() for name in ("annotations", *coco2014.SETS)):
+        return (
+            f"`thesis data prepare coco2014 --root {_quoted(root)} --output {_quoted(_beside(root))}` makes one of it"
+        )
     folders = _image_folders(root)
     known = [name for name in (*IMAGE_FOLDERS, *MASK_FOLDERS) if name in folders]
     try:

@@ -66,7 +66,7 @@ def prepare(
         images: a folder, with folders or not.
         labels: a file or folder that `labels.recognition` knows.
         output: a new folder, or that of an earlier attempt; outside `images`.
-        truth: folder with true masks of some images or all, for scores alone.
+        truth: folder with true masks of some images or all, or COCO's JSON, whose outlines are masks; for scores alone.
         without: folders in `images` that are no part of it.
         share: how the images are gone through, for example by several processes.
         progress: show a progress bar.
@@ -77,7 +77,8 @@ def prepare(
     _check_output(output, images)
     found, others = find_images(images, [output, *without, *([truth] if truth else [])])
     others = [name for name in others if not (images / name).resolve().is_relative_to(labels.resolve())]
-    assigned = assign(recognition.read(labels), found, images)
+    source = recognition.read(labels)
+    assigned = assign(source, found, images)
     if not assigned.shown:
         raise DataError(f"no image in {images} shows a class by {labels}: name what is on them")
     names = image_ids(list(assigned.shown))
@@ -91,7 +92,12 @@ def prepare(
     refuse(f"images of {images}", problems)
     masked = [name for name, image in names.items() if image in known.masks]
     _write_lists(output, names, masked)
-    return Prepared(output, assigned, len(masked), tuple(_ignored(assigned, others, known, images)), tuple(notes))
+    ignored = _ignored(assigned, others, known, images)
+    if source.outlined and not (truth or without):
+        ignored.append(
+            f"outlines of {source.outlined} objects: masks for scores with --truth, which takes this file too"
+        )
+    return Prepared(output, assigned, len(masked), tuple(ignored), tuple(notes))
 
 
 def image_ids(images: list[str]) -> dict[str, str]:
@@ -187,6 +193,7 @@ def _ignored(labels: Labels, others: list[str], truth: Truth, images: Path) -> l
         ("images that show no class by their labels", [*labels.without]),
         (f"files in {images} that are no images", others),
         ("masks of other images", [*truth.others]),
+        ("masks of images with an object that has no outline", [*truth.incomplete]),
     ]
     lines = [f"{len(names)} {what}, such as {names[0]}" for what, names in found if names]
     return [*lines, *labels.notes]

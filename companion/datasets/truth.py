@@ -17,7 +17,9 @@ from companion.datasets import agreement, colours
 from companion.datasets.agreement import ImageFacts
 from companion.datasets.checks import Share
 from companion.datasets.colours import Colour
+from companion.datasets.instances import find_outlined, own_outlines
 from companion.datasets.labels.assignment import Labels
+from companion.datasets.labels.coco import Image
 from companion.datasets.labels.entries import Problem, files_below, lines_of, refuse, some
 from companion.datasets.labels.images import ImageNames, bare
 from thesislib.data.class_names import NO_CLASS, plain_name
@@ -32,33 +34,39 @@ class Truth(NamedTuple):
     """Masks, and what their values mean: 1 and up in the order of the image labels, 0 background, 255 none.
 
     Attributes:
-        masks: file of each image that has one.
+        masks: file of each image that has one, or what COCO's instances outline in it.
         values: of indices; empty: masks are read by their colours.
         colours: of colours.
         table: the file that names the colours; None: they are VOC's.
+        named: of the categories of COCO's instances.
         others: masks of no image.
+        incomplete: images of COCO's instances with an object that has no outline.
     """
 
-    masks: Mapping[str, Path]
+    masks: Mapping[str, Path | Image]
     values: Mapping[int, int] = {}
     colours: Mapping[Colour, int] = {}
     table: Path | None = None
+    named: Mapping[str, int] = {}
     others: Sequence[str] = ()
+    incomplete: Sequence[str] = ()
 
 
 def find_truth(folder: Path, images: Sequence[str], classes: Sequence[str]) -> Truth:
-    """The masks in a folder that belong to images.
+    """The masks in a folder that belong to images, or those that COCO's instances outline.
 
     Args:
-        folder: with `<image>.png`.
+        folder: with `<image>.png`; or a file of instances.
         images: paths.
         classes: names of the image labels, in order.
 
     Raises:
         DataError: no folder, no mask of an image, a mask that may be of several, or as `read_meaning`.
     """
+    if folder.is_file():
+        return _outlined(folder, images, classes)
     if not folder.is_dir():
-        raise DataError(f"no folder {folder}: give --truth, the folder with the masks")
+        raise DataError(f"no folder {folder}: give --truth, the folder with the masks or a JSON of COCO's instances")
     files = {path.relative_to(folder).as_posix(): path for path in files_below(folder, *MASK_SUFFIXES)}
     masks = _masks(folder, list(files), images)
     if not masks:
@@ -104,6 +112,8 @@ def own_mask(truth: Truth, image: str, size: tuple[int, int]) -> UInt8[np.ndarra
         DataError: it is unreadable, of another size, or has a value or colour that no class has.
     """
     path = truth.masks[image]
+    if isinstance(path, Image):
+        return own_outlines(path, truth.named, size)
     if truth.values and not colours.is_coloured(path):
         mask = _by_index(path, truth.values)
     else:
@@ -153,6 +163,14 @@ def _facts(truth: Truth, images: Path, labels: Labels, image: str) -> ImageFacts
     named = frozenset(labels.classes.index(name) for name in labels.shown[image])
     shown = frozenset(int(value) - 1 for value in np.unique(mask) if value not in (0, IGNORE))
     return ImageFacts(named, shown, turned=turned)
+
+
+def _outlined(path: Path, images: Sequence[str], classes: Sequence[str]) -> Truth:
+    found = find_outlined(path, images)
+    _require(classes, found.categories, path)
+    numbers = _numbers(classes)
+    named = {name: numbers.get(plain_name(name), 0) for name in found.categories}
+    return Truth(found.images, named=named, others=found.others, incomplete=found.incomplete)
 
 
 def _masks(folder: Path, files: Sequence[str], images: Sequence[str]) -> dict[str, str]:

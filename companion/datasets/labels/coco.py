@@ -59,8 +59,9 @@ def read(path: Path) -> Source:
     used = {name for entry in entries for name in entry.classes}
     classes = tuple(name for name in found.categories.values() if name in used)
     unused = len(found.categories) - len(classes)
+    outlined = sum(each.outline is not None for image in found.images for each in image.objects)
     notes = (f"{unused} categories of {path.name} without an object",) if unused else ()
-    return Source(f"instances of COCO, {path.name}", entries, classes, notes)
+    return Source(f"instances of COCO, {path.name}", entries, classes, notes, outlined)
 
 
 def read_instances(path: Path) -> Instances:

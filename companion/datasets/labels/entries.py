@@ -34,12 +34,14 @@ class Source(NamedTuple):
         entries: an image each.
         classes: in the order of the source; empty where it has none.
         notes: what the source has and nobody uses.
+        outlined: objects with outlines, of which true masks can be made.
     """
 
     kind: str
     entries: list[Entry]
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    outlined: int = 0
 
 
 def read_text(path: Path) -> str:

@@ -11,15 +11,16 @@ from coco_folder import HEIGHT, SCENES, WIDTH, polygons, runs, text_runs, write_
 from PIL import Image
 
 from companion.cli import main as cli
-from companion.datasets import coco2014
+from companion.datasets import coco2014, own
 from companion.datasets.coco2014 import CATEGORIES, CLASSES
 from companion.datasets.instances import mask_of, outline_problem, pixels
 from companion.datasets.labels.coco import Object
+from companion.datasets.layout import find_layout
 from companion.datasets.verification import check_folder
 from thesislib.data.voc import DataError, VocDataset
 
 TRAIN, VAL = (f"instances_{name}.json" for name in coco2014.SETS)
-CROWD_ALONE, EMPTY, PERSON = (f"COCO_train2014_{1000 + 7 * i:012}" for i in (1, SCENES["train2014"], 11))
+CROWD_ALONE, MIXED, EMPTY, PERSON = (f"COCO_train2014_{1000 + 7 * i:012}" for i in (1, 2, SCENES["train2014"], 11))
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def source(tmp_path_factory) -> tuple[Path, dict[str, np.ndarray]]:
 
 
 @pytest.fixture
-def own(source, tmp_path) -> Path:
+def spoilt(source, tmp_path) -> Path:
     """A folder that a test may spoil."""
     return Path(shutil.copytree(source[0], tmp_path / "official"))
 
@@ -60,6 +61,27 @@ def test_images_without_an_object_are_not_learned_from_and_are_background_in_val
     report = check_folder(tmp_path / "voc")
     assert not report.problems
     assert any("1 images of val show no class by their annotations, all background" in note for note in report.notes)
+
+
+def test_a_folder_as_coco_has_it_gets_the_command_that_prepares_it(source):
+    with pytest.raises(
+        DataError, match=r"`thesis data prepare coco2014 --root .*official --output .*official_prepared`"
+    ):
+        find_layout(source[0])
+
+
+def test_one_file_gives_labels_and_masks_of_own_images(source, tmp_path):
+    root, masks = source
+    where, file = root / "train2014", root / "annotations" / TRAIN
+    alone = own.prepare(where, file, tmp_path / "own")
+    assert not alone.masks and any(
+        "outlines of 20 objects: masks for scores with --truth" in line for line in alone.ignored
+    )
+    made = own.prepare(where, file, tmp_path / "own", file)
+    assert made.masks == 11 and not any("outlines" in line for line in made.ignored)
+    classes = VocDataset(made.folder, "val").classes
+    shown = np.unique(VocDataset(made.folder, "val").mask(2))  # enlarged: small images have the cells that a walk needs
+    assert {CLASSES.index(classes[value - 1]) + 1 for value in shown[shown > 0]} == {*np.unique(masks[MIXED])} - {0}
 
 
 def test_categories_are_the_official_ones():
@@ -146,36 +168,36 @@ def cut(root: Path) -> None:
         (partial(changed, file=VAL, change=lambda c: c["images"][0].update(width=7)), "outlines that cannot be used"),
     ],
 )
-def test_what_is_wrong_is_said_before_an_image_is_written(spoil, said, own, tmp_path):
-    spoil(own)
+def test_what_is_wrong_is_said_before_an_image_is_written(spoil, said, spoilt, tmp_path):
+    spoil(spoilt)
     with pytest.raises(DataError, match=said):
-        coco2014.prepare(own, tmp_path / "voc")
+        coco2014.prepare(spoilt, tmp_path / "voc")
     assert not (tmp_path / "voc").exists()
 
 
-def test_images_of_another_size_leave_no_folder_that_looks_whole_and_are_gone_on_with(own, tmp_path):
-    image = own / "val2014" / f"COCO_val2014_{1000:012}.jpg"
+def test_images_of_another_size_leave_no_folder_that_looks_whole_and_are_gone_on_with(spoilt, tmp_path):
+    image = spoilt / "val2014" / f"COCO_val2014_{1000:012}.jpg"
     whole = image.read_bytes()
     Image.new("RGB", (9, 9)).save(image)
     with pytest.raises(DataError, match=r"of another size than annotated .*COCO_val2014_0+1000.jpg \(9, 9\)"):
-        coco2014.prepare(own, tmp_path / "voc")
+        coco2014.prepare(spoilt, tmp_path / "voc")
     with pytest.raises(DataError, match="no split 'trainaug'"):
         VocDataset(tmp_path / "voc", "trainaug")
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "voc" / "SegmentationClass").iterdir()}
     image.write_bytes(whole)
-    assert coco2014.prepare(own, tmp_path / "voc").images["val"] == 6
+    assert coco2014.prepare(spoilt, tmp_path / "voc").images["val"] == 6
     assert len(kept) == 17 and kept == {path: path.stat().st_mtime_ns for path in kept}
     assert not check_folder(tmp_path / "voc").problems
 
 
-def test_folders_of_other_annotations_and_of_something_else_are_left_alone(own, tmp_path):
-    coco2014.prepare(own, tmp_path / "voc")
-    changed(own, VAL, lambda content: content["annotations"].pop())
+def test_folders_of_other_annotations_and_of_something_else_are_left_alone(spoilt, tmp_path):
+    coco2014.prepare(spoilt, tmp_path / "voc")
+    changed(spoilt, VAL, lambda content: content["annotations"].pop())
     (tmp_path / "diary").mkdir()
     (tmp_path / "diary" / "today.txt").write_text("sun")
     for output, said in (("voc", "made of other annotations"), ("diary", "something else"), ("official", "of its own")):
         with pytest.raises(DataError, match=said):
-            coco2014.prepare(own, tmp_path / output)
+            coco2014.prepare(spoilt, tmp_path / output)
 
 
 def test_the_command_says_what_is_left_out(source, tmp_path, capsys):

@@ -1,7 +1,9 @@
 """Own images in VOC layout: sizes, labels, masks, names; what is refused, and what is said to be ignored."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from own_files import SHOWN, csv_lists, write_images, write_truth
 from PIL import ExifTags, Image
@@ -151,6 +153,44 @@ def test_masks_that_cannot_be_used_are_refused(change, said, images, tmp_path):
     change(masks)
     with pytest.raises(DataError, match=said):
         own.prepare(images, csv_lists(tmp_path), tmp_path / "own", masks)
+
+
+def instances(folder: Path, **changes) -> Path:
+    """COCO's JSON in which the left half of a.jpg is a cat; c.jpg has a cat with an outline, and a dog without."""
+    left = {"segmentation": [[0, 0, 60, 0, 60, 90, 0, 90]]} | changes
+    content = {
+        "images": [{"id": i, "file_name": f"{n}.jpg", "height": 90, "width": 120} for i, n in enumerate("acx")],
+        "categories": [{"id": 5, "name": "Dog"}, {"id": 9, "name": "cat"}, {"id": 11, "name": "cow"}],
+        "annotations": [
+            {"image_id": 0, "category_id": 9, **left},
+            {"image_id": 1, "category_id": 9, **left},
+            {"image_id": 1, "category_id": 5, "segmentation": []},
+        ],
+    }
+    (folder / "instances.json").write_text(json.dumps(content))
+    return folder / "instances.json"
+
+
+def test_outlines_of_coco_are_masks_where_every_object_has_one(images, tmp_path):
+    made = own.prepare(images, csv_lists(tmp_path), tmp_path / "own", instances(tmp_path))
+    val = VocDataset(made.folder, "val")
+    assert val.ids == ("a",) and made.masks == 1
+    np.testing.assert_array_equal(val.mask(0), np.where(np.arange(120) < 60, 1, 0) * np.ones((90, 1)))
+    assert "1 masks of other images, such as x.jpg" in made.ignored
+    assert "1 masks of images with an object that has no outline, such as c.jpg" in made.ignored
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"segmentation": []}, "instances.json outlines no object of an image: give --truth"),
+        ({"segmentation": [[1, 2]]}, "object of a.jpg has a polygon .* 3 points or more: export the instances again"),
+        ({"category_id": 4}, "annotations of a category that is not listed"),
+    ],
+)
+def test_outlines_that_cannot_be_used_are_refused(changes, said, images, tmp_path):
+    with pytest.raises(DataError, match=said):
+        own.prepare(images, csv_lists(tmp_path), tmp_path / "own", instances(tmp_path, **changes))
 
 
 def test_bad_images_are_all_named_and_leave_no_folder_that_looks_whole(images, tmp_path):
