@@ -61,22 +61,23 @@ class Segmentation(Experiment):
     def rows(self) -> dict[str, Row]:
         """The rows that image labels teach, by key; the user's own start from the plain classifier.
 
-        Plain CAM, the method, the latter with pseudo-masks of the random walk alone (S24), and where their file is
-        given, with a DeepLab that starts from MS-COCO weights in deeplab-pytorch's layout (A22).
+        Plain CAM, the method, and the latter read otherwise: as the chapter's `read_otherwise` says, and where their
+        file is given, with a DeepLab that starts from MS-COCO weights in deeplab-pytorch's layout (A22).
 
         Raises:
             SettingsError: the name of an extra row is taken, or it has no settings; and as `check`.
         """
         self.check()
-        rows = {
-            "cam": PLAIN_CAM,
-            "method": self.method,
-            "without_crf": self.changed("masks without CRF", {"pseudo_mask": "rw"}),
-        }
+        rows = {"cam": PLAIN_CAM, "method": self.method, **self.read_otherwise}
         if self.coco_weights:
             start = {"init": "coco", "weights": in_project(self.coco_weights), "layout": "caffe"}
             rows["from_coco"] = self.changed("from COCO weights", start)
         return rows | rows_of_the_user(self.extra_rows, [*rows.values(), SUPERVISED])
+
+    @property
+    def read_otherwise(self) -> Mapping[str, Row]:
+        """Rows of the method under another reading of the chapter's text, by key."""
+        return {}
 
     def changed(self, how: str, segmentation: Mapping[str, Any]) -> Row:
         """The method with other settings of `segmentation`, and how they are said in the name."""
@@ -160,13 +161,15 @@ class Segmentation(Experiment):
     @cached_property
     def controls(self) -> Sequence[AfterStep]:
         """What the control rows ask."""
-        rows = self.rows
-        asked = [
-            Claim("A CRF on the pseudo-masks improves the segmentation (S24, val)", rows["method"], rows["without_crf"])
-        ]
+        asked, rows = [*self.controls_of_readings], self.rows
         if "from_coco" in rows:
             asked.append(Claim("COCO weights improve the segmentation (A22, val)", rows["from_coco"], rows["method"]))
         return [AfterStep(claim, "val", chain.SHARPENED) for claim in asked]
+
+    @property
+    def controls_of_readings(self) -> Sequence[Claim]:
+        """What is asked of `read_otherwise`."""
+        return []
 
     @property
     def names(self) -> list[str]:

@@ -40,7 +40,7 @@ DEMO: dict[str, Any] = {
     "subcategories.epochs": 6,
     "subcategories.used": (),
     "subcategories.checkpoints": (3, 6),
-    "subcategories.grid": (1, 2, 5, 10, 16),
+    "subcategories.grid": (1, 2, 5, 16),
     "cam.scales": (1, 0.25),
     "cam.flip": False,
     "affinity.trained": "head",

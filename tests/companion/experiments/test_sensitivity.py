@@ -29,7 +29,9 @@ def of(notebook, parameters=None, overrides=None, preset="demo"):
 
 
 def over_k(overrides=None, preset="demo", after_round=1):
-    return of("32_number_of_subcategories", {"after_round": after_round}, overrides, preset)
+    """The experiment of Fig. 3.4; with the demo, over a grid of five."""
+    grid = {"subcategories.grid": (1, 2, 5, 10, 16)} if preset == "demo" else {}
+    return of("32_number_of_subcategories", {"after_round": after_round}, grid | (overrides or {}), preset)
 
 
 CONTROL = over_k().control
