@@ -62,7 +62,7 @@ def operations() -> Iterator[Figure | Table | KeyNumber]:
         "results",
         "What each notebook needs for one seed with everything it builds on: networks trained, operations (10^15), and "
         "images that go through the dense CRF. Notebooks share stages, so the last line is less than the sum; those "
-        "beyond the thesis (41 and on) are not in it.",
+        "beyond the thesis (26, and 41 and on) are not in it.",
         formats=tables.formats(results),
     )
     total = sum(each.units * each.flops for each in works) / work.PETA

@@ -58,6 +58,12 @@ class ClaimedMaps(ResponseMaps):
         """The thesis' claims."""
         return [claim for claim in self.claims if not claim.control]
 
+    @property
+    def claims_of_walked(self) -> list[Claim]:
+        """The claims whose rows are refined both."""
+        names = {row.name for row in self.walked}
+        return [claim for claim in self.claims if {claim.row.name, claim.reference.name} <= names]
+
     @cached_property
     def moved(self) -> Scores:
         """Counts of val at the threshold of train, of the rows that claims speak of."""

@@ -58,6 +58,7 @@ class Conditions(ScoredMaps):
     """
 
     notebook: ClassVar = "26_conditions"
+    beyond: ClassVar = True
 
     alpha: float
     lambda_ent: float

@@ -18,7 +18,7 @@ from companion.analysis.measures import Measure, Scores
 from companion.drawing import curves, image_grids
 from companion.experiments import printed, row_stages
 from companion.experiments.exhibits import Figure, KeyNumber, Note, Table
-from companion.experiments.own_rows import only
+from companion.experiments.own_rows import only, own_key
 from companion.experiments.scored_maps import ScoredMaps
 from companion.pipeline.store import Stage
 from thesislib.refinement import crf
@@ -78,11 +78,17 @@ class ResponseMaps(ScoredMaps):
         return [self.rows[key] for key in keys]
 
     @property
+    def walked(self) -> list[Row]:
+        """The rows whose maps are refined: those of the table and the user's own; controls are asked of the maps."""
+        own = {own_key(name) for name in self.extra_rows}
+        return [row for key, row in self.rows.items() if not row.control or key in own]
+
+    @property
     def walks(self) -> Mapping[tuple[str, int], Stage]:
         """The stage of the refined maps by row name and seed; none without the CRF library, or where not asked for."""
         if not self.step_2:
             return {}
-        return row_stages.refined_stages(self.settings, self.rows.values(), self.seeds, self.machine)
+        return row_stages.refined_stages(self.settings, self.walked, self.seeds, self.machine)
 
     def stages(self) -> list[Stage]:
         return [*self.maps.values(), *self.walks.values()]
@@ -281,7 +287,7 @@ class ResponseMaps(ScoredMaps):
         kinds = ["CAM", *["refined"] * bool(self.refined)]
         return Table(
             refined_images.refined_columns(
-                [row.name for row in self.rows.values()], {split: runs[split] for split in splits}, self.refined, thesis
+                [row.name for row in self.walked], {split: runs[split] for split in splits}, self.refined, thesis
             ),
             name,
             caption,

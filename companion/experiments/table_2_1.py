@@ -246,13 +246,13 @@ class Table21(WalkedMaps):
         for part in ("walk", "refined", "enlarged"):
             yield from self.secondary[part]
         yield class_table(
-            {versus(claim): self.compared(claim, refined) for claim in self.claims},
+            {versus(claim): self.compared(claim, refined) for claim in self.claims_of_walked},
             self.on_train.classes,
             "by_class_refined",
             f"mIoU after the random walk, {len(self.on_train)} images of train, {self.over}",
         )
         yield Table(
-            chain.claims(self.claims, {"map": train, "refined": refined}, {"refined": self.thesis_refined}),
+            chain.claims(self.claims_of_walked, {"map": train, "refined": refined}, {"refined": self.thesis_refined}),
             "claims_refined",
             "Paired differences in mIoU points before and after the random walk: maps at the fixed threshold "
             f"{self.threshold} and refined maps, {len(self.on_train)} images of train, {self.over}.",

@@ -262,12 +262,10 @@ class Table31(ClaimedMaps):
     def claims_tables(self) -> Iterator[Table]:
         """Every claim in the three readings, and on each split before and after the walk."""
         yield self.claims_table(self.claims, self.thesis["map, train"])
-        names = {row.name for row in self.rows.values()}
-        of_refined = [claim for claim in self.claims if {claim.row.name, claim.reference.name} <= names]
         for split, images in (("train", self.on_train), ("val", self.on_val)):
             steps = {step: scores for step, scores in self.steps.items() if step.endswith(split)}
             yield Table(
-                chain.claims(of_refined, steps, self.thesis),
+                chain.claims(self.claims_of_walked, steps, self.thesis),
                 f"claims_{split}",
                 f"Paired differences in mIoU points on {len(images)} images of {split}: maps at the fixed threshold "
                 f"{self.threshold}{' and after the random walk' if self.refined else ''}; {self.over}.",
@@ -277,7 +275,7 @@ class Table31(ClaimedMaps):
         yield from self.class_tables()
         for split, scores in self.refined.items():
             yield class_table(
-                {versus(claim): self.compared(claim, scores) for claim in of_refined},
+                {versus(claim): self.compared(claim, scores) for claim in self.claims_of_walked},
                 self.on_train.classes,
                 f"by_class_refined_{split}",
                 f"mIoU after the random walk on {split}, {self.over}",

@@ -20,7 +20,7 @@ THUMBNAIL = (480, 320)
 @own_settings()
 def save_figure(fig: Figure, folder: Path, name: str) -> bytes:
     """Write `<name>.png` and `<name>.pdf`, close the figure; returns the PNG."""
-    png = to_png(fig, optimize=True)
+    png = to_png(fig)
     fig.savefig(folder / f"{name}.pdf", dpi=DPI, bbox_inches="tight", metadata={"CreationDate": None})
     plt.close(fig)
     (folder / f"{name}.png").write_bytes(png)
@@ -28,11 +28,11 @@ def save_figure(fig: Figure, folder: Path, name: str) -> bytes:
 
 
 @own_settings()
-def to_png(fig: Figure, *, optimize: bool = False) -> bytes:
-    """A figure as PNG on white; `optimize` makes the file smaller and takes longer."""
+def to_png(fig: Figure) -> bytes:
+    """A figure as PNG on white."""
     buffer = io.BytesIO()
     fig.patch.set_facecolor("white")
-    fig.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pil_kwargs={"optimize": optimize})
+    fig.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight")
     return buffer.getvalue()
 
 

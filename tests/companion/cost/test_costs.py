@@ -141,7 +141,7 @@ def test_all_rows_of_the_tables_are_planned_whether_or_not_the_crf_is_here(monke
     costs.planned.cache_clear()
     monkeypatch.setitem(sys.modules, "pydensecrf", None)
     table = costs.result_table()
-    assert table.loc["21_response_maps", ["classifiers", "AffinityNets"]].tolist() == [7, 7]
+    assert table.loc["21_response_maps", ["classifiers", "AffinityNets"]].tolist() == [7, 5]  # none of controls
     # Three panels of four values; b and c share their defaults, and alpha = 0 is plain CAM.
     assert table.loc["22_sensitivity", "classifiers"] == 3 * 4 - 1
     # plain, ours, fully supervised; of SC-CAM also on masks without CRF

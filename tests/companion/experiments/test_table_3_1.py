@@ -145,10 +145,17 @@ def test_a_row_inserted_anywhere_leaves_what_is_said_of_the_others(both):
                 assert (exhibit.name, exhibit.caption, exhibit.alt) == (other.name, other.caption, other.alt)
 
 
-def test_a_row_inserted_anywhere_is_in_every_table_of_rows(both):
+def test_a_control_inserted_anywhere_is_in_every_table_of_rows_but_that_of_refined_maps(both):
     tables = {each.name: each.frame for exhibits in both[1].values() for each in exhibits if isinstance(each, Table)}
-    of_rows = ("rows", "table_3_1", "oracle", "images", "table_3_1_refined_val", "precision_recall", "classes")
+    of_rows = ("rows", "table_3_1", "oracle", "images", "precision_recall", "classes")
     assert all("one round" in tables[name].index for name in of_rows)
+    assert [*tables["table_3_1_refined_val"].index] == ["CAM", "SC-CAM"]
+
+
+def test_the_table_and_the_rows_of_the_user_are_refined_and_no_control_is():
+    asked_for = asked(extra_rows={"mine": {}}, machine=Machine(device="cpu", crf=True))
+    assert {row for row, _ in asked_for.walks} == {"CAM", "SC-CAM", "mine"}
+    assert {"random sub-labels", "mine"} < asked_for.names
 
 
 def test_verdicts_stand_beside_the_printed_differences(both):
