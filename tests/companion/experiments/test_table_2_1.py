@@ -123,7 +123,13 @@ def test_a_control_inserted_anywhere_is_in_every_table_of_rows_but_that_of_refin
     tables = {each.name: each.frame for exhibits in both[1].values() for each in exhibits if isinstance(each, Table)}
     of_rows = ("rows", "table_2_1", "oracle", "classifier")
     assert all("entropy alone" in tables[name].index for name in of_rows)
-    assert [*tables["table_2_1_refined"].index] == ["CAM", "mixup", "mixup + entropy", "mixup + concentration", "Mixup-CAM"]
+    assert [*tables["table_2_1_refined"].index] == [
+        "CAM",
+        "mixup",
+        "mixup + entropy",
+        "mixup + concentration",
+        "Mixup-CAM",
+    ]
 
 
 def test_verdicts_stand_beside_the_printed_differences(both):
