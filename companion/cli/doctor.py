@@ -14,6 +14,7 @@ import torch
 from companion.analysis import gpu_results
 from companion.cost.gpu import projection
 from companion.datasets.checks import check
+from companion.datasets.layout import find_layout
 from companion.pipeline.stages import backbone as backbone_stage
 from companion.pipeline.stages import segmentation as segmentation_stage
 from companion.pipeline.stages.data import SPLITS
@@ -109,6 +110,7 @@ def _attempt(what: str, look: Callable[[], str], advice: str) -> Finding:
 def _data(root: str) -> str:
     if not root:
         raise DataError("no folder given")
+    find_layout(Path(root))
     counts = []
     for split in SPLITS:
         dataset = VocDataset(root, split)

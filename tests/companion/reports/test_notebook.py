@@ -13,6 +13,7 @@ import pytest
 from notebook_files import PARAMETERS, Small, write_notebook
 from papermill.exceptions import PapermillExecutionError
 from PIL import Image
+from voc_folder import make_voc
 
 from companion.analysis.claims import Place, Verdict, judged
 from companion.analysis.statistics import VERDICTS, Interval, mean_interval
@@ -185,6 +186,7 @@ def test_paths_count_from_the_project_root(tmp_path: Path, monkeypatch: pytest.M
     assert project_root() == tmp_path / "notebooks"
     (tmp_path / "pyproject.toml").touch()
     assert project_root() == tmp_path
+    make_voc(tmp_path / "notebooks")
     nb = make(tmp_path, reports_dir="reports", data_root="notebooks")
     assert nb.folder == tmp_path / "reports" / "smoke" / "21_small"
     assert nb.experiment.machine.data_root == str(tmp_path / "notebooks")
