@@ -6,6 +6,7 @@ nothing here corresponds to published code.
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Shaped
+from scipy.optimize import minimize_scalar
 from scipy.special import entr
 from sklearn.metrics import average_precision_score
 from torch import Tensor
@@ -41,6 +42,22 @@ def expected_calibration_error(
     p, y = np.asarray(probabilities, np.float64).ravel(), np.asarray(labels, np.float64).ravel()
     index = np.digitize(p, np.linspace(0, 1, bins + 1)[1:-1], right=True)
     return float(np.abs(np.bincount(index, p - y)).sum() / p.size)
+
+
+def fitted_temperature(logits: Float[Array, "n c"], labels: Shaped[Array, "n c"]) -> float:
+    """The temperature by which logits are divided so that their cross-entropy with the labels is least.
+
+    Guo et al., 2017, section 4.2, for yes-or-no predictions. Above 1: the classifier was too sure. It is sought from
+    1/100 to 100, one of which it is where more is always better.
+    """
+    z, y = np.asarray(logits, np.float64), np.asarray(labels, np.float64)
+
+    def cross_entropy(log_t: float) -> float:
+        scaled = z / np.exp(log_t)
+        return float((np.logaddexp(0, scaled) - y * scaled).mean())
+
+    most = np.log(100)
+    return float(np.exp(minimize_scalar(cross_entropy, bounds=(-most, most), method="bounded").x))
 
 
 def class_calibration_error(

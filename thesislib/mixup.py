@@ -7,7 +7,7 @@ per batch, partners from a random permutation of the same batch, mixed after nor
 
 import numpy as np
 import torch
-from jaxtyping import Float, Real
+from jaxtyping import Float, Integer, Real
 from torch import Tensor
 
 
@@ -22,7 +22,7 @@ def mixup(
         images: normalised images `(B, 3, H, W)`; what the network would see without mixup.
         labels: image labels `(B, C)`, 0 or 1.
         alpha: both parameters of the Beta distribution that lambda is drawn from; 0.2 in the thesis.
-        rng: draws lambda first, the permutation second.
+        rng: as `draw` draws.
 
     Returns:
         Mixed images, mixed labels, and lambda, the weight of the unpermuted examples.
@@ -36,10 +36,19 @@ def mixup(
     tensor([[0.3409, 0.6591],
             [0.6591, 0.3409]])
     """
-    if not alpha > 0:
-        raise ValueError(f"mixup needs alpha > 0, got {alpha}; to train without mixup do not call it")
-    weight = float(rng.beta(alpha, alpha))
-    partner = torch.from_numpy(rng.permutation(len(images))).to(images.device)
+    weight, partner = draw(len(images), alpha, rng)
     mixed_images = weight * images + (1 - weight) * images[partner]  # (2.2)
     mixed_labels = weight * labels + (1 - weight) * labels[partner]
     return mixed_images, mixed_labels, weight
+
+
+def draw(count: int, alpha: float, rng: np.random.Generator) -> tuple[float, Integer[Tensor, " b"]]:
+    """What a batch of `count` examples is mixed by: lambda first, then the partner of each.
+
+    Raises:
+        ValueError: `alpha` is not positive.
+    """
+    if not alpha > 0:
+        raise ValueError(f"mixup needs alpha > 0, got {alpha}; to train without mixup do not call it")
+    weight = float(rng.beta(alpha, alpha))
+    return weight, torch.from_numpy(rng.permutation(count))

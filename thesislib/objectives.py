@@ -23,7 +23,7 @@ from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from thesislib.losses import classification_loss, concentration_loss, entropy_loss
-from thesislib.mixup import mixup
+from thesislib.mixing import MIXINGS, smooth
 from thesislib.models.classifier import ClassifierOutput
 
 ExtraTerm = Callable[[ClassifierOutput, Tensor], Tensor]
@@ -39,6 +39,8 @@ class ClassifierObjective:
     Attributes:
         num_classes: C; labels behind it are those of sub-categories.
         mixup_alpha: of (2.2); 0: no mixup.
+        mixing: one of `mixing.MIXINGS`; `mixup` is (2.2), the others are controls and rivals of it.
+        label_smoothing: eps of `mixing.smooth`, of the targets of the classes alone; 0: none.
         lambda_ent: weight of the entropy (2.3); below 0 the entropy is raised (A2).
         entropy_level: `image`, of the logits, or `pixel`, of the response maps (A1).
         entropy_score: see `entropy_loss` (A2).
@@ -53,6 +55,8 @@ class ClassifierObjective:
 
     num_classes: int
     mixup_alpha: float = 0
+    mixing: str = "mixup"
+    label_smoothing: float = 0
     lambda_ent: float = 0
     entropy_level: Literal["image", "pixel"] = "image"
     entropy_score: str = "sigmoid_max"
@@ -67,14 +71,15 @@ class ClassifierObjective:
         """The terms of a batch of images `(B, 3, H, W)` and labels `(B, C)` or `(B, C + C*K)`; `rng` draws the mix."""
         images, labels = batch
         if self.mixup_alpha:
-            images, labels, _ = mixup(images, labels, self.mixup_alpha, rng)  # (2.2)
+            images, labels, _ = MIXINGS[self.mixing](images, labels, self.mixup_alpha, rng)  # (2.2)
         return self.terms(model(images), labels[:, : self.num_classes], labels[:, self.num_classes :])
 
     def terms(
         self, output: ClassifierOutput, labels: Real[Tensor, "b c"], sub_labels: Real[Tensor, "b ck"]
     ) -> dict[str, Float[Tensor, ""]]:
         """The weighted terms by name, given what the classifier says of the images."""
-        terms = {"classification": classification_loss(output.logits, labels)}
+        targets = smooth(labels, self.label_smoothing) if self.label_smoothing else labels
+        terms = {"classification": classification_loss(output.logits, targets)}
         if output.sub_logits is not None:
             terms["sub-categories"] = self.lambda_sub * classification_loss(output.sub_logits, sub_labels)  # (3.3)
         if self.lambda_ent:

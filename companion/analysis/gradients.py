@@ -19,7 +19,7 @@ from companion.pipeline.stages import classifier as classifier_stage
 from companion.settings import Machine, Settings
 from thesislib.batches import Batches
 from thesislib.data.voc import VocDataset
-from thesislib.mixup import mixup
+from thesislib.mixing import MIXINGS
 from thesislib.models.classifier import ClassifierOutput
 from thesislib.objectives import ClassifierObjective
 from thesislib.randomness import DROPOUT, MIXING, generator, torch_seed
@@ -51,7 +51,8 @@ def of_classifier(
     for step, batch in enumerate(islice(batches.starting_at(0), BATCHES)):
         pixels, labels = (tensor.to(machine.torch_device) for tensor in batch)
         if chosen.mixup_alpha:
-            pixels, labels, _ = mixup(pixels, labels, chosen.mixup_alpha, generator(seed, MIXING, step))
+            mix = MIXINGS[chosen.mixing]
+            pixels, labels, _ = mix(pixels, labels, chosen.mixup_alpha, generator(seed, MIXING, step))
         with torch.random.fork_rng():
             torch.manual_seed(torch_seed(seed, DROPOUT, step))
             output = model(pixels)

@@ -10,6 +10,7 @@ from companion.experiments.clusters import Clusters
 from companion.experiments.conditions import Conditions
 from companion.experiments.data import Data
 from companion.experiments.experiment import Compute, Experiment, Keep
+from companion.experiments.mixing import Mixing
 from companion.experiments.number_of_subcategories import NumberOfSubcategories
 from companion.experiments.own_images import OwnImages
 from companion.experiments.parameters import Parameter
@@ -43,6 +44,7 @@ KINDS: tuple[type[Experiment], ...] = (
     Clusters,
     Tables33And34,
     BothMethods,
+    Mixing,
     Performance,
 )
 EXPERIMENTS = {kind.notebook: kind for kind in KINDS}

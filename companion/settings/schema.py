@@ -100,6 +100,18 @@ class ClassifierSettings(OptimiserSettings):
     )
     augmentation: Augmentation = Augmentation()
     mixup_alpha: float = Field(0, ge=0, le=8, description="Beta(alpha, alpha) of eq. 2.2; 0: no mixup")
+    mixing: Literal["mixup", "hard_labels", "labels_only", "cutmix", "fmix"] = Field(
+        "mixup",
+        description="how examples are mixed where mixup_alpha is above 0: eq. 2.2, or another way of thesislib.mixing",
+        exclude_if=lambda mixing: mixing == "mixup",  # keys from before the option stay
+    )
+    label_smoothing: float = Field(
+        0,
+        ge=0,
+        lt=1,
+        description="eps of y (1 - eps) + eps / 2, the targets of the classes",
+        exclude_if=lambda eps: eps == 0,  # keys from before the option stay
+    )
     lambda_ent: float = Field(
         0,
         ge=-100,

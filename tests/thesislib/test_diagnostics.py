@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit
 from sklearn.metrics import brier_score_loss
 
 from thesislib.diagnostics import (
@@ -12,6 +13,7 @@ from thesislib.diagnostics import (
     brier_score,
     class_calibration_error,
     expected_calibration_error,
+    fitted_temperature,
     prediction_entropy,
     spatial_variance,
     uniformity,
@@ -54,6 +56,14 @@ def test_calibration_of_frequencies_and_of_misplaced_confidence():
     assert expected_calibration_error(p, labels) < 0.01
     sure = (p > 0.5).astype(np.float64)
     assert expected_calibration_error(sure, labels) == pytest.approx(0.25, abs=0.01)
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
+def test_the_temperature_is_the_one_by_which_true_logits_were_multiplied(temperature):
+    rng = np.random.default_rng(4)
+    logits = rng.normal(0, 2, (5000, 4))
+    labels = (rng.random(logits.shape) < expit(logits)).astype(np.uint8)
+    assert fitted_temperature(temperature * logits, labels) == pytest.approx(temperature, rel=0.05)
 
 
 def test_calibration_of_classes_shows_what_cancels_in_all_of_them():

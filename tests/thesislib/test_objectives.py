@@ -84,6 +84,27 @@ def test_equation_3_3(model: CamClassifier, images: Tensor) -> None:
     assert {name: term.item() for name, term in terms.items()} == pytest.approx(expected, rel=1e-5)
 
 
+def test_another_way_to_mix_and_smoothed_targets(model: CamClassifier, images: Tensor) -> None:
+    """Targets of the classes are smoothed, those of sub-categories and what counts as present are not."""
+    objective = ClassifierObjective(
+        C, mixup_alpha=0.4, mixing="hard_labels", label_smoothing=0.1, lambda_sub=5, lambda_con=2e-4
+    )
+    labels = np.concatenate([LABELS, np.repeat(LABELS, K, axis=1)], axis=1)
+    terms = objective(model, [images, torch.from_numpy(labels)], np.random.default_rng(3))
+
+    rng = np.random.default_rng(3)
+    weight, partner = rng.beta(0.4, 0.4), rng.permutation(4)
+    hard = labels if weight >= 0.5 else labels[partner]
+    with torch.no_grad():
+        output = model((weight * images + (1 - weight) * images[partner]).float())
+    assert output.sub_logits is not None
+    logits, sub_logits = output.logits.double().numpy(), output.sub_logits.double().numpy()
+    assert terms["classification"].item() == pytest.approx(cross_entropy(logits, 0.9 * hard[:, :C] + 0.05), rel=1e-4)
+    assert terms["sub-categories"].item() == pytest.approx(5 * cross_entropy(sub_logits, hard[:, C:]), rel=1e-4)
+    spread = concentration(output.response.double().numpy(), hard[:, :C] > 0)
+    assert terms["concentration"].item() == pytest.approx(unit_weight(2e-4, 28) * spread * (2 / SIDE) ** 2, rel=1e-4)
+
+
 def test_a_weight_of_zero_leaves_its_term_out_and_draws_nothing(images: Tensor) -> None:
     plain = CamClassifier(ResNet38(width=1 / 64, stride=4), C).eval()
     rng = np.random.default_rng(0)

@@ -16,6 +16,8 @@ from companion.settings import Machine, Settings, SettingsError
 
 WITHOUT_REGULARISERS = {
     "classifier.mixup_alpha": 0,
+    "classifier.mixing": "mixup",
+    "classifier.label_smoothing": 0,
     "classifier.lambda_ent": 0,
     "classifier.lambda_con": 0,
     "classifier.extra_term": "",

@@ -1,4 +1,5 @@
 from dataclasses import fields
+from typing import get_args
 from unittest import mock
 
 import pytest
@@ -7,6 +8,7 @@ from companion import settings
 from companion.pipeline.stages import classifier
 from companion.settings import PRESETS, ClassifierSettings, SegmentationSettings, SettingsError, load
 from companion.settings.schema import validate
+from thesislib.mixing import MIXINGS
 from thesislib.objectives import ClassifierObjective, unit_weight
 
 
@@ -108,9 +110,17 @@ def test_every_setting_of_a_term_reaches_the_objective() -> None:
     terms = set(ClassifierSettings.model_fields) - classifier.BESIDE_THE_OBJECTIVE
     assert terms == {field.name for field in fields(ClassifierObjective)} - {"num_classes", "lambda_sub", "extra"}
     others = {"entropy_level": "pixel", "entropy_score": "logit", "concentration_form": "floored"}
+    others |= {"mixing": "fmix", "label_smoothing": 0.5}
     given = {name: others.get(name, 7) for name in terms}
     chosen = classifier.objective(ClassifierSettings(**given), num_classes=20)
     assert {name: getattr(chosen, name) for name in terms} == given
+
+
+def test_ways_to_mix_are_those_of_the_library_and_leave_old_keys_at_their_defaults() -> None:
+    assert get_args(ClassifierSettings.model_fields["mixing"].annotation) == tuple(MIXINGS)
+    new = {"mixing", "label_smoothing"}
+    assert not new & ClassifierSettings(mixup_alpha=0.2).model_dump().keys()
+    assert new <= ClassifierSettings(mixing="fmix", label_smoothing=0.1).model_dump().keys()
 
 
 def test_a_setting_that_the_objective_does_not_have_is_refused() -> None:
