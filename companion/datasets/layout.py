@@ -4,7 +4,10 @@ Experiments read one layout alone, so that what decides a result is in one place
 it once. Nothing here corresponds to published code.
 """
 
+import os
 import shlex
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from companion.datasets import coco2014
@@ -16,6 +19,8 @@ from thesislib.data.voc import DataError, find_root, read_ids
 PREPARE = "thesis data prepare own"
 IMAGE_FOLDERS, MASK_FOLDERS = ("images", "JPEGImages"), ("masks", "SegmentationClass")
 """As most people call them."""
+DEPTHS = ("*", "*/*", "*/*/*")
+MOST_FILES = 50_000
 
 
 def find_layout(root: Path) -> Path:
@@ -57,27 +62,42 @@ def _remedy(root: Path) -> str:
         return (
             f"`thesis data prepare coco2014 --root {_quoted(root)} --output {_quoted(_beside(root))}` makes one of it"
         )
-    folders = _image_folders(root)
-    known = [name for name in (*IMAGE_FOLDERS, *MASK_FOLDERS) if name in folders]
-    try:
-        sources = recognition.sources(root)
-    except DataError:
-        sources = []
-    if not sources and len(folders) > 1 and not known:
-        sources = ["one folder a class"]
-    if not sources or not folders:
+    places: set[Path] = set()
+    sources: list[str] = []
+    with suppress(DataError, OSError):
+        places = _image_places(root) if _is_limited(root) else places
+        sources = recognition.sources(root) if places else sources
+    folders, labels = sorted({place.parts[0] if place.parts else "." for place in places}), root
+    if not sources and (classes := _class_folders(root, places)):
+        labels, sources = classes, ["one folder a class"]
+    if not sources or not places:
         return f"`{PREPARE} --images DIR --labels PATH --output DIR` makes one of your images and what they show"
-    images = next((root / name for name in folders if name in IMAGE_FOLDERS or len(folders) == 1), root)
-    labels = _quoted(root) if len(sources) == 1 else f"({' or '.join(sources)})"
+    named = [name for name in folders if name in IMAGE_FOLDERS or len(folders) == 1]
+    images = labels if labels != root else root / named[0] if named else root
+    said = _quoted(labels) if len(sources) == 1 else f"({' or '.join(sources)})"
     truth = "".join(f" --truth {_quoted(root / name)}" for name in MASK_FOLDERS if name in folders)
-    command = f"{PREPARE} --images {_quoted(images)} --labels {labels}{truth} --output {_quoted(_beside(root))}"
+    command = f"{PREPARE} --images {_quoted(images)} --labels {said}{truth} --output {_quoted(_beside(root))}"
     return f"It has images and {', '.join(sources)}: `{command}` makes a folder for --data-root of them"
 
 
-def _image_folders(root: Path) -> list[str]:
-    """The folders in a folder that have images, `.` for itself; no further down, for it may be any."""
-    found = {path.relative_to(root).parts[:-1] for path in (*root.glob("*"), *root.glob("*/*")) if _is_image(path)}
-    return sorted("/".join(parts) or "." for parts in found)
+def _class_folders(root: Path, places: set[Path]) -> Path | None:
+    """The folder that has nothing but two or more folders with images, none of which is called as no class would be."""
+    parents = {place.parent for place in places if place.parts}
+    if len(places) < 2 or len(parents) > 1 or Path() in places:
+        return None
+    known = any(place.name in (*IMAGE_FOLDERS, *MASK_FOLDERS) for place in places)
+    return None if known else root / parents.pop()
+
+
+def _image_places(root: Path) -> set[Path]:
+    """The folders with images in a folder, relative to it; not those further down, for the folder may be any."""
+    return {path.relative_to(root).parent for depth in DEPTHS for path in root.glob(depth) if _is_image(path)}
+
+
+def _is_limited(root: Path) -> bool:
+    """Whether a folder has few enough files to look at each, as a home folder given by mistake has not."""
+    files = (name for _, _, names in os.walk(root) for name in names)
+    return next(islice(files, MOST_FILES, None), None) is None
 
 
 def _is_image(path: Path) -> bool:

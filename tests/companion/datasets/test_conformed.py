@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from own_files import CLASSES, SHOWN, SOURCES, write_images, write_truth, yolo
+from own_files import CLASSES, SHOWN, SOURCES, csv_lists, write_images, write_truth, yolo
 from PIL import Image
 from voc_folder import make_voc, write_split
 
 from companion.cli import main as cli
-from companion.datasets import own
+from companion.datasets import layout, own
 from companion.datasets.layout import find_layout
 from companion.experiments.parameters import existing_folder
 from thesislib.data.voc import DataError, VocDataset, colorize, read_ids, read_mask
@@ -22,26 +22,52 @@ def command_in(error: pytest.ExceptionInfo[DataError]) -> list[str]:
     return [*shlex.split(text)[1:], "--workers", "1"]
 
 
-@pytest.mark.parametrize("write", [*SOURCES, None])
-def test_labels_of_another_form_are_brought_into_the_layout_by_the_command_of_the_message(write, tmp_path, capsys):
+def with_masks(folder: Path) -> None:
+    write_truth(write_images(folder / "images").with_name("masks"), "bc")
+    csv_lists(folder)
+
+
+def parts_of_yolo(folder: Path) -> None:
+    """As YOLO has train and val: two folders of images, two of texts."""
+    yolo(folder)
+    write_images(folder / "images", [f"{'train' if name in 'ab' else 'val'}/{name}.jpg" for name in SHOWN])
+    for name in SHOWN:
+        (folder / "labels" / "val").mkdir(exist_ok=True)
+        (folder / "labels" / f"{name}.txt").rename(folder / "labels" / "val" / f"{name}.txt")
+
+
+FORMS = {
+    **{
+        source.__name__: lambda folder, source=source: (write_images(folder / "photos"), source(folder))
+        for source in SOURCES
+    },
+    "masks": with_masks,
+    "parts of YOLO": parts_of_yolo,
+    "beside the table": lambda folder: (write_images(folder), csv_lists(folder)),
+    "class folders": lambda folder: write_images(folder, ["cat/a.jpg", "cat/c.jpg", "dog/b.jpg", "dog/d.jpg"]),
+    "train of class folders": lambda folder: write_images(
+        folder, [f"train/{k}/{n}.jpg" for n, (*_, k) in SHOWN.items()]
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_labels_of_another_form_are_brought_into_the_layout_by_the_command_of_the_message(form, tmp_path, capsys):
     folder = tmp_path / "my photos"
-    if write:
-        write_images(folder / "images")
-        write_truth(folder / "masks", "bc") if write is not yolo else None
-        write(folder)
-    else:
-        write_images(folder, ["cat/a.jpg", "dog/b.jpg"])
+    FORMS[form](folder)
     with pytest.raises(DataError, match="is not in VOC layout") as error:
         existing_folder(folder)
     assert cli.main(command_in(error)) == 0, capsys.readouterr().err
-    made = find_layout(tmp_path / "my photos_prepared")
-    found = VocDataset(made, "trainaug")
-    assert found.classes == tuple(CLASSES) and len(found) == (len(SHOWN) if write else 2)
+    found = VocDataset(find_layout(tmp_path / "my photos_prepared"), "trainaug")
+    assert found.classes == tuple(CLASSES) and len(found) == len(SHOWN)
+    assert VocDataset(found.root, "val").has_mask(0) == (form == "masks")
 
 
-def test_what_has_no_labels_gets_the_form_of_the_command(tmp_path):
+def test_what_has_no_labels_or_too_much_gets_the_form_of_the_command(tmp_path, monkeypatch):
     write_images(tmp_path / "images")
-    for root in (tmp_path, tmp_path / "images"):
+    with_masks(tmp_path / "home" / "photos")
+    monkeypatch.setattr(layout, "MOST_FILES", 9)
+    for root in (tmp_path / "images", tmp_path / "home"):
         with pytest.raises(DataError, match="`thesis data prepare own --images DIR --labels PATH --output DIR` makes"):
             find_layout(root)
 
