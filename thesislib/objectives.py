@@ -22,10 +22,12 @@ import numpy as np
 from jaxtyping import Float, Real
 from torch import Tensor, nn
 
+from thesislib.contrast import contrastive_loss
 from thesislib.losses import classification_loss, concentration_loss, entropy_loss
 from thesislib.mixing import MIXINGS, smooth
 from thesislib.models.classifier import ClassifierOutput
 
+VIEWS_NDIM = 5  # images, views, channels, height, width
 ExtraTerm = Callable[[ClassifierOutput, Tensor], Tensor]
 
 
@@ -49,6 +51,8 @@ class ClassifierObjective:
         concentration_form: see `concentration_loss` (A5).
         concentration_map: other maps keep the equivalent weight in unit coordinates (A4).
         lambda_sub: lambda of (3.3).
+        lambda_contrast: weight of the contrastive term, which needs two views of every image.
+        contrast_temperature: see `contrastive_loss`.
         extra: a term of one's own, of the classifier's output and the labels `(B, C)`.
         lambda_extra: its weight.
     """
@@ -64,12 +68,23 @@ class ClassifierObjective:
     concentration_form: str = "written"
     concentration_map: int = 28
     lambda_sub: float = 0
+    lambda_contrast: float = 0
+    contrast_temperature: float = 0.1
     extra: ExtraTerm | None = None
     lambda_extra: float = 0
 
     def __call__(self, model: nn.Module, batch: Sequence[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
-        """The terms of a batch of images `(B, 3, H, W)` and labels `(B, C)` or `(B, C + C*K)`; `rng` draws the mix."""
+        """The terms of a batch of images and labels; `rng` draws the mix.
+
+        Args:
+            model: the classifier.
+            batch: images `(B, 3, H, W)`, or views of them `(B, V, 3, H, W)`, and labels `(B, C)` or `(B, C + C*K)`.
+            rng: of this batch.
+        """
         images, labels = batch
+        if images.ndim == VIEWS_NDIM:
+            labels = labels.repeat_interleave(images.shape[1], dim=0)
+            images = images.flatten(0, 1)
         if self.mixup_alpha:
             images, labels, _ = MIXINGS[self.mixing](images, labels, self.mixup_alpha, rng)  # (2.2)
         return self.terms(model(images), labels[:, : self.num_classes], labels[:, self.num_classes :])
@@ -89,6 +104,9 @@ class ClassifierObjective:
             terms["concentration"] = unit_weight(self.lambda_con, self.concentration_map) * concentration_loss(
                 output.response, labels > 0, form=self.concentration_form, coords="unit"
             )  # (2.4), present classes: A7
+        if self.lambda_contrast:
+            views = output.pooled.unflatten(0, (-1, 2))
+            terms["contrast"] = self.lambda_contrast * contrastive_loss(views, temperature=self.contrast_temperature)
         if self.extra:
             terms["extra"] = self.lambda_extra * self.extra(output, labels)
         return terms

@@ -129,8 +129,37 @@ class ClassifierSettings(OptimiserSettings):
         description="A4: side of the map on which lambda_con holds, 28 for SC-CAM's crop of 224, 56 for psa's of 448; "
         "other maps keep the unit-equivalent weight",
     )
+    views: int = Field(
+        1,
+        ge=1,
+        le=2,
+        description="of every image in a batch, each augmented by itself; both are classified",
+        exclude_if=lambda views: views == 1,  # keys from before the option stay
+    )
+    lambda_contrast: float = Field(
+        0,
+        ge=0,
+        le=100,
+        description="weight of a contrastive term on the pooled features of two views; not in the thesis",
+        exclude_if=lambda weight: weight == 0,  # keys from before the option stay
+    )
+    contrast_temperature: float = Field(
+        0.1,
+        gt=0,
+        le=10,
+        description="divides the similarities of the contrastive term",
+        exclude_if=lambda temperature: temperature == 0.1,  # keys from before the option stay
+    )
     extra_term: str = Field("", description="a regulariser of your own, as module:function")
     lambda_extra: float = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _views_can_be_compared(self) -> Self:
+        if self.lambda_contrast and self.views == 1:
+            raise ValueError("lambda_contrast compares two views of an image: set classifier.views = 2")
+        if self.lambda_contrast and self.mixup_alpha:
+            raise ValueError("lambda_contrast needs images as they are: set classifier.mixup_alpha = 0")
+        return self
 
 
 class SubcategorySettings(Frozen):

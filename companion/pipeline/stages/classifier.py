@@ -36,7 +36,7 @@ from thesislib.objectives import ClassifierObjective
 VERSION = 1
 BESIDE_THE_OBJECTIVE = {
     *OptimiserSettings.model_fields,
-    *("weights", "frozen", "dropout", "feature_channels", "augmentation", "extra_term"),
+    *("weights", "frozen", "dropout", "feature_channels", "augmentation", "views", "extra_term"),
 }
 """How the classifier is built, fed and trained; all its other settings are fields of `ClassifierObjective`."""
 
@@ -208,14 +208,16 @@ class TrainingImages(Dataset):
         sub_labels: np.ndarray | None = None,
     ) -> None:
         self.images, self.seed, self.preprocessing = images, seed, preprocessing
-        self.augmentation = settings.augmentation
+        self.augmentation, self.views = settings.augmentation, settings.views
         labels = images.labels if sub_labels is None else np.concatenate([images.labels, sub_labels], axis=1)
         self.labels = torch.from_numpy(labels.astype(np.float32))
 
     def __getitem__(self, address: tuple[int, int]) -> tuple[Tensor, Tensor]:
         epoch, index = address
         rng = randomness.generator(self.seed, randomness.AUGMENTATION, epoch, index)
-        return augment(self.images.image(index), rng, self.augmentation, self.preprocessing), self.labels[index]
+        image = self.images.image(index)
+        views = [augment(image, rng, self.augmentation, self.preprocessing) for _ in range(self.views)]
+        return (torch.stack(views) if self.views > 1 else views[0]), self.labels[index]
 
 
 def objective(settings: ClassifierSettings, num_classes: int, lambda_sub: float = 0) -> ClassifierObjective:

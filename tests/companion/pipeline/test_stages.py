@@ -75,6 +75,15 @@ def test_training_terms_are_recorded_at_every_step(computed: tuple[Store, Stage,
     )
 
 
+def test_the_first_of_two_views_is_the_image_of_one(tmp_path: Path) -> None:
+    images = VocDataset(make_voc(tmp_path), "train")
+    chosen = load("smoke").classifier
+    preprocessing = backbone.build(load("smoke").backbone).preprocessing
+    pairs = chosen.model_copy(update={"views": 2})
+    one, two = (classifier.TrainingImages(images, each, 0, preprocessing)[1, 2][0] for each in (chosen, pairs))
+    assert torch.equal(two[0], one) and not torch.equal(two[0], two[1])
+
+
 def test_a_trained_classifier_can_be_given_as_a_file(computed: tuple[Store, Stage, Settings], tmp_path: Path) -> None:
     store, stage, settings = computed
     file = store.folder(stage.inputs["classifier"]) / artefacts.CLASSIFIER_WEIGHTS

@@ -112,7 +112,7 @@ def test_every_setting_of_a_term_reaches_the_objective() -> None:
     others = {"entropy_level": "pixel", "entropy_score": "logit", "concentration_form": "floored"}
     others |= {"mixing": "fmix", "label_smoothing": 0.5}
     given = {name: others.get(name, 7) for name in terms}
-    chosen = classifier.objective(ClassifierSettings(**given), num_classes=20)
+    chosen = classifier.objective(ClassifierSettings.model_construct(**given), num_classes=20)
     assert {name: getattr(chosen, name) for name in terms} == given
 
 
@@ -121,6 +121,12 @@ def test_ways_to_mix_are_those_of_the_library_and_leave_old_keys_at_their_defaul
     new = {"mixing", "label_smoothing"}
     assert not new & ClassifierSettings(mixup_alpha=0.2).model_dump().keys()
     assert new <= ClassifierSettings(mixing="fmix", label_smoothing=0.1).model_dump().keys()
+
+
+@pytest.mark.parametrize("others", [{}, {"classifier.views": 2, "classifier.mixup_alpha": 0.2}])
+def test_the_contrastive_term_needs_two_views_of_unmixed_images(others: dict[str, float]) -> None:
+    with pytest.raises(SettingsError, match="lambda_contrast .*: set classifier"):
+        load("demo", {"classifier.lambda_contrast": 1} | others)
 
 
 def test_a_setting_that_the_objective_does_not_have_is_refused() -> None:
