@@ -1,8 +1,9 @@
-"""A contrastive term: two views of an image should have pooled features that resemble each other more than others do.
+"""A contrastive term: the pooled features of two views of an image should resemble each other more than others do.
 
-Not in the thesis, whose chapter 4 names contrastive learning as future work. NT-Xent of Chen et al., "A Simple Framework
-for Contrastive Learning of Visual Representations", 2020, equation 1, on the pooled features that the heads see, without
-the projection head of that paper. Its negatives are all other images of the batch, also those of the same class.
+Not in the thesis, whose chapter 4 names contrastive learning as future work. NT-Xent of Chen et al., "A Simple
+Framework for Contrastive Learning of Visual Representations", 2020, equation 1, on the pooled features that the heads
+see, without the projection head of that paper. Its negatives are all other images of the batch, also those of the same
+class.
 """
 
 import torch

@@ -125,7 +125,7 @@ def test_ways_to_mix_are_those_of_the_library_and_leave_old_keys_at_their_defaul
 
 @pytest.mark.parametrize("others", [{}, {"classifier.views": 2, "classifier.mixup_alpha": 0.2}])
 def test_the_contrastive_term_needs_two_views_of_unmixed_images(others: dict[str, float]) -> None:
-    with pytest.raises(SettingsError, match="lambda_contrast .*: set classifier"):
+    with pytest.raises(SettingsError, match=r"lambda_contrast .*: set classifier"):
         load("demo", {"classifier.lambda_contrast": 1} | others)
 
 
