@@ -74,7 +74,8 @@ def work_of(stage: Stage, chosen: Settings) -> list[Work]:
         classifier = given["classifier"]
         kind = Kind(CLASSIFIER.format(crop=classifier.augmentation.crop), "step")
         of_step = operations.classifier_step(chosen, classifier.augmentation.crop, _subcategories(stage))
-        return [Work(kind, _steps(classifier.epochs, classifier.batch_size), of_step)]
+        steps = classifier.views * _steps(classifier.epochs, classifier.batch_size)  # of two views: as much as two
+        return [Work(kind, steps, of_step)]
     if stage.name == "features":
         return [Work(Kind(FEATURES, "image"), images("trainaug"), operations.features(chosen))]
     if stage.name == "response_maps":

@@ -12,31 +12,29 @@ from typing import ClassVar
 
 import pandas as pd
 
-from companion.analysis import by_class, chance, families, maps
-from companion.analysis.claims import Claim, Row, difference, interaction, judged, seed_values, versus, within
+from companion.analysis import chance, families, maps
+from companion.analysis.claims import Claim, Row, difference, interaction, judged, seed_values, within
 from companion.analysis.families import Judged
 from companion.analysis.maps import over_seeds
 from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM, regularisers
 from companion.analysis.statistics import Interval, mean_interval
-from companion.drawing.differences import differences
 from companion.experiments.chapter_3 import sc_cam
-from companion.experiments.declared import class_table, primary
-from companion.experiments.exhibits import Exhibit, Figure, Note, Table
+from companion.experiments.compared_maps import ComparedMaps
+from companion.experiments.declared import primary
+from companion.experiments.exhibits import Exhibit, Note, Table
 from companion.experiments.own_rows import check_plain, check_trained
-from companion.experiments.scored_maps import ScoredMaps
 
 BOTH, INTERACTION = "Mixup-CAM + SC-CAM", "interaction"
 PLAIN, MIXED, ADDED = "without mixup and terms", "mixup and terms", "mixup and terms add"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class BothMethods(ScoredMaps):
+class BothMethods(ComparedMaps):
     """Plain CAM, Mixup-CAM, SC-CAM and both, and two controls of the sub-labels in the last.
 
     Args:
         alpha, lambda_ent, lambda_con: of Mixup-CAM.
         rounds: of SC-CAM.
-        margin: mIoU points that count as no difference.
     """
 
     notebook: ClassVar = "41_both_methods"
@@ -46,7 +44,6 @@ class BothMethods(ScoredMaps):
     lambda_ent: float
     lambda_con: float
     rounds: int
-    margin: float
 
     @cached_property
     def rows(self) -> Mapping[str, Row]:
@@ -163,44 +160,7 @@ class BothMethods(ScoredMaps):
             f"and where they meet the interaction; unrefined maps, {self.both}, {self.over}.",
             formats={"sub-categories add": "+.1f"},
         )
-        yield Figure(
-            differences(
-                {name: mean_interval(values) for name, values in self.leads.items()},
-                "difference of mIoU on val at the threshold of train, points",
-                self.margin,
-            ),
-            "differences",
-            f"What each method gains alone and beside the other: paired differences with their 95 % intervals, "
-            f"{maps.PRIMARY_IN_WORDS}; {self.both}, {self.over}. Last: by how much more each gains where the other is "
-            "there. The band is the margin within which a difference counts as none.",
-            "One line a comparison: a point with a horizontal bar beside a vertical line at 0 in a grey band.",
-        )
-
-    def table(self) -> Table:
-        """Every row in both readings, and its classifier."""
-        return Table(
-            maps.overview(self.train, self.val),
-            "both_methods",
-            f"Unrefined response maps with the true image labels: mIoU in per cent on train at the fixed threshold "
-            f"{self.threshold}, and on val at the threshold that is best on train (in the column before); mean average "
-            f"precision of the image labels; {self.both}, {self.over}.",
-            best=["mIoU train", "mIoU val", "mAP val"],
-            formats={"best threshold": ".2f"},
-        )
-
-    def classes(self) -> Table:
-        """Which classes the differences come from."""
-        pairs = {versus(each): by_class.pair(self.moved, each.row.name, each.reference.name) for each in self.compared}
-        of = f"{maps.PRIMARY_IN_WORDS}; {self.both}, {self.over}"
-        return class_table(pairs, self.on_val.classes, "by_class", of)
-
-    def chance_table(self) -> Table:
-        """What seeds can decide."""
-        return Table(
-            **chance.seeds_table(
-                self.leads,
-                f"paired differences in {maps.PRIMARY_IN_WORDS}",
-                f"unrefined response maps, {self.both}, {self.over}",
-                margin=self.margin,
-            )
+        yield self.lines(
+            "What each method gains alone and beside the other, and last by how much more each gains where the other "
+            "is there"
         )

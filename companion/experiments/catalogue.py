@@ -8,6 +8,7 @@ from companion.experiments import parameters as checks
 from companion.experiments.both_methods import BothMethods
 from companion.experiments.clusters import Clusters
 from companion.experiments.conditions import Conditions
+from companion.experiments.contrast import Contrast
 from companion.experiments.data import Data
 from companion.experiments.experiment import Compute, Experiment, Keep
 from companion.experiments.mixing import Mixing
@@ -45,6 +46,7 @@ KINDS: tuple[type[Experiment], ...] = (
     Tables33And34,
     BothMethods,
     Mixing,
+    Contrast,
     Performance,
 )
 EXPERIMENTS = {kind.notebook: kind for kind in KINDS}

@@ -1,0 +1,78 @@
+"""What experiments that compare rows of unrefined maps show alike: all rows, by class, and what seeds can decide."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from companion.analysis import by_class, chance, maps
+from companion.analysis.claims import Claim, versus
+from companion.analysis.statistics import mean_interval
+from companion.drawing.differences import differences
+from companion.experiments.declared import class_table
+from companion.experiments.exhibits import Figure, Table
+from companion.experiments.scored_maps import ScoredMaps
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ComparedMaps(ScoredMaps):
+    """Rows, and pairs of them, in the primary reading.
+
+    Args:
+        margin: mIoU points that count as no difference.
+    """
+
+    margin: float
+
+    @property
+    @abstractmethod
+    def compared(self) -> Sequence[Claim]:
+        """The pairs of rows whose difference is shown."""
+
+    @cached_property
+    def leads(self) -> Mapping[str, list[float]]:
+        """`compared` in the primary reading, one value a seed."""
+        return chance.differences(self.compared, self.moved)
+
+    def lines(self, caption: str) -> Figure:
+        """`leads` as lines beside 0; `caption` says what is compared."""
+        return Figure(
+            differences(
+                {name: mean_interval(values) for name, values in self.leads.items()},
+                "difference of mIoU on val at the threshold of train, points",
+                self.margin,
+            ),
+            "differences",
+            f"{caption}: paired differences with their 95 % intervals, {maps.PRIMARY_IN_WORDS}; {self.both}, "
+            f"{self.over}. The band is the margin within which a difference counts as none.",
+            "One line a comparison: a point with a horizontal bar beside a vertical line at 0 in a grey band.",
+        )
+
+    def table(self) -> Table:
+        """Every row in both readings, and its classifier."""
+        return Table(
+            maps.overview(self.train, self.val),
+            self.notebook.partition("_")[2],
+            f"Unrefined response maps with the true image labels: mIoU in per cent on train at the fixed threshold "
+            f"{self.threshold}, and on val at the threshold that is best on train (in the column before); mean average "
+            f"precision of the image labels; {self.both}, {self.over}.",
+            best=["mIoU train", "mIoU val", "mAP val"],
+            formats={"best threshold": ".2f"},
+        )
+
+    def classes(self) -> Table:
+        """Which classes the differences come from."""
+        pairs = {versus(each): by_class.pair(self.moved, each.row.name, each.reference.name) for each in self.compared}
+        of = f"{maps.PRIMARY_IN_WORDS}; {self.both}, {self.over}"
+        return class_table(pairs, self.on_val.classes, "by_class", of)
+
+    def chance_table(self) -> Table:
+        """What seeds can decide."""
+        return Table(
+            **chance.seeds_table(
+                self.leads,
+                f"paired differences in {maps.PRIMARY_IN_WORDS}",
+                f"unrefined response maps, {self.both}, {self.over}",
+                margin=self.margin,
+            )
+        )
