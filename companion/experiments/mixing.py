@@ -16,20 +16,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from companion.analysis import by_class, chance, families, maps, measures, temperature
-from companion.analysis.claims import Claim, Row, interaction, versus, within
+from companion.analysis import families, maps, measures, temperature
+from companion.analysis.claims import Claim, Row, interaction, within
 from companion.analysis.families import Judged
 from companion.analysis.forward import square
 from companion.analysis.maps import over_seeds
 from companion.analysis.methods import PLAIN_CAM, regularisers
 from companion.analysis.statistics import mean_interval
 from companion.drawing import image_grids
-from companion.drawing.differences import differences
 from companion.experiments import printed
-from companion.experiments.declared import class_table, primary
+from companion.experiments.compared_maps import ComparedMaps
+from companion.experiments.declared import primary
 from companion.experiments.exhibits import Exhibit, Figure, Note, Table
 from companion.experiments.own_rows import check_plain, check_trained
-from companion.experiments.scored_maps import ScoredMaps
 from companion.settings import SettingsError
 from thesislib.mixing import MIXINGS
 
@@ -48,14 +47,13 @@ SIDE, SHOWN_SEED = 160, 2  # of the pictures of mixed images, pixels; of what th
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Mixing(ScoredMaps):
+class Mixing(ComparedMaps):
     """Plain CAM, every way to mix, and label smoothing.
 
     Args:
         alpha: of mixup and of the ways that take it apart.
         alpha_of_masks: of CutMix and FMix.
         smoothings: eps of label smoothing, the last of them with mixup too.
-        margin: mIoU points that count as no difference.
     """
 
     notebook: ClassVar = "42_mixing"
@@ -64,7 +62,6 @@ class Mixing(ScoredMaps):
     alpha: float
     alpha_of_masks: float
     smoothings: Sequence[float]
-    margin: float
 
     @cached_property
     def rows(self) -> Mapping[str, Row]:
@@ -117,9 +114,16 @@ class Mixing(ScoredMaps):
     # --- Scores ---
 
     @property
-    def above_plain(self) -> Sequence[Claim]:
-        """Every row against plain CAM."""
-        return [Claim("", row, self.rows["cam"]) for key, row in self.rows.items() if key != "cam"]
+    def compared(self) -> Sequence[Claim]:
+        """Every row against plain CAM, and the pairs of `claims` beside these."""
+        plain = self.rows["cam"]
+        above = [Claim("", row, plain) for key, row in self.rows.items() if key != "cam"]
+        return [*above, *(claim for claim in self.claims if claim.reference != plain)]
+
+    @cached_property
+    def leads(self) -> Mapping[str, list[float]]:
+        """`compared` in the primary reading, one value a seed, and last the interaction."""
+        return {**super().leads, "label smoothing, mixup and both: interaction": self.interaction}
 
     @cached_property
     def interaction(self) -> list[float]:
@@ -183,17 +187,7 @@ class Mixing(ScoredMaps):
         yield primary(self.claim, self.moved, self.on_val.classes, of_thesis, None)
         yield Note(families.NOTE)
         yield from families.together({"all": [*self.secondary()]}, self.on_val.classes)["all"]
-        yield Figure(
-            differences(
-                {row: mean_interval(lead) for row, lead in chance.differences(self.above_plain, self.moved).items()},
-                "difference of mIoU on val at the threshold of train, points",
-                self.margin,
-            ),
-            "differences",
-            f"Every row against plain CAM: paired differences with their 95 % intervals, {maps.PRIMARY_IN_WORDS}; "
-            f"{self.both}, {self.over}. The band is the margin within which a difference counts as none.",
-            "One line a row: a point with a horizontal bar beside a vertical line at 0 in a grey band.",
-        )
+        yield self.lines("Every row against plain CAM, what takes mixup apart, and whether smoothing adds to it")
 
     def secondary(self) -> Iterator[Judged]:
         """What takes mixup apart, not yet corrected."""
@@ -216,13 +210,6 @@ class Mixing(ScoredMaps):
             lowest=["calibration error val"],
             formats={"best threshold": ".2f"},
         )
-
-    def classes(self) -> Table:
-        """Which classes the differences come from."""
-        every = [*self.above_plain, *(claim for claim in self.claims if claim.reference != self.rows["cam"])]
-        pairs = {versus(each): by_class.pair(self.moved, each.row.name, each.reference.name) for each in every}
-        of = f"{maps.PRIMARY_IN_WORDS}; {self.both}, {self.over}"
-        return class_table(pairs, self.on_val.classes, "by_class", of)
 
     def calibrated(self) -> Table:
         """A temperature fitted on train: calibration before and after."""
@@ -265,17 +252,4 @@ class Mixing(ScoredMaps):
             f"maximum of a map, for weak ones more than nothing; mIoU changes by {apart:.3f} points at most. So "
             "calibration as such cannot be what improves response maps: a division calibrates a classifier and leaves "
             "its maps as they are. What mixup does to maps it must do while the network learns."
-        )
-
-    def chance_table(self) -> Table:
-        """What seeds can decide."""
-        found = chance.differences([self.claim, *self.claims], self.moved)
-        interacting = {"label smoothing, mixup and both: interaction": self.interaction}
-        return Table(
-            **chance.seeds_table(
-                found | interacting,
-                f"paired differences in {maps.PRIMARY_IN_WORDS}",
-                f"unrefined response maps, {self.both}, {self.over}",
-                margin=self.margin,
-            )
         )
