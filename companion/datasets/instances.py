@@ -115,7 +115,7 @@ def outline_problem(outline: Any, size: tuple[int, int]) -> str:
 
 
 def _runs_problem(outline: Mapping[str, Any], size: tuple[int, int]) -> str:
-    if list(outline.get("size", ())) != list(size):
+    if outline.get("size") != list(size):
         return f"has runs for an image of {outline.get('size')} (height, width), its image is {list(size)}"
     try:
         lengths = _runs(outline["counts"])

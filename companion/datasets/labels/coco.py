@@ -85,7 +85,9 @@ def read_instances(path: Path) -> Instances:
             )
         images = [Image(str(each["file_name"]), _size(each), tuple(objects[each["id"]])) for each in content["images"]]
         return Instances(path, dict(sorted(categories.items())), tuple(images))
-    except (KeyError, TypeError, AttributeError) as error:
+    except DataError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise DataError(f"{path} lacks a field or has one of another kind: {error}. Export it again") from error
 
 

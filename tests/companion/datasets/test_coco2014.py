@@ -131,6 +131,7 @@ def test_every_form_of_outline_gives_its_pixels(form):
         ({"size": [4, 5], "counts": "PPYo1"}, "runs"),
         ({"size": [4, 5], "counts": "~~"}, "cannot be read"),
         ({"size": [4, 5]}, "cannot be read"),
+        ({"size": 20, "counts": [20]}, "runs for an image of 20"),
     ],
 )
 def test_outlines_that_pycocotools_would_turn_into_anything_are_refused(outline, said):
@@ -165,6 +166,7 @@ def cut(root: Path) -> None:
         (partial(changed, file=VAL, change=lambda c: c["annotations"][0].pop("segmentation")), "jpg has no outline"),
         (partial(changed, file=VAL, change=lambda c: c["annotations"][0].pop("image_id")), "lacks a field .*image_id"),
         (partial(changed, file=VAL, change=lambda c: c["images"][0].pop("height")), "without height and width"),
+        (partial(changed, file=VAL, change=lambda c: c["images"][0].update(height="")), "has one of another kind"),
         (partial(changed, file=VAL, change=lambda c: c["images"][0].update(width=7)), "outlines that cannot be used"),
     ],
 )
