@@ -1,4 +1,4 @@
-"""The statistical figures: threshold curves, one hyper-parameter, rounds and epochs, classes, images, kinds of error.
+"""The statistical figures: threshold curves, one hyper-parameter, rounds and epochs, images, kinds of error.
 
 Thesis Fig. 2.4, 2.5, 2.8 and 3.4, and the quantities behind Tables 2.1, 3.1 and 3.2. Colours are those of `style`;
 means over seeds carry their 95 % interval. Nothing here corresponds to published code.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -20,7 +20,6 @@ from companion.analysis.errors import KINDS
 from companion.analysis.measures import Scores
 from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM
 from companion.analysis.statistics import Interval, mean_interval
-from companion.drawing.heat_maps import heat_map
 from companion.drawing.style import INK, SOLID, WIDTH, colours, own_settings, plain
 from thesislib import metrics
 
@@ -78,29 +77,6 @@ def _bounds(values: pd.Series) -> tuple[float, float]:
     """Those of the 95 % t interval over seeds, where seaborn would draw a bootstrap."""
     interval = mean_interval(values.to_numpy())
     return interval.low, interval.high
-
-
-@own_settings()
-def class_chart(names: Sequence[str], images: Int[np.ndarray, " c"], together: Int[np.ndarray, "c c"]) -> Figure:
-    """Images that contain each class, and how many contain both of two classes."""
-    side = max(2.6, 0.28 * len(names))
-    figure = Figure(figsize=(WIDTH, side + 0.9), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1.3))
-    sns.barplot(x=images, y=list(names), orient="h", color="#4a6a8a", saturation=1, ax=left)
-    left.bar_label(left.containers[0], fontsize=8, padding=2)
-    left.set_xlabel("images with the class", fontsize=9)
-    left.set_xticks([])
-    left.tick_params(axis="y", length=0, labelsize=9)
-    left.spines[:].set_visible(False)
-    itself = np.eye(len(names), dtype=bool)
-    counts, most = np.where(together > 0, together.astype(str), ""), max(1, together[~itself].max(initial=0))
-    size = 8 if len(names) <= 10 else 6
-    heat_map(right, np.where(itself, np.nan, together), counts, size, cmap="Blues", vmin=0, vmax=most)
-    middles = np.arange(len(names)) + 0.5
-    right.set_xticks(middles, names, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
-    right.set_yticks(middles, names, fontsize=8)
-    right.set_title("images with both classes", fontsize=9)
-    return figure
 
 
 @own_settings()

@@ -13,7 +13,7 @@ import pandas as pd
 from companion.analysis import data_summary
 from companion.analysis.data_summary import Pixels
 from companion.datasets.demo.scenes import FORMS
-from companion.drawing import curves, image_grids
+from companion.drawing import class_chart, image_grids
 from companion.experiments import printed
 from companion.experiments.exhibits import Exhibits, Figure, KeyNumber, Note, Table
 from companion.experiments.experiment import Experiment
@@ -83,7 +83,7 @@ class Data(Experiment):
     def classes(self) -> Figure:
         """How often each class occurs, and with which others."""
         return Figure(
-            curves.class_chart(self.trainaug.classes, *self.counts),
+            class_chart.class_chart(self.trainaug.classes, *self.counts),
             "classes",
             f"Images of trainaug ({len(self.trainaug)}) with each class, and with each pair of classes.",
             "Bars of the number of images a class, and a matrix of the number of images that show two classes "

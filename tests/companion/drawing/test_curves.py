@@ -6,7 +6,7 @@ from scipy import stats
 from voc_folder import make_voc
 
 from companion.analysis.statistics import mean_interval
-from companion.drawing import curves
+from companion.drawing import class_chart, curves
 from thesislib import metrics
 from thesislib.data.voc import VocDataset, counts_per_class
 
@@ -69,6 +69,16 @@ def test_changes_have_the_line_of_least_squares_of_each_seed():
     assert (at.min(), at.max()) == (x.min(), x.max())
 
 
+def test_class_chart_of_many_classes_has_names_and_no_numbers():
+    names = [f"class {c}" for c in range(80)]
+    together = np.arange(6400).reshape(80, 80)
+    bars, matrix, *_ = class_chart.class_chart(names, np.arange(80), together + together.T).axes
+    assert [bar.get_height() for bar in bars.patches] == [*range(80)]
+    assert [label.get_text() for label in matrix.get_yticklabels()] == names and not matrix.texts
+    shown = matrix.images[0].get_array()
+    assert shown.mask.sum() == 80 and shown[3, 5] == (together + together.T)[3, 5]
+
+
 def test_one_seed_has_no_band():
     figure = curves.threshold_curves([{"CAM": np.ones((1, len(metrics.THRESHOLDS)))}], FIXED, "train")
     assert not figure.axes[0].collections
@@ -77,7 +87,7 @@ def test_one_seed_has_no_band():
 def test_class_chart_counts_images_and_pairs(tmp_path):
     images = VocDataset(make_voc(tmp_path, n=5, classes=("heron", "fox", "snail"), size=(24, 32)), "val")
     counts = counts_per_class(images)
-    left, right = curves.class_chart(images.classes, *counts).axes[:2]
+    left, right = class_chart.class_chart(images.classes, *counts).axes[:2]
     assert [bar.get_width() for bar in left.patches] == counts.images.tolist()
     shown = [text.get_text() for text in right.texts]
     assert shown == [str(n) if n else "" for n in counts.together[~np.eye(3, dtype=bool)]]

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 import companion
 from companion.analysis.errors import KINDS
 from companion.analysis.statistics import mean_interval
-from companion.drawing import cluster_charts, cluster_pictures, curves, diagrams, image_grids, style
+from companion.drawing import class_chart, cluster_charts, cluster_pictures, curves, diagrams, image_grids, style
 from companion.reports import cells
 from thesislib import metrics
 
@@ -74,7 +74,7 @@ MATRIX = RNG.integers(1, 40, (3, 3))
 POINTS = {at: mean_interval(RNG.random(3)) for at in range(3)}
 DRAWN: dict[str, Callable[[], Figure]] = {
     "threshold curves": lambda: curves.threshold_curves([{ODD: CURVES, "CAM": CURVES[:1]}], 0.3, "train"),
-    "classes": lambda: curves.class_chart(NAMES, MATRIX[0], MATRIX),
+    "classes": lambda: class_chart.class_chart(NAMES, MATRIX[0], MATRIX),
     "lines": lambda: curves.against({"mIoU": [curves.Line(name, POINTS, "#000000") for name in NAMES]}, "round"),
     "changes": lambda: curves.changes([(CURVES[0], CURVES[1])], ("before", "after")),
     "errors": lambda: curves.error_kinds({ODD: dict.fromkeys(KINDS, 2.0)}),
