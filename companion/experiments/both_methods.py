@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import pandas as pd
 
-from companion.analysis import chance, families, maps
+from companion.analysis import families, maps
 from companion.analysis.claims import Claim, Row, difference, interaction, judged, seed_values, within
 from companion.analysis.families import Judged
 from companion.analysis.maps import over_seeds
@@ -105,7 +105,7 @@ class BothMethods(ComparedMaps):
     @cached_property
     def leads(self) -> Mapping[str, list[float]]:
         """`compared` in the primary reading, one value a seed, and last the interaction."""
-        return chance.differences(self.compared, self.moved) | {INTERACTION: self.interaction}
+        return {**super().leads, INTERACTION: self.interaction}
 
     # --- Exhibits, in the order of the notebook ---
 

@@ -29,6 +29,11 @@ class ComparedMaps(ScoredMaps):
     def compared(self) -> Sequence[Claim]:
         """The pairs of rows whose difference is shown."""
 
+    @property
+    def thesis(self) -> Mapping[str, float]:
+        """What the thesis prints for a pair, in points, by its name in `leads`."""
+        return {}
+
     @cached_property
     def leads(self) -> Mapping[str, list[float]]:
         """`compared` in the primary reading, one value a seed."""
@@ -74,5 +79,6 @@ class ComparedMaps(ScoredMaps):
                 f"paired differences in {maps.PRIMARY_IN_WORDS}",
                 f"unrefined response maps, {self.both}, {self.over}",
                 margin=self.margin,
+                printed=self.thesis,
             )
         )

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from companion.analysis import families, maps, measures, temperature
-from companion.analysis.claims import Claim, Row, interaction, within
+from companion.analysis.claims import Claim, Row, interaction, versus, within
 from companion.analysis.families import Judged
 from companion.analysis.forward import square
 from companion.analysis.maps import over_seeds
@@ -95,6 +95,11 @@ class Mixing(ComparedMaps):
     def claim(self) -> Claim:
         """The primary claim, which the thesis makes too."""
         return Claim("Mixup improves the response maps", self.rows["mixup"], self.rows["cam"], primary=True)
+
+    @property
+    def thesis(self) -> Mapping[str, float]:
+        cam = printed.table_2_1()["cam"]
+        return {versus(self.claim): float(cam["Mixup L_cls"] - cam["AffinityNet (plain CAM)"])}
 
     @property
     def claims(self) -> Sequence[Claim]:
@@ -182,9 +187,7 @@ class Mixing(ComparedMaps):
 
     def verdicts(self) -> Iterator[Exhibit]:
         """Does mixup improve the maps, and by what?"""
-        thesis = printed.table_2_1()["cam"]
-        of_thesis = float(thesis["Mixup L_cls"] - thesis["AffinityNet (plain CAM)"])
-        yield primary(self.claim, self.moved, self.on_val.classes, of_thesis, None)
+        yield primary(self.claim, self.moved, self.on_val.classes, self.thesis[versus(self.claim)], None)
         yield Note(families.NOTE)
         yield from families.together({"all": [*self.secondary()]}, self.on_val.classes)["all"]
         yield self.lines("Every row against plain CAM, what takes mixup apart, and whether smoothing adds to it")
@@ -248,8 +251,8 @@ class Mixing(ComparedMaps):
         most = max(found[:, 0].max() for found in self.cooled.values())
         apart = max(np.abs(found[:, 1] - found[:, 2]).max() for found in self.cooled.values())
         yield Note(
-            f"No value of a normalised map changes by more than {most:.0e}, which is the 10⁻⁵ that is added to the "
-            f"maximum of a map, for weak ones more than nothing; mIoU changes by {apart:.3f} points at most. So "
+            f"No value of a normalised map changes by more than {most:.0e}, and that only because 10⁻⁵ is added to the "
+            f"maximum by which a map is divided; mIoU changes by {apart:.3f} points at most. So "
             "calibration as such cannot be what improves response maps: a division calibrates a classifier and leaves "
             "its maps as they are. What mixup does to maps it must do while the network learns."
         )
