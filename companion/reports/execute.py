@@ -27,6 +27,7 @@ from companion.settings import SettingsError, nearest
 from companion.settings.project import project_root
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+START_SECONDS = 600  # for a kernel to answer: both cores may be busy with stages, and 60 were too few once
 
 
 class NotebookFailed(RuntimeError):
@@ -134,6 +135,7 @@ def _execute(source: Path, target: Path, values: Mapping[str, Any]) -> Failure |
             parameters=dict(values),
             kernel_name="python3",
             kernel_manager_class=_ThisInterpreter,
+            start_timeout=START_SECONDS,
             progress_bar=sys.stderr.isatty() and multiprocessing.parent_process() is None,
         )
     except PapermillExecutionError as error:

@@ -113,7 +113,7 @@ class Source:
 
 def values(folder: Path) -> dict[str, Any]:
     """The values of the template of the page in a folder of reports."""
-    sources = [_source(preset, shows, folder) for preset, shows in PRESETS.items()]
+    sources = [source_of(preset, folder) for preset in PRESETS]
     return {
         "sources": sources,
         "least_seeds": MIN_SEEDS,
@@ -124,7 +124,7 @@ def values(folder: Path) -> dict[str, Any]:
 
 def on_photographs() -> str:
     """What the maps of both methods are against those of plain CAM on photographs, as published, in a sentence."""
-    source = _source("animals", PRESETS["animals"], PUBLISHED / "animals")
+    source = source_of("animals", PUBLISHED / "animals")
     answers = {chapter.partition(": ")[2]: _answer(main, source)[0] for chapter, (main, *_) in CHAPTERS.items()}
     said = [f"{name} {of.difference} {of.interval}, {of.verdict}, {of.n} seeds" for name, of in answers.items() if of]
     return f"Against maps of plain CAM, on VOC's photographs of animals, mIoU: {'; '.join(said) or 'not asked yet'}."
@@ -133,20 +133,20 @@ def on_photographs() -> str:
 def primary(records: Iterable[Record]) -> list[dict[str, Any]]:
     """The primary claim of each record as shown, with the notebook that it is of."""
     return [
-        _shown(entry) | {"claim": entry.claim, "notebook": record.notebook, "thesis": _printed(entry.thesis)}
+        shown(entry) | {"claim": entry.claim, "notebook": record.notebook, "thesis": _printed(entry.thesis)}
         for record in records
         for entry in record.verdicts
         if entry.primary
     ]
 
 
-def _source(preset: str, shows: str, folder: Path) -> Source:
+def source_of(preset: str, folder: Path) -> Source:
     """The first folder that has records: one of reports, else one of published scores."""
     for place in (folder.parent / preset, *_of_published(folder.parent / preset, PUBLISHED / preset)):
         records = [Record.read(file) for file in sorted(place.glob(f"*/{FILE}"))]
         if done := [record for record in records if record.state == "done"]:
-            return Source(preset, shows, done, place.name == REPORTS)
-    return Source(preset, shows, [], False)
+            return Source(preset, PRESETS[preset], done, place.name == REPORTS)
+    return Source(preset, PRESETS[preset], [], False)
 
 
 def _of_published(*snapshots: Path) -> list[Path]:
@@ -158,7 +158,7 @@ def _line(main: Main, sources: Sequence[Source], folder: Path) -> dict[str, Any]
     for source in sources:
         entry, notebook = _answer(main, source)
         page = f"{notebook}.html" if source.preset == folder.name and notebook else ""
-        cells.append(entry and _shown(entry) | {"html": page if page and (folder / page).is_file() else ""})
+        cells.append(entry and shown(entry) | {"html": page if page and (folder / page).is_file() else ""})
     return {
         "words": main.words,
         "source": main.printed.place.source if main.printed else "text",
@@ -174,7 +174,8 @@ def _answer(main: Main, source: Source) -> tuple[VerdictEntry | None, str]:
     return max(found, key=lambda each: (each[0].primary, each[0].n or 0), default=(None, ""))
 
 
-def _shown(entry: VerdictEntry) -> dict[str, Any]:
+def shown(entry: VerdictEntry) -> dict[str, Any]:
+    """What a cell says of a verdict."""
     few = entry.verdict == "undecided" and entry.power is not None and entry.power < TOO_LITTLE
     return {
         "verdict": entry.verdict,

@@ -11,8 +11,8 @@ from filelock import FileLock
 
 from companion.analysis.statistics import MIN_SEEDS
 from companion.experiments.catalogue import BEYOND, notebooks_of
+from companion.reports import beyond, found, repeat, thesis_page
 from companion.reports import cards as of_folder
-from companion.reports import found, repeat, thesis_page
 from companion.reports.cards import Card, Page
 from companion.reports.page import render
 from companion.reports.record import write_text
@@ -49,6 +49,10 @@ def _found_page(page: Page, folder: Path, executed: Sequence[Card], absent: Sequ
     return render("found.html.j2", here=page.file, pages=NAVIGATION, preset=folder.name, **found.values(folder))
 
 
+def _beyond_page(page: Page, folder: Path, executed: Sequence[Card], absent: Sequence[Card]) -> str:
+    return render("beyond.html.j2", here=page.file, pages=NAVIGATION, preset=folder.name, **beyond.values(folder))
+
+
 def _index_page(page: Page, folder: Path, executed: Sequence[Card], absent: Sequence[Card]) -> str:
     cards = sorted([*executed, *absent], key=lambda card: card.notebook)
     chapters: dict[str, list[Card]] = {}
@@ -70,8 +74,7 @@ def _index_page(page: Page, folder: Path, executed: Sequence[Card], absent: Sequ
 
 
 def _thesis_page(page: Page, folder: Path, executed: Sequence[Card], absent: Sequence[Card]) -> str:
-    beyond = notebooks_of(BEYOND)
-    shown = thesis_page.values(executed, [card for card in absent if card.notebook not in beyond])
+    shown = thesis_page.values(executed, [card for card in absent if card.notebook not in notebooks_of(BEYOND)])
     return render("thesis.html.j2", here=page.file, pages=NAVIGATION, preset=folder.name, **shown)
 
 
@@ -79,6 +82,7 @@ PAGES = (
     Page("found.html", "What we found", _found_page),
     Page(INDEX, "All reports", _index_page),
     Page("thesis.html", "The thesis against here", _thesis_page),
+    Page("beyond.html", "Beyond the thesis", _beyond_page),
 )
 """The pages beside the reports, in the order in which they are linked. A page more is a line here and a template."""
 NAVIGATION = tuple((page.file, page.title) for page in PAGES)
