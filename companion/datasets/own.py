@@ -40,7 +40,7 @@ class Prepared(NamedTuple):
         labels: of the images.
         masks: how many images have a true mask.
         ignored: files that nobody uses, in words.
-        notes: what is no error, but decides what scores can show.
+        notes: what is no error, but decides what masks or scores can show.
     """
 
     folder: Path
@@ -97,7 +97,7 @@ def prepare(
         ignored.append(
             f"outlines of {source.outlined} objects: masks for scores with --truth, which takes this file too"
         )
-    return Prepared(output, assigned, len(masked), tuple(ignored), tuple(notes))
+    return Prepared(output, assigned, len(masked), tuple(ignored), (*notes, *_always_there(assigned)))
 
 
 def image_ids(images: list[str]) -> dict[str, str]:
@@ -197,3 +197,14 @@ def _ignored(labels: Labels, others: list[str], truth: Truth, images: Path) -> l
     ]
     lines = [f"{len(names)} {what}, such as {names[0]}" for what, names in found if names]
     return [*lines, *labels.notes]
+
+
+def _always_there(labels: Labels) -> list[str]:
+    """A note on the classes that every image shows, which a classifier learns nothing of."""
+    everywhere = [name for name in labels.classes if all(name in shown for shown in labels.shown.values())]
+    if not everywhere:
+        return []
+    return [
+        f"every image shows {', '.join(everywhere)}, so nothing teaches the classifier what that is not, and its masks "
+        "are little more than what stands out: add images of other classes without it"
+    ]

@@ -229,6 +229,7 @@ def _content(
         ],
         sheet=list(zip(images, overlays, strict=True)),
         ignored=made.ignored,
+        notes=made.notes,
         seconds=seconds,
         settings=differences(run.settings.override(METHODS[run.method].overrides), load("voc2012")),
     )

@@ -48,6 +48,7 @@ class Content:
         looks: images to look at first.
         sheet: name and overlay of every image.
         ignored: what was not used, in words.
+        notes: what the masks or their scores hang on, in words.
         seconds: of each stage.
         settings: by dotted name, here and in the published code.
     """
@@ -60,6 +61,7 @@ class Content:
     looks: Sequence[Look]
     sheet: Sequence[tuple[str, Path]]
     ignored: Sequence[str]
+    notes: Sequence[str]
     seconds: Mapping[str, float]
     settings: Mapping[str, tuple[Any, Any]]
 

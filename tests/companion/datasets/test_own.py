@@ -254,6 +254,15 @@ def test_the_command_says_what_is_used_and_what_is_ignored(images, tmp_path, cap
         assert expected.split() in lines
 
 
+def test_a_class_that_every_image_shows_is_named(images, tmp_path):
+    labels = csv_lists(tmp_path)
+    assert own.prepare(images, labels, tmp_path / "own").notes == ()
+    first, *lines = labels.read_text().splitlines()
+    labels.write_text("\n".join([first, *(f"{line.partition(',')[0]},cat" for line in lines)]))
+    (note,) = own.prepare(images, labels, tmp_path / "cats").notes
+    assert note.startswith("every image shows cat, so nothing teaches") and note.endswith("without it")
+
+
 def test_half_of_the_options_is_refused(images, capsys):
     assert cli.main(["data", "prepare", "own", "--images", str(images)]) == 2
     assert "needs --images, --labels and --output" in capsys.readouterr().err
