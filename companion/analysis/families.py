@@ -2,7 +2,8 @@
 
 Every table has one primary claim, declared in its experiment, which stands by itself. The thesis' other claims of the
 table are one family, those of the control rows another, those about what the method does to maps and classifier
-(`mechanism`) a third; claims on failures and on clusters are one each. Nothing here corresponds to published code.
+(`mechanism`) a third, those on maps whatever the threshold (`completeness`) a fourth; claims on failures and clusters
+are one each. Nothing here corresponds to published code.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,9 +18,10 @@ Judged = tuple[Verdict, Pair | None]
 NOTE = (
     "The first claim is the primary one, a single one that the code of the experiment declares. All others are "
     "secondary and decided by their p after Holm, .05 for a family: the thesis' claims of a table are one, what the "
-    "control rows ask is another, what the method does to maps and classifier a third; failures and clusters are one "
-    "each. The interval shown is the 95 % one of a difference by itself, so one that leaves 0 out may belong to a "
-    "claim that is undecided. Signs in tables are those of the intervals, not corrected."
+    "control rows ask is another, what the method does to maps and classifier a third, completeness whatever the "
+    "threshold a fourth; failures and clusters are one each. The interval shown is the 95 % one of a difference by "
+    "itself, so one that leaves 0 out may belong to a claim that is undecided. Signs in tables are those of the "
+    "intervals, not corrected."
 )
 
 

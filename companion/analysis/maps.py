@@ -187,12 +187,14 @@ def spread(scores: Scores, entropies: Mapping[str, Sequence[float]], reference: 
 
 
 def classifier_behaviour(scores: Scores) -> pd.DataFrame:
-    """The classifier without its maps: mAP, calibration error, entropy of its predictions (100: all at one half)."""
+    """The classifier without its maps: mAP, calibration, Brier score, prediction entropy (100: all at one half)."""
     return table(
         scores,
         {
             "mAP": measures.mean_average_precision,
             "calibration error": measures.calibration_error,
+            "class-wise calibration error": measures.class_calibration_error,
+            "Brier score": measures.brier_score,
             "prediction entropy": measures.prediction_entropy,
         },
     )

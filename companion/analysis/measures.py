@@ -158,6 +158,20 @@ def object_share(run: Run) -> float:
     return 100 * float(objects[:, 1:].sum() / objects.sum()) if objects.any() else NAN
 
 
+def over_activation(run: Run) -> float:
+    """Mean over objects of the pixels that get their class outside them, a share of the image."""
+    return 100 * _mean(metrics.over_activation(run["image_confusion"]))
+
+
+def under_activation(run: Run) -> float:
+    """Mean over objects of the pixels that do not get their class, a share of the object."""
+    return 100 * _mean(metrics.under_activation(run["image_confusion"]))
+
+
+def _mean(of_objects: Float64[np.ndarray, "n c"]) -> float:
+    return float(np.nanmean(of_objects)) if np.isfinite(of_objects).any() else NAN
+
+
 def object_precision(counts: Int64[np.ndarray, "*t n n"]) -> np.ndarray | np.float64:
     """Share of the pixels called an object that are called the right one; NaN where none is."""
     with np.errstate(invalid="ignore"):
@@ -214,6 +228,16 @@ def mean_average_precision(run: Run) -> float:
 def calibration_error(run: Run) -> float:
     """Expected calibration error of the predicted probabilities."""
     return 100 * diagnostics.expected_calibration_error(_probabilities(run), run["labels"])
+
+
+def class_calibration_error(run: Run) -> float:
+    """Expected calibration error of each class by itself, mean over classes."""
+    return 100 * float(diagnostics.class_calibration_error(_probabilities(run), run["labels"]).mean())
+
+
+def brier_score(run: Run) -> float:
+    """Brier score of the predicted probabilities."""
+    return 100 * diagnostics.brier_score(_probabilities(run), run["labels"])
 
 
 def prediction_entropy(run: Run) -> float:

@@ -73,6 +73,10 @@ class BothMethods(ComparedMaps):
         return Claim(text, self.rows["both"], self.rows["cam"], primary=True)
 
     @property
+    def claims_of_completeness(self) -> Sequence[Claim]:
+        return [self.claim]
+
+    @property
     def added(self) -> Sequence[Claim]:
         """What each method adds to the other."""
         both, mixed, explored = (self.rows[key] for key in ("both", "mixup_cam", "sc_cam"))

@@ -16,6 +16,7 @@ from companion.analysis.claims import printed_difference as printed_of
 from companion.analysis.families import Judged
 from companion.analysis.measures import Scores
 from companion.analysis.mechanism import Mechanism
+from companion.analysis.methods import against_plain
 from companion.experiments.declared import class_table, primary
 from companion.experiments.exhibits import Note, Table
 from companion.experiments.response_maps import ResponseMaps
@@ -63,6 +64,10 @@ class ClaimedMaps(ResponseMaps):
         """The claims whose rows are refined both."""
         names = {row.name for row in self.walked}
         return [claim for claim in self.claims if {claim.row.name, claim.reference.name} <= names]
+
+    @property
+    def claims_of_completeness(self) -> Sequence[Claim]:
+        return against_plain(self.claims)
 
     @cached_property
     def moved(self) -> Scores:

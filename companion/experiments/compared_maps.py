@@ -7,6 +7,7 @@ from functools import cached_property
 
 from companion.analysis import by_class, chance, maps
 from companion.analysis.claims import Claim, versus
+from companion.analysis.methods import against_plain
 from companion.analysis.statistics import mean_interval
 from companion.drawing.differences import differences
 from companion.experiments.declared import class_table
@@ -28,6 +29,10 @@ class ComparedMaps(ScoredMaps):
     @abstractmethod
     def compared(self) -> Sequence[Claim]:
         """The pairs of rows whose difference is shown."""
+
+    @property
+    def claims_of_completeness(self) -> Sequence[Claim]:
+        return against_plain(self.compared)
 
     @property
     def thesis(self) -> Mapping[str, float]:

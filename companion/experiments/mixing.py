@@ -21,7 +21,7 @@ from companion.analysis.claims import Claim, Row, interaction, versus, within
 from companion.analysis.families import Judged
 from companion.analysis.forward import square
 from companion.analysis.maps import over_seeds
-from companion.analysis.methods import PLAIN_CAM, regularisers
+from companion.analysis.methods import PLAIN_CAM, against_plain, regularisers
 from companion.analysis.statistics import mean_interval
 from companion.drawing import image_grids
 from companion.experiments import printed
@@ -115,6 +115,10 @@ class Mixing(ComparedMaps):
             ("FMix does better than mixup", "fmix", "mixup"),
         )
         return [Claim(text, self.rows[ours], self.rows[theirs]) for text, ours, theirs in asked]
+
+    @property
+    def claims_of_completeness(self) -> Sequence[Claim]:
+        return [self.claim, *against_plain(self.claims)]
 
     # --- Scores ---
 

@@ -4,7 +4,7 @@ Each number is read at the fixed threshold first; the threshold that truth would
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -108,11 +108,6 @@ class ResponseMaps(ScoredMaps):
                 crf.crf_missing() if self.step_2 else "the parameter step_2 leaves out AffinityNet and the random walk"
             )
             yield Note(f"{what} shown as not run: {why}")
-
-    def measured(self, what: str, measure: Callable[[Path], Any], rows: Sequence[str]) -> dict[str, list[np.ndarray]]:
-        """A measure of the folder of maps of some rows, by row name, one a seed."""
-        folders = {row: [self.folders[row, seed] for seed in self.seeds] for row in rows}
-        return {row: self.of_each(what, measure, of_row) for row, of_row in folders.items()}
 
     # --- Captions ---
 

@@ -301,15 +301,3 @@ class Table21(WalkedMaps):
             f"threshold {self.threshold}.",
             "Many images with their masks and two response maps each.",
         )
-
-    def classifiers(self) -> Table:
-        """What section 2.2 argues with and does not measure: calibration and certainty of the classifiers."""
-        return Table(
-            maps.classifier_behaviour(self.val),
-            "classifier",
-            f"The classifiers themselves on {len(self.on_val)} images of val at their own size, in per cent, "
-            f"{self.over}: mean average precision of the image labels, expected calibration error, entropy of the "
-            "predictions.",
-            best=["mAP"],
-            lowest=["calibration error"],
-        )

@@ -18,7 +18,7 @@ from companion.analysis import by_class, chance, families, gradients, maps, meas
 from companion.analysis.by_class import Pair
 from companion.analysis.claims import Claim, Row, Verdict, difference, judged, versus, within
 from companion.analysis.families import Judged
-from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM, regularisers
+from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM, against_plain, regularisers
 from companion.analysis.statistics import equivalence
 from companion.drawing.differences import differences
 from companion.experiments import row_stages
@@ -123,6 +123,10 @@ class Terms(ScoredMaps):
         )
         rows = self.rows
         return [Claim(text, rows[a], rows[b], control=True) for text, a, b in asked if {a, b} <= {*rows}]
+
+    @property
+    def claims_of_completeness(self) -> Sequence[Claim]:
+        return against_plain(self.claims)
 
     # --- Scores ---
 

@@ -15,8 +15,6 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float64, Int64, Integer
 from scipy.ndimage import find_objects, label
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
 from thesislib.metrics.counting import Array, check_same_size, count, ratio
 from thesislib.metrics.thresholds import thresholds_passed
@@ -124,20 +122,16 @@ def _hills(scores: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, int]:
 def _regions(hill: np.ndarray, level: np.ndarray, hills: int, steps: int) -> np.ndarray:
     """The region that each hill is part of at each threshold `(T, hills)`."""
     pairs, highest = _passes(hill, level, hills)
-    region = np.tile(np.arange(hills), (steps, 1))
-    if len(highest):
-        graph = coo_array((steps + 1 - highest, tuple(pairs)), shape=(hills, hills))
-        tree = minimum_spanning_tree(graph).tocoo()  # the pairs that connect what was not connected above them
-        above = steps + 1 - tree.data
-        for step in np.unique(above.astype(np.int64))[::-1]:
-            joined = above >= step
-            forest = coo_array((above[joined], (tree.row[joined], tree.col[joined])), shape=(hills, hills))
-            region[:step] = connected_components(forest, directed=False)[1]
+    region, now = np.empty((steps, hills), np.int64), np.arange(hills)
+    for step in range(steps, 0, -1):
+        for one, other in pairs[highest == step]:
+            now[now == now[one]] = now[other]
+        region[step - 1] = now
     return region
 
 
 def _passes(hill: np.ndarray, level: np.ndarray, hills: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of neighbouring hills `(2, P)`, and the most thresholds that neighbouring pixels of both pass `(P,)`."""
+    """Pairs of neighbouring hills `(P, 2)`, and the most thresholds that neighbouring pixels of both pass `(P,)`."""
     keys, heights = [], []
     first, last, every = slice(None, -1), slice(1, None), slice(None)
     for one, other in (
@@ -154,7 +148,7 @@ def _passes(hill: np.ndarray, level: np.ndarray, hills: int) -> tuple[np.ndarray
     pairs, position = np.unique(np.concatenate(keys), return_inverse=True)
     highest = np.zeros(len(pairs), np.int64)
     np.maximum.at(highest, position, np.concatenate(heights))
-    return np.stack(np.divmod(pairs, hills)), highest
+    return np.stack(np.divmod(pairs, hills), axis=1), highest
 
 
 def _boxes_of_hills(hill: np.ndarray, level: np.ndarray, hills: int, steps: int) -> np.ndarray:

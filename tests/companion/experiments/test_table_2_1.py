@@ -22,7 +22,7 @@ HERE = Machine(device="cpu")
 QUESTIONS = (
     "what_differs", "method", "table", "every_threshold", "verdicts", "chance_tables", "refined_column",
     "refined_verdicts", "small_before_large_after", "alike_before", "by_difficulty", "one_class_each", "many",
-    "classifiers", "mechanism_verdicts",
+    "classifiers", "mechanism_verdicts", "completeness",
 )  # fmt: skip
 """All but `whom_the_walk_helps`, whose pairs of cells the small images made up here do not have."""
 RECALL = {"recall train": measures.mean_recall}
@@ -121,7 +121,7 @@ def test_a_row_inserted_anywhere_leaves_what_is_said_of_the_others(both):
 
 def test_a_control_inserted_anywhere_is_in_every_table_of_rows_but_that_of_refined_maps(both):
     tables = {each.name: each.frame for exhibits in both[1].values() for each in exhibits if isinstance(each, Table)}
-    of_rows = ("rows", "table_2_1", "oracle", "classifier")
+    of_rows = ("rows", "table_2_1", "oracle", "classifier", "completeness")
     assert all("entropy alone" in tables[name].index for name in of_rows)
     assert [*tables["table_2_1_refined"].index] == [
         "CAM",

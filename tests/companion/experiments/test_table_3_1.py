@@ -22,7 +22,8 @@ PAPER = settings.load("voc2012")
 HERE = Machine(device="cpu")
 QUESTIONS = (
     "what_differs", "table", "every_threshold", "refined_columns", "verdicts", "control_verdicts", "claims_tables",
-    "chance_tables", "coverage", "mechanism_verdicts", "one_class_each", "many", "idea", "method",
+    "chance_tables", "coverage", "mechanism_verdicts", "completeness", "classifiers",
+    "one_class_each", "many", "idea", "method",
 )  # fmt: skip
 
 
@@ -147,7 +148,7 @@ def test_a_row_inserted_anywhere_leaves_what_is_said_of_the_others(both):
 
 def test_a_control_inserted_anywhere_is_in_every_table_of_rows_but_that_of_refined_maps(both):
     tables = {each.name: each.frame for exhibits in both[1].values() for each in exhibits if isinstance(each, Table)}
-    of_rows = ("rows", "table_3_1", "oracle", "images", "precision_recall", "classes")
+    of_rows = ("rows", "table_3_1", "oracle", "images", "precision_recall", "completeness")
     assert all("one round" in tables[name].index for name in of_rows)
     assert [*tables["table_3_1_refined_val"].index] == ["CAM", "SC-CAM"]
 
