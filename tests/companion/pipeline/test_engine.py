@@ -1,6 +1,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import dask
 import distributed
 import pytest
 import stage_functions as functions
@@ -40,6 +41,17 @@ def test_what_is_asked_first_is_whole_before_the_last_is_begun(tmp_path: Path, s
     assert sorted(done, key=int) == sorted((str(factor * value) for value in firsts for factor in (1, 2, 4)), key=int)
     assert [done.index(str(4 * value)) for value in firsts] == sorted(done.index(str(4 * value)) for value in firsts)
     assert done.index("12") < done.index("5")
+
+
+def test_no_stage_stands_behind_a_long_one_while_another_worker_has_nothing_to_do(tmp_path: Path) -> None:
+    """The long one ends only when all others have, and what is dealt to a worker at once may never leave it."""
+    log, end = str(tmp_path / "log"), str(tmp_path / "end")
+    long = make(functions.after_file, file=end, log=log)
+    numbers = {str(value): make(functions.number, value=value, log=log) for value in (1, 2, 3)}
+    asked, store = [long, make(functions.total, numbers, log=end)], Store(tmp_path / "runs")
+    with dask.config.set({"distributed.scheduler.work-stealing": False}):
+        engine.run(asked, store, scheduler=engine.LOCAL, workers=2)
+    assert sorted(Path(log).read_text().split()) == ["1", "1", "2", "3"]
 
 
 def test_what_is_upstream_of_a_finished_artefact_is_not_needed(tmp_path: Path) -> None:
