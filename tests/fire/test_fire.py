@@ -32,7 +32,9 @@ def test_every_input_is_whole_before_it_is_spoilt_and_not_when_it_is_empty(
             assert target.whole(file)
 
 
-@pytest.mark.parametrize("mutate", dict.fromkeys([*mutations.BYTES, *mutations.TEXT]), ids=lambda mutate: mutate.__name__)
+@pytest.mark.parametrize(
+    "mutate", dict.fromkeys([*mutations.BYTES, *mutations.TEXT]), ids=lambda mutate: mutate.__name__
+)
 def test_mutations_are_repeated_by_their_number(mutate: mutations.Mutation) -> None:
     content = b"".join(b"line %d of some\n" % i for i in range(9))
     assert mutate(random.Random(3), content) == mutate(random.Random(3), content)
