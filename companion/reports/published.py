@@ -106,15 +106,16 @@ def jobs(snapshot: Path, notebooks: Path, reports_dir: Path) -> list[Job]:
         SettingsError: a notebook is not there, or has no such parameter any more.
     """
     root = published.find_scores(snapshot)
-    found = []
-    for record in records(root):
+    found, there = [], records(root)
+    data = [name for record in there for name in record.artefacts if name.startswith("data/")]
+    for record in there:
         parameters = record.parameters | {"runs_dir": str(root.resolve()), "reports_dir": str(reports_dir.resolve())}
         if parameters.get("data_root"):
-            (data,) = (name for name in record.artefacts if name.startswith("data/"))
-            parameters["data_root"] = str((root / data / artefacts.DATASET).resolve())
+            own = [name for name in record.artefacts if name.startswith("data/")]  # 51_performance reads none
+            parameters["data_root"] = str((root / (own or data)[0] / artefacts.DATASET).resolve())
         notebook = find_notebook(record.notebook, notebooks)
         job = Job(record.notebook, notebook, parameters, reports_dir, record.preset)
-        if (there := job.record()) and not is_published(there.parameters):
+        if (written := job.record()) and not is_published(written.parameters):
             raise ValueError(
                 f"{job.exports} is the report of a run of your own, which has more than what is published: give "
                 "another --reports-dir"

@@ -313,3 +313,15 @@ def test_a_number_that_differs_is_named_and_fails(tmp_path, monkeypatch, capsys,
     said = capsys.readouterr().out
     assert f"{1 - status} of 2 as published, 1 left out" in said
     assert ("mIoU: published 47.1, here 47.2" in said) == (status == 1)
+
+
+def test_a_report_that_read_no_data_is_made_again_beside_those_of_a_folder(tmp_path: Path) -> None:
+    root = tmp_path / published.SCORES
+    for name, read in (("51_performance", {}), ("01_data", {"data/0123": Artefact()})):
+        folder = root / kept.REPORTS / name
+        folder.mkdir(parents=True)
+        Record(notebook=name, parameters={"data_root": "photographs"}, artefacts=read).write(folder / FILE)
+    (root / MARK).touch()
+    notebooks = settings.project.NOTEBOOKS
+    made = scores.jobs(tmp_path, notebooks, tmp_path / "reports")
+    assert {Path(job.parameters["data_root"]).parent for job in made} == {root / "data" / "0123"}
