@@ -234,6 +234,15 @@ def judged(
     )
 
 
+def points(margin: float, unit: str = "point") -> str:
+    """A margin in words.
+
+    >>> points(1), points(0.5, "mIoU point")
+    ('1 point', '0.5 mIoU points')
+    """
+    return f"{margin:g} {unit}{'' if margin == 1 else 's'}"
+
+
 def within(claim: str, difference: Interval, margin: float) -> Verdict:
     """The verdict on "the difference is at most the margin, whatever its sign"."""
     return Verdict(claim, difference, equivalence(difference, margin))

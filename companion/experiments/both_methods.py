@@ -13,7 +13,7 @@ from typing import ClassVar
 import pandas as pd
 
 from companion.analysis import families, maps
-from companion.analysis.claims import Claim, Row, difference, interaction, judged, seed_values, within
+from companion.analysis.claims import Claim, Row, difference, interaction, judged, points, seed_values, within
 from companion.analysis.families import Judged
 from companion.analysis.maps import over_seeds
 from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM, regularisers
@@ -133,9 +133,9 @@ class BothMethods(ComparedMaps):
 
     def secondary(self) -> Iterator[Judged]:
         """Whether the two add up, and what each adds to the other, not yet corrected."""
-        found, points = mean_interval(self.interaction), f"{self.margin:g} point{'' if self.margin == 1 else 's'}"
+        found, most = mean_interval(self.interaction), points(self.margin)
         what = "(both − SC-CAM) − (Mixup-CAM − CAM)"
-        yield within(f"The two add up: {what} is at most {points} from 0", found, self.margin), None
+        yield within(f"The two add up: {what} is at most {most} from 0", found, self.margin), None
         yield judged(f"Each gains more where the other is there: {what} is above 0", found), None
         yield from map(self.judged_as_primary, self.added)
 

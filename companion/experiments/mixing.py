@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from companion.analysis import families, maps, measures, temperature
-from companion.analysis.claims import Claim, Row, interaction, versus, within
+from companion.analysis.claims import Claim, Row, interaction, points, versus, within
 from companion.analysis.families import Judged
 from companion.analysis.forward import square
 from companion.analysis.maps import over_seeds
@@ -199,9 +199,9 @@ class Mixing(ComparedMaps):
     def secondary(self) -> Iterator[Judged]:
         """What takes mixup apart, not yet corrected."""
         yield from map(self.judged_as_primary, self.claims)
-        points = f"{self.margin:g} point{'' if self.margin == 1 else 's'}"
+        most = points(self.margin)
         text = "Mixup and label smoothing add up: what smoothing adds to mixup and to plain CAM differs by at most "
-        yield within(text + points, mean_interval(self.interaction), self.margin), None
+        yield within(text + most, mean_interval(self.interaction), self.margin), None
 
     def table(self) -> Table:
         """Every row in both readings, and its classifier."""

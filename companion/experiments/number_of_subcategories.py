@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Any, ClassVar
 
 from companion.analysis import chance, families, measures, sensitivity
-from companion.analysis.claims import Claim, Place, Row, Sweep, Verdict
+from companion.analysis.claims import Claim, Place, Row, Sweep, Verdict, points
 from companion.analysis.families import Judged
 from companion.analysis.methods import PLAIN_CAM
 from companion.analysis.statistics import verdict
@@ -172,7 +172,7 @@ class NumberOfSubcategories(WeightOfOutputs):
 
     def flat(self, sweep: Sweep, place: Place | None = None) -> list[Verdict]:
         """Whether K makes little difference."""
-        within = f"{self.margin:g} point{'' if self.margin == 1 else 's'}"
+        within = points(self.margin)
         return self.little_change(sweep, f"K is a flat choice {sweep.text}", within, place)
 
     @cached_property

@@ -17,6 +17,7 @@ from companion.analysis.claims import (
     Verdict,
     difference,
     judged,
+    points,
     remarks,
     seed_values,
     versus,
@@ -243,9 +244,9 @@ class Table32(Experiment):
         """Whether the last step lies within the margin."""
         last = self.steps[self.rounds - 1, self.rounds]
         change = difference(self.scores["val"], last.row.name, last.reference.name)
-        points = f"{self.margin:g} point{'' if self.margin == 1 else 's'}"
+        most = points(self.margin)
         steps = f"from round {self.rounds - 1} to round {self.rounds}"
-        return within(f"It has converged: {steps} mIoU changes by at most {points} (val)", change, self.margin)
+        return within(f"It has converged: {steps} mIoU changes by at most {most} (val)", change, self.margin)
 
     def chance_table(self) -> Table:
         """What seeds can decide of the steps and of the margin."""

@@ -16,7 +16,7 @@ import pandas as pd
 
 from companion.analysis import by_class, chance, families, gradients, maps, measures
 from companion.analysis.by_class import Pair
-from companion.analysis.claims import Claim, Row, Verdict, difference, judged, versus, within
+from companion.analysis.claims import Claim, Row, Verdict, difference, judged, points, versus, within
 from companion.analysis.families import Judged
 from companion.analysis.methods import MIXUP_CAM, PLAIN_CAM, against_plain, regularisers
 from companion.analysis.statistics import equivalence
@@ -165,8 +165,8 @@ class Terms(ScoredMaps):
     def primary(self) -> Verdict:
         """The primary claim: the entropy term as read makes no difference to mixup beyond the margin."""
         found = maps.readings(self.of_entropy, self.train, self.val)
-        points = f"{self.margin:g} mIoU point{'' if self.margin == 1 else 's'}"
-        claim = f"The entropy term as read changes nothing: at most {points} from mixup, {maps.PRIMARY_IN_WORDS}"
+        most = points(self.margin, "mIoU point")
+        claim = f"The entropy term as read changes nothing: at most {most} from mixup, {maps.PRIMARY_IN_WORDS}"
         others = [f"{way}: {equivalence(found[way], self.margin)}" for way in maps.READINGS if way != maps.PRIMARY]
         verdict = within(claim, found[maps.PRIMARY], self.margin)
         return replace(verdict, primary=True, note=f"{'; '.join(others)}.".capitalize())
