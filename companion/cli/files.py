@@ -26,7 +26,10 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
     sub = _add(commands, "score", score, "score anybody's masks or response maps")
     sub.add_argument(
-        "folder", type=Path, help="<id>.png (masks), <id>.npz (our maps) or <id>.npy (maps of psa or irn), or a run"
+        "folder",
+        type=Path,
+        help="<id>.png (masks: indices, or colours of VOC or of a colours.csv there), <id>.npz (our maps) or <id>.npy "
+        "(maps of psa or irn), or a run",
     )
     sub.add_argument("--root", type=Path, required=True, help="folder in VOC layout with the truth")
     sub.add_argument("--split", default="val", help="a list of that folder")

@@ -6,8 +6,9 @@ or CVAT's `labelmap.txt`. Nothing here corresponds to published code, whose mask
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -51,6 +52,39 @@ def of_voc(values: Mapping[int, int]) -> dict[Colour, int]:
     """The meaning of VOC's colours where that of indices is known."""
     colours = palette()
     return {tuple(colours[index].tolist()): value for index, value in values.items()}
+
+
+class Meaning(NamedTuple):
+    """The value of each colour, and the table that says so; None: the colours are VOC's."""
+
+    known: Mapping[Colour, int]
+    table: Path | None
+
+
+def find_beside(folder: Path, *names: str) -> Path | None:
+    """The first of some files that is in a folder, or else beside it."""
+    places = [place / name for place in (folder, folder.absolute().parent) for name in names]
+    return next((path for path in places if path.is_file()), None)
+
+
+def read_meaning(folder: Path, classes: Sequence[str]) -> Meaning:
+    """What colours mean in predictions of these classes, 1 and up in their order: a table's, or else VOC's palette.
+
+    Raises:
+        DataError: as `read_table`, or it lacks a class.
+    """
+    table = find_beside(folder, *TABLES)
+    if table is None:
+        return Meaning(of_voc({index: index for index in range(len(classes) + 1)}), None)
+    named = read_table(table)
+    require(classes, list(named.values()), table)
+    return Meaning(meaning(named, {plain_name(name): c + 1 for c, name in enumerate(classes)}), table)
+
+
+def require(classes: Sequence[str], names: Sequence[str], path: Path) -> None:
+    """Refuse a list of classes, in a file, that lacks one of the image labels."""
+    if missing := [name for name in classes if plain_name(name) not in map(plain_name, names)]:
+        raise DataError(f"{path} lacks {', '.join(missing)}, which the image labels name; it has {some(names)}")
 
 
 def is_coloured(path: Path) -> bool:

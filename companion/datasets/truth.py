@@ -86,10 +86,10 @@ def read_meaning(folder: Path, classes: Sequence[str]) -> Truth:
     Raises:
         DataError: nothing says it, or a list lacks a class of the labels.
     """
-    values, table = _values(folder, classes), _beside(folder, *colours.TABLES)
+    values, table = _values(folder, classes), colours.find_beside(folder, *colours.TABLES)
     if table:
         named = colours.read_table(table)
-        _require(classes, list(named.values()), table)
+        colours.require(classes, list(named.values()), table)
         return Truth({}, values, colours.meaning(named, _numbers(classes)), table)
     if not values:
         raise DataError(
@@ -167,7 +167,7 @@ def _facts(truth: Truth, images: Path, labels: Labels, image: str) -> ImageFacts
 
 def _outlined(path: Path, images: Sequence[str], classes: Sequence[str]) -> Truth:
     found = find_outlined(path, images)
-    _require(classes, found.categories, path)
+    colours.require(classes, found.categories, path)
     numbers = _numbers(classes)
     named = {name: numbers.get(plain_name(name), 0) for name in found.categories}
     return Truth(found.images, named=named, others=found.others, incomplete=found.incomplete)
@@ -207,7 +207,7 @@ def _by_index(path: Path, values: Mapping[int, int]) -> UInt8[np.ndarray, "h w"]
 
 def _values(folder: Path, classes: Sequence[str]) -> dict[int, int]:
     """The class of every index, by the list in the folder or beside it; empty where nothing says so."""
-    table, path = _beside(folder, *colours.TABLES), _beside(folder, CLASSES)
+    table, path = colours.find_beside(folder, *colours.TABLES), colours.find_beside(folder, CLASSES)
     if table and path and table.parent == folder != path.parent:
         path = None  # a list further off, of something else
     names = [name for _, name in lines_of(path)] if path else []
@@ -222,7 +222,7 @@ def _values(folder: Path, classes: Sequence[str]) -> dict[int, int]:
         return {}
     if plain_name(names[0]) in NO_CLASS:
         raise DataError(f"{path} begins with {names[0]}, the value 0: delete that line, so that the first class is 1")
-    _require(classes, names, path or folder)
+    colours.require(classes, names, path or folder)
     own = _numbers(classes)
     return {0: 0, IGNORE: IGNORE} | {i: own.get(plain_name(name), 0) for i, name in enumerate(names, start=1)}
 
@@ -230,15 +230,3 @@ def _values(folder: Path, classes: Sequence[str]) -> dict[int, int]:
 def _numbers(classes: Sequence[str]) -> dict[str, int]:
     """Values of the classes of the image labels, by plain name."""
     return {plain_name(name): c + 1 for c, name in enumerate(classes)}
-
-
-def _require(classes: Sequence[str], names: Sequence[str], path: Path) -> None:
-    """Refuse a list of classes that lacks one of the image labels."""
-    if missing := [name for name in classes if plain_name(name) not in map(plain_name, names)]:
-        raise DataError(f"{path} lacks {', '.join(missing)}, which the image labels name; it has {some(names)}")
-
-
-def _beside(folder: Path, *names: str) -> Path | None:
-    """The first of some files that is in a folder, or else beside it."""
-    places = [place / name for place in (folder, folder.absolute().parent) for name in names]
-    return next((path for path in places if path.is_file()), None)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
 from companion.pipeline import artefacts
@@ -76,14 +77,26 @@ def mask_problems(
         found.append(f"is not an 8-bit indexed PNG (PIL mode {mode!r})")
     elif paletted and colours[: 3 * (num_classes + 1)] != palette()[: num_classes + 1].ravel().tolist():
         found.append("has another palette than VOC's")
-    if size and mask.shape[:2] != size:
-        found.append(f"has {mask.shape[0]} x {mask.shape[1]} pixels (height x width) instead of {size[0]} x {size[1]}")
     if mode not in ("P", "L"):
+        found += _size_problems(mask, size)
         return found if paletted else [*found, f"has no palette indices (PIL mode {mode!r})"]
+    return found + value_problems(mask, num_classes, size, void=void)
+
+
+def value_problems(
+    mask: UInt8[np.ndarray, "h w"], num_classes: int, size: tuple[int, int] | None, *, void: bool = False
+) -> list[str]:
+    """What is wrong with the size and the values of a mask; arguments as of `mask_problems`."""
     wrong = [v for v in np.unique(mask).tolist() if v > num_classes and not (void and v == IGNORE)]
-    if wrong:
-        found.append(f"has values outside 0 to {num_classes}: {', '.join(map(str, wrong))}")
-    return found
+    values = [f"has values outside 0 to {num_classes}: {', '.join(map(str, wrong))}"] if wrong else []
+    return _size_problems(mask, size) + values
+
+
+def _size_problems(mask: UInt8[np.ndarray, "h w ..."], size: tuple[int, int] | None) -> list[str]:
+    """Whether a mask has another height and width than `size`."""
+    if size is None or mask.shape[:2] == size:
+        return []
+    return [f"has {mask.shape[0]} x {mask.shape[1]} pixels (height x width) instead of {size[0]} x {size[1]}"]
 
 
 def refuse(title: str, problems: Mapping[str, Iterable[str]]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Int64, UInt8
 from PIL import Image
 from tqdm.auto import tqdm
 
@@ -19,8 +19,9 @@ from companion.analysis import measures
 from companion.datasets import agreement
 from companion.datasets.agreement import ImageFacts
 from companion.datasets.checks import check
+from companion.datasets.colours import is_coloured, read_indices, read_meaning
 from companion.exchange.files import read_maps
-from companion.exchange.result_files import mask_problems, refuse, results_folder
+from companion.exchange.result_files import mask_problems, refuse, results_folder, value_problems
 from companion.pipeline.engine import cores
 from companion.pipeline.workers import share
 from thesislib import cam, metrics
@@ -45,7 +46,7 @@ class FolderScores(NamedTuple):
 
     folder: Path
     images: VocDataset
-    kind: Literal["masks", "response maps"]
+    kind: Literal["masks", "masks of colours", "response maps"]
     background: float | None
     counts: Counts
 
@@ -62,8 +63,8 @@ def score_folder(
     """Score a file for each image of a split; files of other images are left alone.
 
     Args:
-        folder: `<id>.png` of palette indices, `<id>.npz` or `<id>.npy` of response maps (see
-            `exchange.files`), or a run of the store.
+        folder: `<id>.png` of indices or of colours (VOC's, or those of a table there: `datasets.colours`), `<id>.npz`
+            or `<id>.npy` of response maps (see `exchange.files`), or a run of the store.
         images: the split, with masks.
         background: fixed threshold of response maps, 0 to 1.
         workers: processes; 0 stays in this one, None uses the cores where there are many images.
@@ -95,6 +96,8 @@ def score_folder(
     if wrong := agreement.problems({images.split: truth}, images.classes):
         raise DataError(f"{images.root} is no truth to score with: {'; '.join(wrong)}")
     kind: Any = SUFFIXES[suffix]
+    if suffix == ".png" and any(is_coloured(find_file(folder, name, (suffix,))) for name in images.ids):
+        kind = "masks of colours"
     assert counts is not None  # a split has images
     return FolderScores(folder, images, kind, None if suffix == ".png" else background, counts)
 
@@ -122,6 +125,8 @@ def _problems(folder: Path, suffix: str, images: VocDataset, i: int) -> list[str
     try:
         with Image.open(images.mask_path(i)) as truth:  # reads the header alone
             size = truth.height, truth.width
+        if suffix == ".png" and is_coloured(path):
+            return value_problems(_by_colours(path, images), len(images.classes), size)
         if suffix == ".png":
             return mask_problems(path.read_bytes(), len(images.classes), size)
         read_maps(path, len(images.classes), size)
@@ -134,11 +139,15 @@ def _count(folder: Path, suffix: str, images: VocDataset, background: float, i: 
     path = find_file(folder, images.ids[i], (suffix,))
     truth, matrix = images.mask(i), metrics.ConfusionMatrix(len(images.classes) + 1)
     if suffix == ".png":
-        matrix.update(truth, read_mask(path))
+        matrix.update(truth, _by_colours(path, images) if is_coloured(path) else read_mask(path))
         return Counts(matrix.counts, None)
     maps = read_maps(path, len(images.classes), truth.shape)
     matrix.update(truth, cam.label_map(maps, background).numpy())
     return Counts(matrix.counts, metrics.threshold_confusions(truth, maps))
+
+
+def _by_colours(path: Path, images: VocDataset) -> UInt8[np.ndarray, "h w"]:
+    return read_indices(path, *read_meaning(path.parent, images.classes))
 
 
 def _sum(one: Counts, other: Counts) -> Counts:

@@ -22,7 +22,7 @@ from companion.pipeline.stages import response_maps
 from companion.pipeline.store import Store
 from companion.settings import Machine, load
 from thesislib import metrics
-from thesislib.data.voc import DataError, VocDataset, write_mask
+from thesislib.data.voc import DataError, VocDataset, palette, write_mask
 
 SIZE = (23, 31)  # odd, so that a quarter of it is rounded
 CLASSES = ("ant", "bee", "cat")
@@ -110,6 +110,25 @@ def test_grey_indices_are_scored_like_paletted_ones(images, tmp_path) -> None:
     for i, name in enumerate(images.ids):
         Image.fromarray(images.mask(i) % 255).save(tmp_path / f"{name}.png")
     assert folder_scores.as_json(folder_scores.score_folder(tmp_path, images, progress=False))["miou"] == 100
+
+
+@pytest.mark.parametrize("table", [False, True])
+def test_coloured_predictions_are_read_by_vocs_palette_or_a_table_of_theirs(images, tmp_path, table) -> None:
+    colours = palette()
+    if table:
+        colours = np.array([(9, 9, 9), (255, 0, 0), (0, 255, 0), (0, 0, 255)])
+        names = ("background", *images.classes)
+        lines = [f"{name},{','.join(map(str, colour))}" for name, colour in zip(names, colours, strict=True)]
+        (tmp_path / "colours.csv").write_text("\n".join(lines))
+    for i, name in enumerate(images.ids):
+        found = np.where(images.mask(i) == 255, 0, images.mask(i))
+        Image.fromarray(colours[found].astype(np.uint8)).save(tmp_path / f"{name}.png")
+    scores = folder_scores.score_folder(tmp_path, images, progress=False)
+    assert (folder_scores.as_json(scores)["miou"], scores.kind) == (100, "masks of colours")
+    if table:
+        (tmp_path / "colours.csv").write_text("\n".join([*lines[:-1], "void,0,0,255"]))
+        with pytest.raises(DataError, match=f"colours.csv lacks {images.classes[-1]}"):
+            folder_scores.score_folder(tmp_path, images, progress=False)
 
 
 def test_a_folder_with_results_is_scored_itself_whatever_lies_below_it(images, tmp_path) -> None:
@@ -248,7 +267,7 @@ def test_wrong_masks_are_listed(images, tmp_path) -> None:
     first, second, third, fourth, *rest = (tmp_path / f"{name}.png" for name in images.ids)
     write_mask(first, np.full(SIZE, 255, np.uint8))
     write_mask(second, np.zeros(SIZE[::-1], np.uint8))
-    Image.new("RGB", SIZE[::-1]).save(third)
+    Image.new("RGB", SIZE[::-1], (1, 2, 3)).save(third)
     fourth.write_bytes(b"nothing")
     for path in rest:
         write_mask(path, np.full(SIZE, 4, np.uint8))
@@ -257,8 +276,9 @@ def test_wrong_masks_are_listed(images, tmp_path) -> None:
     for text in (
         f"has values outside 0 to 3: 255: {first.name}",
         f"has 31 x 23 pixels (height x width) instead of 23 x 31: {second.name}",
-        f"has no palette indices (PIL mode 'RGB'): {third.name}",
-        "cannot be read",
+        f"has values outside 0 to 3: 255: {first.name}",
+        f"(1, 2, 3) in {SIZE[0] * SIZE[1]} pixels, which is no class by VOC's palette",
+        "cannot read mask",
         f"has values outside 0 to 3: 4: {', '.join(path.name for path in rest)}",
     ):
         assert text in str(caught.value)
