@@ -34,6 +34,7 @@ from companion.settings.project import NOTEBOOKS
 PRESETS = {"animals": "photographs", "demo": "generated images"}
 """The two that the page sets beside each other: what the claims are about, and the demonstration."""
 PUBLISHED = NOTEBOOKS.parent / "reports" / "published"
+NOT_ASKED, TOO_FEW = "not asked", f"of fewer than {MIN_SEEDS} seeds"
 COMPLETE, EVEN = "Maps are more complete (mean recall", "Maps are more even ("
 """How verdicts begin on what the thesis says without a number."""
 
@@ -190,10 +191,16 @@ def shown(entry: VerdictEntry) -> dict[str, Any]:
 
 
 def _counted(source: Source) -> dict[str, int]:
-    """How many of the main claims have each verdict, and how many none."""
+    """How many of the main claims have each verdict, too few seeds for one, or were not asked."""
     answers = [_answer(main, source)[0] for asked in CHAPTERS.values() for main in asked]
-    found = Counter(entry.verdict if entry else "not asked" for entry in answers)
-    return {verdict: found[verdict] for verdict in (*VERDICTS, "not asked")}
+    found = Counter(_counts_as(entry) for entry in answers)
+    return {verdict: found[verdict] for verdict in (*VERDICTS, TOO_FEW, NOT_ASKED)}
+
+
+def _counts_as(entry: VerdictEntry | None) -> str:
+    if entry is None:
+        return NOT_ASKED
+    return entry.verdict if (entry.n or 0) >= MIN_SEEDS else TOO_FEW
 
 
 def _printed(thesis: float | None) -> str:

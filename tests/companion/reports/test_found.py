@@ -61,7 +61,8 @@ def test_the_primary_reading_of_a_claim_comes_first_and_one_seed_shows_no_number
     page = site_pages.write_index(tmp_path / "demo").with_name("found.html")
     _, photographs, demo = line_of(page, MIXED)
     assert demo.startswith("✗ opposite 52.3 ")
-    assert photographs == "? undecided 1 seed: too few to decide anything"
+    assert photographs == "1 seed: no verdict"
+    assert line_of(page, "all of these")[1].startswith("0 holds, 0 opposite, 0 undecided, 1 of fewer than 3 seeds")
     index = Page(tmp_path / "demo" / "index.html")
     assert "Primary claims" in index.text and "chosen 21_maps +2.1 ✗ opposite 52.3 " in index.text
     assert index.links[1] == "found.html"  # after the skip link
