@@ -7,9 +7,11 @@ Deliberate differences: labels keep the order of the images (the published scrip
 are made by indexing, not by comparing all pairs of file names; `n_init` is 10, the default of scikit-learn when the
 thesis was written (A15); a class with fewer distinct features than K gets fewer clusters; K is the same parameter
 everywhere (S19). K-means uses one thread, since the sums of several are added in the order in which they finish.
-`cluster_quality` measures the clusters.
+`subcategories` has other ways to find sub-categories.
 """
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +21,10 @@ from threadpoolctl import threadpool_limits
 
 N_INIT, MAX_ITER = 10, 300
 """Restarts and iterations of K-means (A15)."""
+
+
+Partition = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Groups points `(n, D)`: the cluster of each, 0 to K - 1, and the centroids `(K, D)`."""
 
 
 class Clusters(NamedTuple):
@@ -54,15 +60,36 @@ def cluster(features: Float[np.ndarray, "rows d"], labels: Real[np.ndarray, "...
     [0.1, 0.1, 0.0, nan]
     """
     _check_k(k)
+    return cluster_classes(points_of_classes(features, labels), labels, partial(k_means, k=k, seed=seed))
+
+
+def points_of_classes(features: Float[np.ndarray, "rows d"], labels: Real[np.ndarray, "..."]) -> list[np.ndarray]:
+    """For each class the features `(N_c, D)` of the images that contain it, in their order.
+
+    Raises:
+        ValueError: no image, sizes that differ, labels other than 0 and 1, features that are not finite.
+    """
     _check_features(features, labels)
+    return [features[present] for present in labels.T > 0]
+
+
+def cluster_classes(
+    points: Sequence[Float[np.ndarray, "_ d"]], labels: Real[np.ndarray, "n c"], partition: Partition
+) -> Clusters:
+    """Clusters of every class by itself, where an image may have another feature for each of its classes.
+
+    Args:
+        points: of each class, a row for each image that contains it, in their order.
+        labels: image labels `(N, C)`, 0 or 1.
+        partition: groups the points of one class.
+    """
     assignments = np.full(labels.shape, -1, np.int64)
     distances = np.full(labels.shape, np.nan)
     centroids = []
     with threadpool_limits(1):
         for c, present in enumerate(labels.T > 0):
-            points = features[present]
-            assignments[present, c], centers = _k_means(points, k, seed)
-            distances[present, c] = np.linalg.norm(points - centers[assignments[present, c]], axis=1)
+            assignments[present, c], centers = partition(points[c])
+            distances[present, c] = np.linalg.norm(points[c] - centers[assignments[present, c]], axis=1)
             centroids.append(centers)
     return Clusters(assignments, tuple(centroids), distances)
 
@@ -160,8 +187,8 @@ def check_assignments(assignments: Integer[np.ndarray, "n c"], k: int) -> None:
         raise ValueError(f"with K = {k} clusters must be -1 to {k - 1}, got {assignments.min()} to {assignments.max()}")
 
 
-def _k_means(points: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cluster of each point, and the centroids."""
+def k_means(points: Float[np.ndarray, "n d"], k: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """`Partition` of K-means, with fewer than `k` clusters where there are fewer distinct points."""
     clusters = _count_distinct(points, k)
     if not clusters:
         return np.zeros(0, np.int64), points

@@ -32,7 +32,7 @@ SEGMENTER = "DeepLab-v2, training"
 TEST = "DeepLab-v2, test"
 CRF = "dense CRF, on the processor"
 PETA = 1e15
-WITHOUT_COST = ("data", "backbone", "subcategories", "truth_labels")
+WITHOUT_COST = ("data", "backbone", "colours", "subcategories", "truth_labels")
 """Stages with nothing for the GPU or the CRF: K-means runs on the processor, initial weights are given."""
 
 
@@ -76,7 +76,7 @@ def work_of(stage: Stage, chosen: Settings) -> list[Work]:
         of_step = operations.classifier_step(chosen, classifier.augmentation.crop, _subcategories(stage))
         steps = classifier.views * _steps(classifier.epochs, classifier.batch_size)  # of two views: as much as two
         return [Work(kind, steps, of_step)]
-    if stage.name == "features":
+    if stage.name in ("features", "class_features"):
         return [Work(Kind(FEATURES, "image"), images("trainaug"), operations.features(chosen))]
     if stage.name == "response_maps":
         count = images(*given["cam"].splits)

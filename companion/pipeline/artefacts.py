@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float16, Float64, Int16, UInt8
+from jaxtyping import Float, Float16, Float32, Float64, Int16, UInt8
 from torch import Tensor
 
 from companion.datasets.published import check_there
@@ -74,6 +74,34 @@ class Features:
 
 
 @dataclass(frozen=True)
+class ClassFeatures:
+    """Stage `class_features`: another feature for each class of an image of `trainaug`.
+
+    Attributes:
+        features: `(P, D)`, a row for each pair of image and class in it, image by image.
+        classes: `(P,)` of the pairs.
+    """
+
+    features: Float[np.ndarray, "p d"]
+    classes: UInt8[np.ndarray, " p"]
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """From the folder of the stage; raises `LeftOut` where they are not published."""
+        check_there(folder / FEATURES, "features")
+        with np.load(folder / FEATURES) as stored:
+            return cls(stored["features"], stored["classes"])
+
+    def write(self, folder: Path) -> None:
+        """To the folder of the stage."""
+        _write_arrays(folder / FEATURES, {"features": self.features, "classes": self.classes})
+
+    def of_classes(self, number: int) -> list[Float[np.ndarray, "n_c d"]]:
+        """Those of each class, in the order of the images."""
+        return [self.features[self.classes == c] for c in range(number)]
+
+
+@dataclass(frozen=True)
 class Subcategories:
     """Stage `subcategories`: the cluster of every image of `trainaug` within each class.
 
@@ -81,25 +109,26 @@ class Subcategories:
         assignments: `(N, C)`, -1 where the class is absent.
         k: K, clusters of each class.
         distances: `(N, C)` of each image to its centroid, NaN where the class is absent; None for the controls.
+        soft: `(N, C*K)` labels that share an image among clusters; None where it belongs to one.
     """
 
     assignments: Int16[np.ndarray, "n c"]
     k: int
     distances: Float64[np.ndarray, "n c"] | None = None
+    soft: Float32[np.ndarray, "n ck"] | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Self:
         """From the folder of the stage."""
         with np.load(folder / SUBCATEGORIES) as stored:
-            distances = stored["distances"] if "distances" in stored.files else None
-            return cls(stored["assignments"], int(stored["k"]), distances)
+            distances, soft = (stored[name] if name in stored.files else None for name in ("distances", "soft"))
+            return cls(stored["assignments"], int(stored["k"]), distances, soft)
 
     def write(self, folder: Path) -> None:
         """To the folder of the stage."""
         arrays = {"assignments": self.assignments, "k": np.array(self.k)}
-        if self.distances is not None:
-            arrays["distances"] = self.distances
-        _write_arrays(folder / SUBCATEGORIES, arrays)
+        more = {"distances": self.distances, "soft": self.soft}
+        _write_arrays(folder / SUBCATEGORIES, arrays | {name: a for name, a in more.items() if a is not None})
 
 
 def dataset_notes(folder: Path) -> list[str]:

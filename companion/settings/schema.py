@@ -168,16 +168,29 @@ class SubcategorySettings(Frozen):
     round: int = Field(0, ge=0, le=50, description="0: the plain classifier; r: trained with labels from round r - 1")
     k: int = Field(10, ge=1, le=200, description="K, clusters of each class")
     weight: float = Field(5, ge=0, le=100, description="lambda of eq. 3.3")
-    labels: Literal["clusters", "random", "parent", "true", "none"] = Field(
+    labels: Literal["clusters", "random", "parent", "true", "none", "soft", "uniform"] = Field(
         "clusters",
         description="controls: clusters shuffled within each class, the classes themselves (K = 1), the sub-types of "
-        "generated objects, no second head",
+        "generated objects, no second head; not in the thesis: images shared among clusters, or equally among all K",
     )
-    features: Literal["own", "plain"] = Field(
+    features: Literal["own", "plain", "under_map", "initial", "colours"] = Field(
         "own",
         description="what is clustered: features of the classifier of the round before, or, a control, those of the "
-        "same round without the regularisers of chapter 2",
+        "same round without the regularisers of chapter 2; not in the thesis: for each class those under its response "
+        "map, features of the initial weights, colour histograms",
         exclude_if=lambda features: features == "own",  # keys from before the option stay
+    )
+    number: Literal["fixed", "silhouette", "finch"] = Field(
+        "fixed",
+        description="clusters of a class: K; or at most K, by silhouette or by the partitions of FINCH, which the "
+        "thesis does not have",
+        exclude_if=lambda number: number == "fixed",  # keys from before the option stay
+    )
+    tau: float = Field(
+        1,
+        gt=0,
+        description="of soft labels softmax(-d^2 / tau), in mean squared distances to the own centroid",
+        exclude_if=lambda tau: tau == 1,  # keys from before the option stay
     )
     init: Literal["initial", "previous"] = Field("initial", description="A13: weights that a round starts from")
     crop: int = Field(224, ge=16, description="S6: side of the training crop in rounds 1 and later, pixels")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Real
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -183,14 +183,15 @@ def build(
     )
 
 
-def read_labels(folder: Path, images: VocDataset) -> UInt8[np.ndarray, "n ck"]:
+def read_labels(folder: Path, images: VocDataset) -> Real[np.ndarray, "n ck"]:
     """Labels of the second head for these images, from the folder of stage `subcategories`.
 
     Raises:
         ValueError: they are of images with other classes.
     """
     found = Subcategories.read(folder)
-    return labels_of_clusters(found.assignments, images.labels, found.k)
+    of_clusters = labels_of_clusters(found.assignments, images.labels, found.k)
+    return of_clusters if found.soft is None else found.soft
 
 
 class TrainingImages(Dataset):

@@ -10,7 +10,7 @@ sub-labels that SC-CAM without regularisers finds, round for round.
 
 from typing import NamedTuple
 
-from companion.pipeline.stages import classifier, subcategories
+from companion.pipeline.stages import classifier, clustered_features, subcategories
 from companion.pipeline.store import Stage
 from companion.settings import Machine, Settings, SettingsError
 
@@ -45,7 +45,7 @@ def algorithm_1(settings: Settings, machine: Machine, label: str = "") -> list[R
         explored = algorithm_1(clustered, machine, label)
     for r in range(1, chosen.round + 1):
         of_round = _with(settings, round=r)
-        features = subcategories.features_stage(clustered, machine, explored[r - 1].classifier, label)
+        features = clustered_features.stage(clustered, machine, explored[r - 1].classifier, label)
         clusters = subcategories.clusters_stage(clustered, machine, features, label)
         labels = subcategories.labels_stage(of_round, machine, clusters, label)
         start = rounds[r - 1].classifier if chosen.init == "previous" else None

@@ -1,26 +1,29 @@
 """Stages `features` and `subcategories`: what a classifier sees in the training images, and the labels made of it.
 
 Thesis 3.3.2; published code: `extract_feature.py` and `create_pseudo_label.py` of Juliachang/SC-CAM. `rounds` has the
-loop that trains by turns with it. The controls are ours: labels of the same form with less, or more, in them.
+loop that trains by turns with it. The controls are ours: labels of the same form with less, or more, in them; so is
+what else a sub-category could be (`thesislib.subcategories`).
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from companion.pipeline.artefacts import Features, Subcategories
+from companion.pipeline.artefacts import ClassFeatures, Features, Subcategories
 from companion.pipeline.stages import classifier as classifier_stage
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.store import CHECKPOINT, Job, Progress, Stage, without_file
 from companion.settings import BackboneSettings, ClassifierSettings, Machine, Settings, SettingsError
 from thesislib import randomness
-from thesislib.clustering import cluster, random_assignments
+from thesislib.clustering import Clusters, Partition, cluster_classes, k_means, points_of_classes, random_assignments
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset
 from thesislib.models.classifier import CamClassifier
 from thesislib.precision import autocast, place
+from thesislib.subcategories import finch, silhouette_k_means, soft_labels, uniform_labels
 from thesislib.training import memory_advice
 
 VERSION = 1
@@ -34,9 +37,11 @@ def features_stage(settings: Settings, machine: Machine, trained: Stage, label: 
 
 
 def clusters_stage(settings: Settings, machine: Machine, features: Stage, label: str = "") -> Stage:
-    """Clusters of these features: the labels of the method."""
-    chosen = {"k": settings.subcategories.k, "seed": settings.seed}
-    inputs = {"data": features.inputs["data"], "features": features}
+    """Clusters of these features, or of those of each class: the labels of the method."""
+    number = settings.subcategories.number
+    chosen = {"k": settings.subcategories.k, "seed": settings.seed} | ({"number": number} if number != "fixed" else {})
+    kind = "class_features" if features.name == "class_features" else "features"
+    inputs = {"data": features.inputs["data"], kind: features}
     return Stage("subcategories", VERSION, compute_clusters, chosen, inputs, machine, label)
 
 
@@ -57,6 +62,12 @@ def labels_stage(settings: Settings, machine: Machine, clusters: Stage, label: s
         if machine.data_root:
             raise SettingsError("subcategories.labels = 'true' needs generated images, whose sub-types are known")
         return Stage("subcategories", VERSION, compute_true, {"labels": kind}, inputs, machine, label)
+    if kind == "uniform":
+        chosen = {"labels": kind, "k": settings.subcategories.k}
+        return Stage("subcategories", VERSION, compute_uniform, chosen, inputs, machine, label)
+    if kind == "soft":
+        chosen = {**clusters.settings, "tau": settings.subcategories.tau}
+        return Stage("subcategories", VERSION, compute_soft, chosen, clusters.inputs, machine, label)
     inputs["clusters"] = clusters
     return Stage("subcategories", VERSION, compute_random, {"seed": settings.seed}, inputs, machine, label)
 
@@ -90,11 +101,34 @@ def pooled(model: CamClassifier, images: Sequence[np.ndarray], precision: str = 
     return output.pooled.float().cpu().numpy()
 
 
-def compute_clusters(job: Job, k: int, seed: int) -> None:
-    """K-means of each class over the images that contain it (3.2): clusters and distances to their centroids."""
-    labels = data_stage.open_split(job, "trainaug").labels
-    found = cluster(Features.read(job.inputs["features"]).features, labels, k, seed)
+def compute_clusters(job: Job, k: int, seed: int, number: str = "fixed") -> None:
+    """K-means of each class over the images that contain it (3.2), or another partition: clusters and distances."""
+    found = _clusters(_points(job), job, k, seed, number)
     _write(job, found.assignments, k, found.distances)
+
+
+def compute_soft(job: Job, k: int, seed: int, tau: float, number: str = "fixed") -> None:
+    """The same clusters, among which each image is shared."""
+    points = _points(job)
+    found = _clusters(points, job, k, seed, number)
+    _write(job, found.assignments, k, found.distances, soft_labels(points, found, k, tau))
+
+
+def _points(job: Job) -> list[np.ndarray]:
+    """What is clustered of each class."""
+    labels = data_stage.open_split(job, "trainaug").labels
+    if "class_features" in job.inputs:
+        return ClassFeatures.read(job.inputs["class_features"]).of_classes(labels.shape[1])
+    return points_of_classes(Features.read(job.inputs["features"]).features, labels)
+
+
+def _clusters(points: Sequence[np.ndarray], job: Job, k: int, seed: int, number: str) -> Clusters:
+    partitions: dict[str, Partition] = {
+        "fixed": partial(k_means, k=k, seed=seed),
+        "silhouette": partial(silhouette_k_means, k=k, seed=seed),
+        "finch": partial(finch, k=k),
+    }
+    return cluster_classes(points, data_stage.open_split(job, "trainaug").labels, partitions[number])
 
 
 def compute_random(job: Job, seed: int) -> None:
@@ -109,6 +143,12 @@ def compute_parent(job: Job, labels: str) -> None:
     _write(job, np.where(present, 0, -1), 1)
 
 
+def compute_uniform(job: Job, labels: str, k: int) -> None:
+    """Control: each image shared equally among all sub-categories of its classes."""
+    of_images = data_stage.open_split(job, "trainaug").labels
+    _write(job, np.where(of_images > 0, 0, -1), k, soft=uniform_labels(of_images, k))
+
+
 def compute_true(job: Job, labels: str) -> None:
     """Control: the sub-types from which the images were generated."""
     subtypes = data_stage.open_split(job, "trainaug").subtypes
@@ -117,5 +157,7 @@ def compute_true(job: Job, labels: str) -> None:
     _write(job, subtypes, int(subtypes.max()) + 1)
 
 
-def _write(job: Job, assignments: np.ndarray, k: int, distances: np.ndarray | None = None) -> None:
-    Subcategories(assignments.astype(np.int16), k, distances).write(job.folder)
+def _write(
+    job: Job, assignments: np.ndarray, k: int, distances: np.ndarray | None = None, soft: np.ndarray | None = None
+) -> None:
+    Subcategories(assignments.astype(np.int16), k, distances, soft).write(job.folder)

@@ -13,22 +13,34 @@ from sklearn.metrics import adjusted_rand_score
 from voc_folder import make_voc
 
 from companion.pipeline import artefacts, engine, published
-from companion.pipeline.artefacts import Features, ResponseMaps, Subcategories
+from companion.pipeline.artefacts import ClassFeatures, Features, ResponseMaps, Subcategories
 from companion.pipeline.stages import backbone, classifier, response_maps, rounds, subcategories
 from companion.pipeline.store import Job, Progress, Stage, Store
-from companion.settings import Machine, Settings, SettingsError, load
+from companion.settings import Machine, Settings, SettingsError, SubcategorySettings, load
 from thesislib import cam
-from thesislib.clustering import subcategory_labels
+from thesislib.clustering import cluster, subcategory_labels
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset
 from thesislib.models.classifier import CamClassifier
 from thesislib.models.weights import load_weights
+from thesislib.subcategories import colour_histogram, finch
 
 HERE = Machine(device="cpu")
 K = 2
+OTHERS: dict[str, dict[str, object]] = {
+    "pooled": {},
+    "under_map": {"features": "under_map"},
+    "initial": {"features": "initial"},
+    "colours": {"features": "colours"},
+    "soft": {"labels": "soft", "tau": 3},
+    "uniform": {"labels": "uniform"},
+    "silhouette": {"number": "silhouette", "k": 3},
+    "finch": {"number": "finch"},
+    "dealt": {"number": "finch", "labels": "random"},
+}
 
 
-def at(number: int, **more: object) -> Settings:
+def at(number: int, /, **more: object) -> Settings:
     return load("smoke", {"subcategories.round": number} | {f"subcategories.{name}": v for name, v in more.items()})
 
 
@@ -39,6 +51,7 @@ class Computed:
         self.store = store
         self.labels = {kind: rounds.labels_stage(at(2, labels=kind), HERE) for kind in ("clusters", "random", "parent")}
         self.labels["true"] = rounds.labels_stage(at(2, labels="true"), HERE)
+        self.others = {name: rounds.labels_stage(at(1, **chosen), HERE) for name, chosen in OTHERS.items()}
         self.trained = rounds.trained_stage(at(2), HERE)
         self.without = rounds.trained_stage(at(2, labels="none"), HERE)
         self.features = rounds.features_stage(at(1), HERE)
@@ -46,8 +59,16 @@ class Computed:
             head: response_maps.stage(at(2).override({"cam.head": head, "cam.splits": ("val",)}), HERE)
             for head in ("parent", "merged")
         }
-        engine.run([*self.labels.values(), self.trained, self.without, *self.maps.values()], self.store)
+        self.shared = rounds.trained_stage(at(1, **OTHERS["soft"]), HERE)
+        wanted = [*self.labels.values(), *self.others.values(), self.trained, self.without, self.shared]
+        engine.run([*wanted, *self.maps.values()], self.store)
         self.images = VocDataset(self.store.folder(self.trained.inputs["data"]) / artefacts.DATASET, "trainaug")
+
+    def found(self, name: str) -> Subcategories:
+        return Subcategories.read(self.store.folder(self.others[name]))
+
+    def given(self, name: str, above: str) -> Path:
+        return self.store.folder(self.others[name].inputs[above])
 
     def assignments(self, kind: str) -> np.ndarray:
         return np.load(self.store.folder(self.labels[kind]) / artefacts.SUBCATEGORIES)["assignments"]
@@ -154,6 +175,77 @@ def test_features_that_are_not_finite_stop_the_stage(computed: Computed, tmp_pat
         subcategories.compute_clusters(
             Job(tmp_path, {**job.inputs, "features": broken}, HERE, Progress()), K, computed.trained.settings["seed"]
         )
+
+
+# --- What else a sub-category could be --------------------------------------------------------------------------------
+
+
+def test_features_under_maps_weight_each_cell_by_the_map_of_the_class(computed: Computed) -> None:
+    stored = ClassFeatures.read(computed.given("under_map", "class_features"))
+    model = computed.model(rounds.trained_stage(at(0), HERE), 0)
+    pairs = np.argwhere(computed.images.labels)
+    np.testing.assert_array_equal(stored.classes, pairs[:, 1])
+    for row in (0, 9, len(pairs) - 1):
+        image, c = pairs[row].tolist()
+        with torch.no_grad():
+            output = model(to_tensor(computed.images.image(image))[None])
+            features = model.features(to_tensor(computed.images.image(image))[None])[0]
+        weights = output.response[0, c].clamp(min=0)
+        weights = weights if weights.any() else torch.ones_like(weights)
+        expected = (features * weights).sum((1, 2)) / weights.sum()
+        np.testing.assert_allclose(stored.features[row], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_initial_features_and_colours_know_no_labels_of_these_images(computed: Computed) -> None:
+    initial = Features.read(computed.given("initial", "features")).features
+    network = backbone.build(at(0).backbone).eval()
+    load_weights(network, computed.store.folder(backbone.stage(at(0), HERE)) / artefacts.BACKBONE_WEIGHTS)
+    with torch.no_grad():
+        expected = network.features(to_tensor(computed.images.image(3))[None]).mean((2, 3))[0]
+    np.testing.assert_allclose(initial[3], expected, rtol=1e-4, atol=1e-6)
+    colours = Features.read(computed.given("colours", "features")).features
+    np.testing.assert_array_equal(colours[5], colour_histogram(computed.images.image(5)))
+    for name in ("initial", "colours"):
+        assert "classifier" not in {stage.name for stage in computed.others[name].upstream()}
+
+
+def test_every_other_feature_is_clustered_class_by_class(computed: Computed) -> None:
+    labels = computed.images.labels
+    for name in ("initial", "colours"):
+        features = Features.read(computed.given(name, "features")).features
+        np.testing.assert_array_equal(computed.found(name).assignments, cluster(features, labels, K, 0).assignments)
+    of_classes = ClassFeatures.read(computed.given("under_map", "class_features")).of_classes(labels.shape[1])
+    for c, given in enumerate(of_classes):
+        expected = cluster(given, np.ones((len(given), 1)), K, 0).assignments[:, 0]
+        np.testing.assert_array_equal(computed.found("under_map").assignments[labels[:, c] > 0, c], expected)
+
+
+def test_soft_labels_share_the_clusters_of_pooled_features_and_are_trained_on(computed: Computed) -> None:
+    soft, labels = computed.found("soft"), computed.images.labels
+    np.testing.assert_array_equal(soft.assignments, computed.found("pooled").assignments)
+    trained_on = classifier.read_labels(computed.store.folder(computed.others["soft"]), computed.images)
+    np.testing.assert_array_equal(trained_on, soft.soft)
+    np.testing.assert_allclose(trained_on.reshape(*labels.shape, K).sum(axis=2), labels, atol=1e-6)
+    assert ((trained_on > 0.01) & (trained_on < 0.99)).any()
+    uniform = classifier.read_labels(computed.store.folder(computed.others["uniform"]), computed.images)
+    np.testing.assert_array_equal(uniform, np.repeat(labels / K, K, axis=1).astype(np.float32))
+    assert {stage.name for stage in computed.others["uniform"].upstream()} == {"data", "subcategories"}
+
+
+def test_the_number_of_clusters_follows_the_class_and_a_control_has_it_too(computed: Computed) -> None:
+    features = Features.read(computed.given("finch", "features")).features
+    found, dealt = computed.found("finch").assignments, computed.found("dealt").assignments
+    for c, present in enumerate(computed.images.labels.T > 0):
+        np.testing.assert_array_equal(found[present, c], finch(features[present], K)[0])
+        np.testing.assert_array_equal(np.sort(found[:, c]), np.sort(dealt[:, c]))
+    assert computed.found("silhouette").assignments.max() <= 2
+
+
+def test_settings_of_other_sub_categories_leave_old_keys_at_their_defaults() -> None:
+    new = {"features", "number", "tau"}
+    assert not new & SubcategorySettings().model_dump().keys()
+    assert new <= SubcategorySettings(features="colours", number="finch", tau=2).model_dump().keys()
+    assert rounds.labels_stage(at(1), HERE).settings == {"k": K, "seed": 0}
 
 
 # --- Rounds -----------------------------------------------------------------------------------------------------------
