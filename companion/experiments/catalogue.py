@@ -20,6 +20,7 @@ from companion.experiments.positive_controls import PositiveControls
 from companion.experiments.quickstart import Quickstart
 from companion.experiments.rounds import Table32
 from companion.experiments.sensitivity import Sensitivity
+from companion.experiments.subcategory_kinds import SubcategoryKinds
 from companion.experiments.table_2_1 import Table21
 from companion.experiments.table_3_1 import Table31
 from companion.experiments.tables_2_2_and_2_3 import Tables22And23
@@ -46,6 +47,7 @@ KINDS: tuple[type[Experiment], ...] = (
     Tables33And34,
     BothMethods,
     Mixing,
+    SubcategoryKinds,
     Contrast,
     Performance,
 )

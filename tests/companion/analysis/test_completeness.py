@@ -101,6 +101,7 @@ def test_claims_against_plain_cam_are_corrected_together_and_asked_nowhere_else(
         ("31_response_maps", ["SC-CAM"]),
         ("24_terms", ["entropy, no mixup", "concentration, no mixup", "both terms, no mixup"]),
         ("41_both_methods", ["Mixup-CAM + SC-CAM"]),
+        ("43_subcategories", ["pooled features", "features under the map"]),
         ("44_contrast", ["two views", "two views, contrast 0.1"]),
         (
             "42_mixing",

@@ -180,6 +180,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "34_clusters": {"rounds": 2, "classes_shown": ["heron"], "images_per_cluster": 2},
     "41_both_methods": {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4, "rounds": 1},
     "42_mixing": {"alpha": 0.4, "alpha_of_masks": 0.5, "smoothings": [0.2]},
+    "43_subcategories": {"taus": [2], "adaptive": ["finch"]},
     "44_contrast": {"lambda_contrasts": [0.2]},
     "35_segmentation": {"rounds": 1, "extra_rows": {"K = 3": {"subcategories.round": 1, "subcategories.k": 3}}},
 }
