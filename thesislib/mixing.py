@@ -11,13 +11,17 @@ mix labels by its area:
   2020.
 
 Written from the papers' equations; alpha is 1 in both.
+
+Where labels are of pixels or of pairs, with ignored ones among them, there is no mixed label: `Mix` mixes the losses
+under the labels of both images instead, which for the cross-entropy of soft labels is the same.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Real
+from jaxtyping import Bool, Float, Integer, Real, Shaped
 from torch import Tensor
 
 from thesislib.mixup import draw, mixup
@@ -70,6 +74,58 @@ MIXINGS: dict[str, Mixing] = {
     "fmix": fmix,
 }
 """Every way to mix by the name that it has in the settings."""
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How a batch is mixed of which the losses are mixed, not the labels.
+
+    Attributes:
+        weight: lambda, of the unpermuted examples in what the network sees.
+        partner: of each example in the same batch.
+        of_labels: weight of the loss under their own labels; lambda in mixup, 0 or 1 with `hard_labels`.
+
+    >>> mix = Mix(0.75, torch.tensor([1, 0]), 0.75)
+    >>> mix.inputs(torch.tensor([[0.0], [1.0]])).flatten(), mix.loss(lambda labels: labels[0], torch.tensor([4.0, 8.0]))
+    (tensor([0.2500, 0.7500]), tensor(5.))
+    """
+
+    weight: float
+    partner: Integer[Tensor, " b"]
+    of_labels: float
+
+    def inputs(self, inputs: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
+        """What the network sees of images or of maps."""
+        return self.weight * inputs + (1 - self.weight) * inputs[self.partner]
+
+    def loss(self, loss: Callable[[Tensor], Tensor], labels: Shaped[Tensor, "b ..."]) -> Float[Tensor, ""]:
+        """The losses under the labels of both examples, mixed; one without weight is not computed."""
+        whose = ((self.of_labels, labels), (1 - self.of_labels, labels[self.partner]))
+        return torch.stack([weight * loss(of_whom) for weight, of_whom in whose if weight]).sum()
+
+
+def draw_mix(count: int, alpha: float, rng: np.random.Generator, mixing: str = "mixup") -> Mix:
+    """What a batch of `count` examples is mixed by, drawn as `mixup` draws.
+
+    Args:
+        count: examples.
+        alpha: both parameters of the Beta distribution; 0: every example by itself, and nothing is drawn.
+        rng: of this batch.
+        mixing: `mixup`, or `hard_labels`, a control: the loss is that of the example that weighs more.
+
+    Raises:
+        ValueError: another `mixing`.
+    """
+    if mixing not in LOSS_MIXINGS:
+        raise ValueError(f"losses are mixed by one of {', '.join(LOSS_MIXINGS)}; got {mixing!r}")
+    if not alpha:
+        return Mix(1, torch.arange(count), 1)
+    weight, partner = draw(count, alpha, rng)
+    return Mix(weight, partner, weight if mixing == "mixup" else float(weight >= 0.5))
+
+
+LOSS_MIXINGS = ("mixup", "hard_labels")
+"""The ways to mix that losses can be mixed by."""
 
 
 def rectangle(size: Sequence[int], share: float, rng: np.random.Generator) -> Bool[np.ndarray, "h w"]:

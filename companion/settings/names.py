@@ -8,8 +8,8 @@ class SettingsError(ValueError):
 
 
 def nearest(name: str, valid: list[str]) -> str:
-    """`"; did you mean 'x'?"` for the closest valid name, or the list of valid names."""
-    close = difflib.get_close_matches(name, valid, 1, 0.5) or [v for v in valid if v.split(".")[-1] == name]
+    """`"; did you mean 'x'?"` for the first that ends in it or the closest valid name, or the list of valid names."""
+    close = [v for v in valid if v.split(".")[-1] == name] or difflib.get_close_matches(name, valid, 1, 0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; valid names: {', '.join(sorted(valid))}"
 
 

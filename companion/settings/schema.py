@@ -224,7 +224,33 @@ class CamSettings(Frozen):
     epoch: int = Field(0, ge=0, description="one of subcategories.checkpoints; 0: the classifier that is used")
 
 
-class AffinitySettings(OptimiserSettings):
+class RegularisedSettings(OptimiserSettings):
+    """Self-regularisation of steps 2 and 3, which the thesis has in the classifier alone."""
+
+    mixup_alpha: float = Field(
+        0,
+        ge=0,
+        le=8,
+        description="Beta(alpha, alpha) of mixup of images and of the losses of their pixels or pairs, or of maps of "
+        "the backbone where only AffinityNet's head is trained; not in the thesis; 0: none",
+        exclude_if=lambda alpha: alpha == 0,  # keys from before the option stay
+    )
+    mixing: Literal["mixup", "hard_labels"] = Field(
+        "mixup",
+        description="where mixup_alpha is above 0: losses are mixed too, or, a control, that of the image that weighs "
+        "more is taken",
+        exclude_if=lambda mixing: mixing == "mixup",  # keys from before the option stay
+    )
+    lambda_ent: float = Field(
+        0,
+        ge=0,
+        le=100,
+        description="weight of the entropy of the predictions, at most 1, of pixels or pairs; not in the thesis",
+        exclude_if=lambda weight: weight == 0,  # keys from before the option stay
+    )
+
+
+class AffinitySettings(RegularisedSettings):
     """AffinityNet, its labels and the random walk (psa train_aff.py, infer_aff.py)."""
 
     weights: str = Field("", description="file of a trained AffinityNet, such as psa's res38_aff.pth; empty: train it")
@@ -256,7 +282,7 @@ class CrfSettings(Frozen):
     scale_factor: float = Field(1, gt=0, description="divides the CRF's distances, for images that many times smaller")
 
 
-class SegmentationSettings(OptimiserSettings):
+class SegmentationSettings(RegularisedSettings):
     """DeepLab-v2 (kazuto1011/deeplab-pytorch configs/voc12.yaml)."""
 
     learning_rate: float = Field(2.5e-4, gt=0, le=10)

@@ -6,6 +6,7 @@ Supervision", CVPR 2018. Corresponds to `infer_cls.py`, `voc12/data.py::VOC12Aff
 """
 
 from thesislib.refinement.affinity import (
+    affinity_entropy,
     affinity_labels,
     affinity_labels_of_crop,
     affinity_loss,
@@ -27,6 +28,7 @@ __all__ = [
     "PSA",
     "CrfMissing",
     "CrfParams",
+    "affinity_entropy",
     "affinity_labels",
     "affinity_labels_of_crop",
     "affinity_loss",

@@ -152,6 +152,24 @@ def affinity_loss(
     return _mean_over(alike, background) / 4 + _mean_over(alike, foreground) / 4 + _mean_over(unlike, different) / 2
 
 
+def affinity_entropy(affinity: Float[Tensor, "*b p n"]) -> Float[Tensor, ""]:
+    """Mean over all pairs of the binary entropy of their affinity, in units of ln 2: 1 where every one is 0.5.
+
+    Pairs without a label count too: they are what the term adds. Minimised as Vu et al. minimise that of a segmentation
+    ("ADVENT: Adversarial Entropy Minimization for Domain Adaptation in Semantic Segmentation", CVPR 2019, equation 2),
+    divided by the logarithm of the number of classes; nobody has it for affinities.
+
+    Args:
+        affinity: a in [0, 1], `(P, n)` or `(B, P, n)`.
+
+    >>> affinity_entropy(torch.tensor([[0.5, 1.0]])).round(decimals=4)
+    tensor(0.5000)
+    """
+    a = at_least_float32(affinity)
+    entropy = -a * (a + LOG_EPS).log() - (1 - a) * (1 + LOG_EPS - a).log()
+    return entropy.mean() / math.log(2)
+
+
 def _mean_over(losses: Tensor, mask: Tensor) -> Tensor:
     return (losses * mask).sum() / (mask.expand_as(losses).sum() + LOG_EPS)
 

@@ -194,7 +194,7 @@ def affinity_step(scale: Scale, way: Way) -> tuple[Step, list[Tensor]]:
     cells = -(-crop // model.stride)
     names = torch.tensor([0, 1, 2, UNDECIDED], dtype=torch.uint8, device=scale.device)
     labels = names[torch.randint(4, (chosen.batch_size, cells, cells), device=scale.device)]
-    return training_step(scale, model, affinity_stage.objective, chosen, way), [images, labels]
+    return training_step(scale, model, affinity_stage.objective(chosen), chosen, way), [images, labels]
 
 
 def segmenter_step(scale: Scale, way: Way) -> tuple[Step, list[Tensor]]:
@@ -205,4 +205,4 @@ def segmenter_step(scale: Scale, way: Way) -> tuple[Step, list[Tensor]]:
     shape = (chosen.batch_size, crop, crop)
     labels = torch.randint(operations.VOC_CLASSES + 1, shape, dtype=torch.uint8, device=scale.device)
     model = fresh(scale, operations.segmenter)
-    return training_step(scale, model, segmentation_stage.objective, chosen, way), [images, labels]
+    return training_step(scale, model, segmentation_stage.objective(chosen), chosen, way), [images, labels]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from companion.pipeline import artefacts, workers
 from companion.pipeline.artefacts import AffinityScores, ResponseMaps
@@ -26,12 +26,12 @@ from companion.pipeline.training import train_stage
 from companion.settings import AffinitySettings, BackboneSettings, CrfSettings, Machine, Settings, SettingsError
 from thesislib import cam, randomness
 from thesislib.data.voc import VocDataset
+from thesislib.later_objectives import AffinityObjective
 from thesislib.models.affinitynet import AffinityNet
 from thesislib.models.weights import load_weights, save_weights
 from thesislib.precision import place
-from thesislib.refinement import affinity_loss, background_score
+from thesislib.refinement import background_score
 from thesislib.refinement.crf import PSA, CrfParams, dense_crf
-from thesislib.refinement.pairs import pair_labels
 
 VERSION = 1
 
@@ -108,10 +108,10 @@ def compute(job: Job, backbone: BackboneSettings, affinity: AffinitySettings, se
     if affinity.trained == "head":
         model.backbone.requires_grad_(False)
         whole = WholeImages(images, scores, model, job.machine.torch_device, job.progress)
-        history = train_stage(job, model, whole, len(images), _head_objective, affinity, seed)
+        history = train_stage(job, model, whole, len(images), objective(affinity), affinity, seed)
     else:
         crops = LabelledCrops(images, scores, affinity, model, seed)
-        history = train_stage(job, model, crops, len(images), objective, affinity, seed)
+        history = train_stage(job, model, crops, len(images), objective(affinity), affinity, seed)
     save_weights(model, job.folder / artefacts.AFFINITY_WEIGHTS)
     artefacts.write_history(job.folder, history)
 
@@ -178,12 +178,8 @@ def crf_params(base: CrfParams, crf: CrfSettings) -> CrfParams:
     return CrfParams(**{**base.__dict__, "scale_factor": crf.scale_factor})
 
 
-def objective(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
-    """The affinity loss of images `(B, 3, H, W)` with labels of their cells `(B, h, w)`."""
-    images, labels = batch
-    return {"affinity": affinity_loss(model(images), *pair_labels(labels))}
-
-
-def _head_objective(model: Any, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
-    *maps, labels = batch
-    return {"affinity": affinity_loss(model.affinities(model.embed(maps)), *pair_labels(labels))}
+def objective(affinity: AffinitySettings) -> AffinityObjective:
+    """What a batch is trained on: images, or maps of a backbone that stays as it is."""
+    return AffinityObjective(
+        affinity.mixup_alpha, affinity.mixing, affinity.lambda_ent, of_maps=affinity.trained == "head"
+    )

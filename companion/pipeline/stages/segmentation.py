@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
@@ -28,7 +28,7 @@ from companion.settings import BackboneSettings, CrfSettings, Machine, Segmentat
 from thesislib import randomness
 from thesislib.data.transforms import augment_jointly, to_tensor
 from thesislib.data.voc import DataError, VocDataset, read_mask
-from thesislib.losses import segmentation_loss
+from thesislib.later_objectives import SegmentationObjective
 from thesislib.models import published as registry
 from thesislib.models.deeplab import DeepLabV2, ResNet101
 from thesislib.models.weights import load_weights, save_weights
@@ -164,7 +164,7 @@ def compute_segmenter(
     if job.file:
         load_weights(model, job.file, heads=False)
     dataset = _MaskedImages(images, job.inputs.get("masks"), model, segmentation, seed)
-    history = train_stage(job, model, dataset, len(images), objective, segmentation, seed)
+    history = train_stage(job, model, dataset, len(images), objective(segmentation), segmentation, seed)
     save_weights(model, job.folder / artefacts.SEGMENTER_WEIGHTS)
     artefacts.write_history(job.folder, history)
 
@@ -204,10 +204,9 @@ class _MaskedImages(Dataset):
         return view, labels
 
 
-def objective(model: nn.Module, batch: list[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
-    """The loss of images `(B, 3, H, W)` with masks `(B, H, W)` of palette indices."""
-    images, labels = batch
-    return {"segmentation": segmentation_loss(model(images), labels.long())}
+def objective(segmentation: SegmentationSettings) -> SegmentationObjective:
+    """What a batch is trained on."""
+    return SegmentationObjective(segmentation.mixup_alpha, segmentation.mixing, segmentation.lambda_ent)
 
 
 def compute(

@@ -382,6 +382,7 @@ def test_stages_that_need_the_library_are_left_out_without_it(no_crf: None) -> N
     )
     assert {stage.name for stage in planned} == {
         *("data", "backbone", "classifier", "response_maps", "features", "subcategories"),
+        *("class_features", "colours"),
         *("truth_labels", "affinity"),  # taught by the truth, without the CRF
     }
 
@@ -407,12 +408,13 @@ def test_the_stage_itself_says_what_is_missing(no_crf: None, tmp_path: Path, sha
 @pytest.mark.slow
 @needs_crf
 def test_affinity_killed_in_the_middle_continues_to_the_same_bits(tmp_path: Path, shared_store: Store) -> None:
+    overrides = {"affinity.epochs": 16, "affinity.mixup_alpha": 0.2, "affinity.lambda_ent": 0.02}
     files = [artefacts.AFFINITY_WEIGHTS, artefacts.HISTORY]
-    compare_with_undisturbed(tmp_path, shared_store, affinity.stage, {"affinity.epochs": 16}, files)
+    compare_with_undisturbed(tmp_path, shared_store, affinity.stage, overrides, files)
 
 
 @pytest.mark.slow
 def test_segmenter_killed_in_the_middle_continues_to_the_same_bits(tmp_path: Path, shared_store: Store) -> None:
-    overrides = SUPERVISED.overrides | {"segmentation.epochs": 12}
+    overrides = SUPERVISED.overrides | {"segmentation.epochs": 12, "segmentation.mixup_alpha": 0.2}
     files = [artefacts.SEGMENTER_WEIGHTS, artefacts.HISTORY]
     compare_with_undisturbed(tmp_path, shared_store, segmentation.segmenter_stage, overrides, files)

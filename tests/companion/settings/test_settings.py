@@ -6,9 +6,9 @@ import pytest
 
 from companion import settings
 from companion.pipeline.stages import classifier
-from companion.settings import PRESETS, ClassifierSettings, SegmentationSettings, SettingsError, load
+from companion.settings import PRESETS, AffinitySettings, ClassifierSettings, SegmentationSettings, SettingsError, load
 from companion.settings.schema import validate
-from thesislib.mixing import MIXINGS
+from thesislib.mixing import LOSS_MIXINGS, MIXINGS
 from thesislib.objectives import ClassifierObjective, unit_weight
 
 
@@ -121,6 +121,14 @@ def test_ways_to_mix_are_those_of_the_library_and_leave_old_keys_at_their_defaul
     new = {"mixing", "label_smoothing"}
     assert not new & ClassifierSettings(mixup_alpha=0.2).model_dump().keys()
     assert new <= ClassifierSettings(mixing="fmix", label_smoothing=0.1).model_dump().keys()
+
+
+@pytest.mark.parametrize("step", [AffinitySettings, SegmentationSettings])
+def test_later_steps_mix_as_the_library_does_and_leave_old_keys_at_their_defaults(step: type) -> None:
+    assert get_args(step.model_fields["mixing"].annotation) == LOSS_MIXINGS
+    new = {"mixup_alpha", "mixing", "lambda_ent"}
+    assert not new & step().model_dump().keys()
+    assert new <= step(mixup_alpha=0.2, mixing="hard_labels", lambda_ent=0.02).model_dump().keys()
 
 
 @pytest.mark.parametrize("others", [{}, {"classifier.views": 2, "classifier.mixup_alpha": 0.2}])
