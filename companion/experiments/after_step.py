@@ -1,10 +1,13 @@
 """Claims about rows after a step of the chain: which are asked in Tables 2.2, 2.3, 3.3 and 3.4, and their words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from companion.analysis import chain
-from companion.analysis.claims import Claim
+from companion.analysis import by_class, chain
+from companion.analysis.chain import Chain
+from companion.analysis.claims import Claim, Place, judged, versus
+from companion.analysis.families import Judged
+from companion.experiments.printed_differences import STAGES
 
 HELPING = (
     ("train", chain.WALKED),
@@ -24,6 +27,16 @@ class AfterStep(NamedTuple):
     thesis: float | None = None
     source: str = ""
     primary: bool = False
+
+
+def judged_after(chains: Mapping[str, Chain], asked: Iterable[AfterStep]) -> Iterator[Judged]:
+    """What became of claims about two rows, of those whose step was run; `chains` by split."""
+    for claim, split, step, thesis, source, _ in asked:
+        if step in chains[split]:
+            rows = claim.row.name, claim.reference.name
+            place = Place(source, split, STAGES[step], row=versus(claim)) if source else None
+            found = judged(claim.text, chain.gain(chains[split], step, *rows), thesis=thesis, place=place)
+            yield found, by_class.pair(chains[split][step], *rows)
 
 
 def in_words(gains: Iterable[AfterStep]) -> str:

@@ -11,6 +11,7 @@ from companion.experiments.conditions import Conditions
 from companion.experiments.contrast import Contrast
 from companion.experiments.data import Data
 from companion.experiments.experiment import Compute, Experiment, Keep
+from companion.experiments.later_steps import LaterSteps
 from companion.experiments.mixing import Mixing
 from companion.experiments.number_of_subcategories import NumberOfSubcategories
 from companion.experiments.own_images import OwnImages
@@ -49,6 +50,7 @@ KINDS: tuple[type[Experiment], ...] = (
     Mixing,
     SubcategoryKinds,
     Contrast,
+    LaterSteps,
     Performance,
 )
 EXPERIMENTS = {kind.notebook: kind for kind in KINDS}

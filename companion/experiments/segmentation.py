@@ -7,23 +7,23 @@ to a notebook as its `extra_rows` parameter.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
 from companion.analysis import by_class, chain, chance, families, maps, measures
 from companion.analysis.chain import Chain, Folders
-from companion.analysis.claims import Claim, Place, Row, Verdict, judged, versus
+from companion.analysis.claims import Claim, Place, Row, Verdict, judged
 from companion.analysis.families import Judged
 from companion.analysis.methods import PLAIN_CAM, SUPERVISED
 from companion.experiments import printed, row_stages
-from companion.experiments.after_step import HELPING, AfterStep, in_words
+from companion.experiments.after_step import HELPING, AfterStep, in_words, judged_after
 from companion.experiments.declared import class_table
 from companion.experiments.exhibits import Exhibit, KeyNumber, Note, Table
 from companion.experiments.experiment import SCORED, Experiment, in_project
 from companion.experiments.own_rows import check_plain, own_key, rows_of_the_user
-from companion.experiments.printed_differences import ADDED, STAGES, find
+from companion.experiments.printed_differences import ADDED, find
 from companion.pipeline.store import Stage
 from thesislib.refinement import crf
 
@@ -206,18 +206,18 @@ class Segmentation(Experiment):
 
     def primary(self) -> Iterator[Verdict]:
         """The primary claim, after the last step; nothing without the CRF library."""
-        for found, both in self.above(each for each in self.printed_gains if each.primary):
+        for found, both in judged_after(self.chains, [each for each in self.printed_gains if each.primary]):
             yield by_class.remarked(replace(found, primary=True), both, self.on_val.classes)
 
     @cached_property
     def secondary(self) -> Mapping[str, Sequence[Verdict]]:
         """The thesis' other claims: gains over plain CAM, and that each step helps."""
-        gains = self.above(each for each in self.printed_gains if not each.primary)
+        gains = judged_after(self.chains, [each for each in self.printed_gains if not each.primary])
         return families.together({"gains": [*gains], "steps": [*self.steps_help()]}, self.on_val.classes)
 
     def class_tables(self) -> Iterator[Table]:
         """Which classes the gains over plain CAM come from."""
-        pairs = {found.claim: both for found, both in self.above(self.printed_gains) if both}
+        pairs = {found.claim: both for found, both in judged_after(self.chains, self.printed_gains) if both}
         yield class_table(pairs, self.on_val.classes, "by_class", f"mIoU, {self.both}, {self.over}")
 
     def steps_help(self) -> Iterator[Judged]:
@@ -233,18 +233,10 @@ class Segmentation(Experiment):
                     effect = chain.effect(self.chains[split], row, step)
                     yield judged(claim, effect, thesis=thesis, place=place), both
 
-    def above(self, asked: Iterable[AfterStep]) -> Iterator[Judged]:
-        """What became of claims about two rows."""
-        for claim, split, step, thesis, source, _ in asked:
-            if step in self.chains[split]:
-                rows = claim.row.name, claim.reference.name
-                place = Place(source, split, STAGES[step], row=versus(claim)) if source else None
-                found = judged(claim.text, chain.gain(self.chains[split], step, *rows), thesis=thesis, place=place)
-                yield found, by_class.pair(self.chains[split][step], *rows)
-
     def control_verdicts(self) -> Iterator[Verdict]:
         """What the control rows answer, a family of their own."""
-        yield from families.together({"controls": [*self.above(self.controls)]}, self.on_val.classes)["controls"]
+        found = [*judged_after(self.chains, self.controls)]
+        yield from families.together({"controls": found}, self.on_val.classes)["controls"]
 
     @abstractmethod
     def verdicts(self) -> Iterator[Exhibit]:
