@@ -66,6 +66,11 @@ class ClaimedMaps(ResponseMaps):
         return [claim for claim in self.claims if {claim.row.name, claim.reference.name} <= names]
 
     @property
+    def own_claims_of_walked(self) -> list[Claim]:
+        """The thesis' claims whose rows are refined both."""
+        return [claim for claim in self.claims_of_walked if not claim.control]
+
+    @property
     def claims_of_completeness(self) -> Sequence[Claim]:
         return against_plain(self.claims)
 

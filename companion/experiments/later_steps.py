@@ -76,7 +76,8 @@ class LaterSteps(Experiment):
                 "and give alpha and lambda_ent above 0"
             )
         every = {"plain": PLAIN, **self._of("affinity"), **self._of("segmentation")}
-        return only(self.only_rows, every | row_stages.upper_bound(self.machine), ("plain", "segmentation_mixup"))
+        every |= row_stages.upper_bound(self.machine)
+        return only(self.only_rows, every, ("plain", "segmentation_mixup"), "only_rows")
 
     def _changed(self) -> list[str]:
         names = [f"{step}.{name}" for step in NETWORKS for name in REGULARISED]
@@ -214,14 +215,15 @@ class LaterSteps(Experiment):
         """The settings of the rows."""
         of_maps = self.settings.affinity.trained == "head"
         mixed = "the maps of its frozen backbone, of which the head alone is trained" if of_maps else "images"
+        settings = maps.row_settings([*self.rows.values()], self.settings)
         return Table(
-            maps.row_settings([*self.rows.values()], self.settings),
+            settings,
             "rows",
             "What distinguishes the rows; everything else is the preset's, the number of steps too, and all response "
             "maps are those of plain CAM. Rows of AffinityNet have a random walk each, rows of DeepLab the masks of "
             f"plain training. AffinityNet mixes {mixed}, DeepLab images; hard_labels: the loss is that of the image "
             "that weighs more.",
-            formats=dict.fromkeys([f"{step}.lambda_ent" for step in NETWORKS], "g"),
+            formats={name: "g" for step in NETWORKS if (name := f"{step}.lambda_ent") in settings},
         )
 
     def verdicts(self) -> Iterator[Exhibit]:

@@ -29,8 +29,8 @@ def rows_of_the_user(extra_rows: Mapping[str, dict[str, Any]] | None, rows: Iter
     return found
 
 
-def only(chosen: Sequence[str], rows: Mapping[str, Row], always: Sequence[str]) -> dict[str, Row]:
-    """The rows with the chosen keys, or all where none is chosen.
+def only(chosen: Sequence[str], rows: Mapping[str, Row], always: Sequence[str], parameter: str) -> dict[str, Row]:
+    """The rows with the keys that are chosen by a parameter of the notebook, or all where none is chosen.
 
     Raises:
         SettingsError: a key that no row has, or one of `always` is left out.
@@ -38,10 +38,10 @@ def only(chosen: Sequence[str], rows: Mapping[str, Row], always: Sequence[str]) 
     for key in chosen:
         if key not in rows:
             raise SettingsError(
-                f"only_rows: there is no row {key!r}{nearest(key, list(rows))}; rows: {', '.join(rows)}"
+                f"{parameter}: there is no row {key!r}{nearest(key, list(rows))}; rows: {', '.join(rows)}"
             )
     if missing := [key for key in always if chosen and key not in chosen]:
-        raise SettingsError(f"only_rows: {' and '.join(missing)} is what the other rows are compared with; add it")
+        raise SettingsError(f"{parameter}: {' and '.join(missing)} is what the other rows are compared with; add it")
     return {key: row for key, row in rows.items() if not chosen or key in chosen}
 
 

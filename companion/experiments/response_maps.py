@@ -39,6 +39,7 @@ class ResponseMaps(ScoredMaps):
         extra_rows: settings of rows of the user's own by name.
         only_rows: keys of the rows that are asked for; empty: all.
         step_2: whether the maps are refined, which takes as long as the maps.
+        walked_rows: keys of the rows whose maps are refined; empty: those of the table and the user's own.
         data_seed: of generated images.
         images_shown: in figures of many images.
 
@@ -51,6 +52,7 @@ class ResponseMaps(ScoredMaps):
     extra_rows: Mapping[str, dict[str, Any]]
     only_rows: Sequence[str]
     step_2: bool
+    walked_rows: Sequence[str]
     data_seed: int
     images_shown: int
 
@@ -66,7 +68,7 @@ class ResponseMaps(ScoredMaps):
         Raises:
             SettingsError: `only_rows` names a row that does not exist, or leaves out one of the two that are compared.
         """
-        return only(self.only_rows, self.every_row, self.two)
+        return only(self.only_rows, self.every_row, self.two, "only_rows")
 
     @property
     def names(self) -> set[str]:
@@ -79,9 +81,14 @@ class ResponseMaps(ScoredMaps):
 
     @property
     def walked(self) -> list[Row]:
-        """The rows whose maps are refined: those of the table and the user's own; controls are asked of the maps."""
+        """The rows whose maps are refined: those of the table and the user's own; controls are asked of the maps.
+
+        Raises:
+            SettingsError: `walked_rows` names a row that is not refined, or leaves out one of the two.
+        """
         own = {own_key(name) for name in self.extra_rows}
-        return [row for key, row in self.rows.items() if not row.control or key in own]
+        refined = {key: row for key, row in self.rows.items() if not row.control or key in own}
+        return [*only(self.walked_rows, refined, self.two, "walked_rows").values()]
 
     @property
     def walks(self) -> Mapping[tuple[str, int], Stage]:

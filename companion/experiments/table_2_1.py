@@ -141,8 +141,8 @@ class Table21(WalkedMaps):
         return found
 
     def judged_walk(self) -> Iterator[Judged]:
-        """That the random walk improves the maps, of every row that the thesis prints."""
-        for row in (each for each in self.rows.values() if each.printed):
+        """That the random walk improves the maps, of every refined row that the thesis prints."""
+        for row in (each for each in self.walked if each.printed):
             place = Place(SOURCE, "train", "random walk minus response maps", row=row.name)
             both = self.refined["train"], self.train, row.name
             thesis = (self.thesis_refined[row.name] or 0) - (self.thesis[row.name] or 0)
@@ -151,7 +151,7 @@ class Table21(WalkedMaps):
 
     def judged_refined(self) -> Iterator[Judged]:
         """The thesis' claims by the refined maps."""
-        for claim in self.own_claims:
+        for claim in self.own_claims_of_walked:
             thesis = printed_difference(claim, self.thesis_refined)
             place = Place(SOURCE, "train", "after the random walk", row=versus(claim))
             yield self.judged_on(f"After refinement: {versus(claim)}", claim, self.refined["train"], thesis, place)
@@ -159,7 +159,7 @@ class Table21(WalkedMaps):
     def judged_growth(self) -> Iterator[Judged]:
         """That the random walk enlarges a lead over plain CAM, and what the terms add to mixup."""
         smaller = [self.every_row[key].name for key in ("cam", "mixup")]
-        for claim in self.own_claims:
+        for claim in self.own_claims_of_walked:
             if claim.reference.name in smaller:
                 place = Place(SOURCE, "train", "random walk minus response maps", row=versus(claim))
                 after, before = (printed_difference(claim, each) or 0 for each in (self.thesis_refined, self.thesis))

@@ -22,8 +22,9 @@ class WalkedMaps(ClaimedMaps):
 
     @property
     def with_terms(self) -> tuple[str, str] | None:
-        """The rows that Fig. 2.4 compares, mixup with both terms and mixup alone; None where one is not asked for."""
-        return (self.rows["mixup_cam"].name, self.rows["mixup"].name) if "mixup" in self.rows else None
+        """The rows that Fig. 2.4 compares, mixup with both terms and mixup alone; None where one is not refined."""
+        method, mixup = self.every_row["mixup_cam"].name, self.every_row["mixup"].name
+        return (method, mixup) if mixup in [row.name for row in self.walked] else None
 
     def small_before_large_after(self) -> Iterator[Exhibit]:
         """Fig. 2.4 over all images, and the two claims behind it."""

@@ -28,6 +28,13 @@ def test_the_two_rows_alone_keep_their_stages_and_the_primary_claim(notebook: st
     assert claim.primary and claim.text in [each.text for each in every.claims]
 
 
+def test_the_rows_whose_maps_are_refined_can_be_fewer() -> None:
+    every, some = asked("21_response_maps"), asked("21_response_maps", walked_rows=["cam", "mixup_cam"])
+    assert {name for name, _ in some.walks} == {"CAM", "Mixup-CAM"} and len(some.maps) == len(every.maps)
+    assert [claim.text for claim in some.claims_of_walked] == ["All three together improve the response maps"]
+    assert some.with_terms is None and every.with_terms == ("Mixup-CAM", "mixup")
+
+
 def test_claims_are_those_of_the_rows_that_are_asked_for() -> None:
     some = asked("21_response_maps", only_rows=["cam", "mixup", "mixup_cam"])
     assert [(claim.row.name, claim.reference.name) for claim in some.claims] == [
@@ -43,10 +50,11 @@ def test_rows_of_the_user_can_be_chosen_too() -> None:
     assert [row.name for row in some.scored] == ["CAM", "Mixup-CAM", "mixup 0.4"]
 
 
+@pytest.mark.parametrize("parameter", ["only_rows", "walked_rows"])
 @pytest.mark.parametrize(
     ("chosen", "said"),
     [(["cam", "mixup_cma"], "mixup_cam"), (["mixup", "mixup_cam"], "cam is what the other rows are compared with")],
 )
-def test_rows_that_do_not_exist_or_are_needed_are_refused(chosen: list[str], said: str) -> None:
-    with pytest.raises(SettingsError, match=said):
-        asked("21_response_maps", only_rows=chosen).stages()
+def test_rows_that_do_not_exist_or_are_needed_are_refused(parameter: str, chosen: list[str], said: str) -> None:
+    with pytest.raises(SettingsError, match=f"{parameter}: .*{said}"):
+        asked("21_response_maps", **{parameter: chosen}).stages()

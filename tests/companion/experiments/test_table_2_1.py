@@ -30,7 +30,7 @@ RECALL = {"recall train": measures.mean_recall}
 
 def asked(chosen=SMOKE, kind=Table21, **more):
     own = {"alpha": 0.2, "lambda_ent": 0.02, "lambda_con": 2e-4, "extra_rows": {}, "only_rows": (), "step_2": True}
-    own |= {"data_seed": 0, "images_shown": 4}
+    own |= {"walked_rows": (), "data_seed": 0, "images_shown": 4}
     return kind(settings=chosen, **{"seeds": (0,), "machine": HERE} | own | more)
 
 

@@ -28,7 +28,8 @@ QUESTIONS = (
 
 
 def asked(chosen=DEMO, kind=Table31, **more):
-    own = {"extra_rows": {}, "only_rows": (), "step_2": True, "data_seed": 0, "images_shown": 4, "rounds": 3}
+    own = {"extra_rows": {}, "only_rows": (), "step_2": True, "walked_rows": ()}
+    own |= {"data_seed": 0, "images_shown": 4, "rounds": 3}
     return kind(settings=chosen, **{"seeds": (0,), "machine": HERE} | own | more)
 
 

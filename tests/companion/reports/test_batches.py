@@ -166,14 +166,14 @@ OTHERS: dict[str, dict[str, Any]] = {
     "10_own_images": {"method": "mixup-cam"},
     "21_response_maps": {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4, "data_seed": 1}
     | {"extra_rows": {"less decay": {"classifier.weight_decay": 1e-5}}, "step_2": False}
-    | {"only_rows": ["cam", "mixup_cam", "own: less decay"]},
+    | {"only_rows": ["cam", "mixup_cam", "own: less decay"], "walked_rows": ["cam", "mixup_cam"]},
     "22_sensitivity": {"alphas": [0.4], "lambda_ents": [0.1], "lambda_cons": [1e-4], "lambda_ent_of_c": 0.3}
     | {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4},
     "23_segmentation": {"extra_rows": {"mixup": {"classifier.mixup_alpha": 0.4}}},
     "24_terms": {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4, "trained": ["pixel"]},
     "26_conditions": {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4, "longer": 2, "step_2": False},
     "31_response_maps": {"rounds": 1, "extra_rows": {"K = 3": {"subcategories.round": 1, "subcategories.k": 3}}}
-    | {"only_rows": ["cam", "sc_cam", "own: K = 3"], "step_2": False},
+    | {"only_rows": ["cam", "sc_cam", "own: K = 3"], "step_2": False, "walked_rows": ["cam", "sc_cam"]},
     "32_number_of_subcategories": {"after_round": 2, "fixed_weight": [2], "lambdas": [1]}
     | {"last_round": 1, "last_grid": [2]},
     "33_rounds": {"rounds": 2},
