@@ -4,10 +4,18 @@ The frames and charts are those of `tables`. Nothing here corresponds to publish
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+import pandas as pd
+
+from companion import settings
 from companion.cost import complexity, tables, work
+from companion.cost import operations as operations_of
 from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Note, Table
 from companion.experiments.performance import Performance
+from companion.experiments.scored_maps import ScoredMaps
+from companion.experiments.training_seeds import check_seeds
+from companion.settings import Machine
 
 MEASURED = {
     "throughput": (tables.throughput, "Every full-size stage"),
@@ -67,6 +75,30 @@ def operations() -> Iterator[Figure | Table | KeyNumber]:
     )
     total = sum(each.units * each.flops for each in works) / work.PETA
     yield KeyNumber("Operations of the whole thesis, one seed", total / 1000, unit=" EFLOP", note="10^18; counted")
+
+
+def of_rows(compared: ScoredMaps) -> Table:
+    """What the maps of every row of an experiment would cost on VOC 2012, trainings included."""
+    chosen = settings.load("voc2012")
+    planned = replace(compared, settings=chosen, seeds=check_seeds(1), machine=Machine())
+    lines = {}
+    for (row, _), stage in planned.maps.items():
+        of_row = {work.MAPS: 0.0, work.CLIMBED: 0.0, "training": 0.0}
+        for each in work.total(stage.upstream(), chosen):
+            kind = each.kind.name if each.kind.name in of_row else "training"
+            of_row[kind] += each.units * each.flops / work.PETA
+        maps = of_row[work.MAPS] + of_row[work.CLIMBED]
+        lines[row] = {"training": of_row["training"], "maps": maps, "together": of_row["training"] + maps}
+    frame = pd.DataFrame.from_dict(lines, orient="index").rename_axis("method")
+    return Table(
+        frame,
+        "operations",
+        "Counted operations (10^15) of each row on VOC 2012 at full size for one seed: training with features and "
+        "logits, and the maps of train and val. An image is taken to show "
+        f"{operations_of.CLASSES} classes, each of which climbs by itself in AdvCAM.",
+        formats=dict.fromkeys(frame, ",.0f"),
+        lowest=["together"],
+    )
 
 
 def against_published() -> Table:

@@ -27,7 +27,8 @@ from thesislib.refinement.pairs import RADIUS, pair_offsets, source_shape
 
 VOC_CLASSES = 20
 VOC_SIZE = (375, 500)  # rows and columns of the commonest image of VOC
-SCORE_ROWS = 3  # of an image in the random walk: background and 1.6 present classes, rounded up
+CLASSES = 1.6  # present in an image, on average
+SCORE_ROWS = 3  # of an image in the random walk: background and present classes, rounded up
 WALK_PRODUCTS = 96  # of a sparse matrix, for 2^8 steps (`random_walk`)
 
 
@@ -111,6 +112,15 @@ def response_maps(settings: Settings, size: tuple[int, int] = VOC_SIZE) -> int:
 
 
 @functools.cache
+def climbed_maps(settings: Settings, steps: int, size: tuple[int, int] = VOC_SIZE) -> int:
+    """AdvCAM's maps of one class of one image at all scales, each with `steps` - 1 gradients of the image."""
+    model = _on_meta(lambda: classifier(settings))
+    sizes = [(round(size[0] * scale), round(size[1] * scale)) for scale in settings.cam.scales]
+    gradients = (steps - 1) * sum(_gradient(model, each) for each in sizes)
+    return steps * response_maps(settings, size) + (1 + settings.cam.flip) * gradients
+
+
+@functools.cache
 def refined_maps(settings: Settings, size: tuple[int, int] = VOC_SIZE) -> int:
     """The affinities of one image and the random walk along them."""
     model = _on_meta(lambda: affinity(settings))
@@ -157,6 +167,15 @@ def _step(model: nn.Module, batch: int, crop: int, losses_of: Callable[[Any], Se
     with FlopCounterMode(display=False) as counter:
         outputs = [output.sum() for output in losses_of(model.train()(images)) if output is not None]
         torch.stack(outputs).sum().backward()
+    return counter.get_total_flops()
+
+
+def _gradient(model: nn.Module, size: Sequence[int]) -> int:
+    """Operations of the gradient of an image alone, without the forward pass."""
+    images = torch.zeros(1, 3, *size, device="meta", requires_grad=True)
+    response = model.eval()(images).response
+    with FlopCounterMode(display=False) as counter:
+        torch.autograd.grad(response.sum(), images)
     return counter.get_total_flops()
 
 

@@ -25,6 +25,7 @@ from companion.settings import Machine, Settings
 
 CLASSIFIER = "classifier, training, crop {crop}"
 MAPS = "response maps"
+CLIMBED = "response maps of AdvCAM"
 FEATURES = "features or logits"
 AFFINITY = "AffinityNet, training"
 REFINED = "affinities and random walk"
@@ -80,8 +81,12 @@ def work_of(stage: Stage, chosen: Settings) -> list[Work]:
         return [Work(Kind(FEATURES, "image"), images("trainaug"), operations.features(chosen))]
     if stage.name == "response_maps":
         count = images(*given["cam"].splits)
+        maps = Work(Kind(MAPS, "image"), count, operations.response_maps(chosen))
+        if steps := given["cam"].climb_steps:
+            of_image = round(operations.CLASSES * operations.climbed_maps(chosen, steps))
+            maps = Work(Kind(CLIMBED, "image"), count, of_image)
         return [
-            Work(Kind(MAPS, "image"), count, operations.response_maps(chosen)),
+            maps,
             Work(Kind(FEATURES, "image"), count, operations.features(chosen)),
         ]
     if stage.name == "affinity_labels":

@@ -16,6 +16,7 @@ from companion.experiments.mixing import Mixing
 from companion.experiments.number_of_subcategories import NumberOfSubcategories
 from companion.experiments.own_images import OwnImages
 from companion.experiments.parameters import Parameter
+from companion.experiments.peers import Peers
 from companion.experiments.performance import Performance
 from companion.experiments.positive_controls import PositiveControls
 from companion.experiments.quickstart import Quickstart
@@ -50,6 +51,7 @@ KINDS: tuple[type[Experiment], ...] = (
     Mixing,
     SubcategoryKinds,
     Contrast,
+    Peers,
     LaterSteps,
     Performance,
 )

@@ -15,6 +15,7 @@ from companion.settings.backbone import BackboneSettings
 from companion.settings.base import Count, Frozen
 from companion.settings.names import SettingsError, nearest, one_of
 from companion.settings.presets import PRESETS
+from thesislib.advcam import STEP_SIZE
 from thesislib.data.augmentation import Augmentation
 
 Split = Literal["trainaug", "train", "val", "test"]
@@ -222,6 +223,31 @@ class CamSettings(Frozen):
     splits: tuple[Split, ...] = Field(("train", "val"), min_length=1, description="where maps are computed and scored")
     head: Literal["parent", "merged"] = Field("parent", description="A17: maps of classes, or merged sub-categories")
     epoch: int = Field(0, ge=0, description="one of subcategories.checkpoints; 0: the classifier that is used")
+    climb_steps: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="maps of AdvCAM that are added up while the image climbs towards a class; 0: plain maps",
+        exclude_if=lambda steps: steps == 0,  # keys from before the option stay
+    )
+    climb_size: float = Field(
+        STEP_SIZE,
+        gt=0,
+        le=10,
+        description="largest change of a pixel in a step of AdvCAM, in units of the normalised image",
+        exclude_if=lambda size: size == STEP_SIZE,  # keys from before the option stay
+    )
+    climb_direction: Literal["gradient", "shuffled"] = Field(
+        "gradient",
+        description="of AdvCAM's steps; shuffled, a control: the gradient's values at other pixels",
+        exclude_if=lambda direction: direction == "gradient",  # keys from before the option stay
+    )
+
+    @model_validator(mode="after")
+    def _maps_that_climb_are_those_of_classes(self) -> Self:
+        if self.climb_steps and self.head == "merged":
+            raise ValueError("maps of AdvCAM are those of classes: set cam.head = 'parent', or cam.climb_steps = 0")
+        return self
 
 
 class RegularisedSettings(OptimiserSettings):

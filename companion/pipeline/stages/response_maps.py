@@ -1,6 +1,7 @@
 """Stage `response_maps`: multi-scale class activation maps of a trained classifier, and how good they are.
 
 Thesis eq. 2.1 / 3.1 and the CAM columns of Tables 2.1 and 3.1; published code: `infer_cls.py` of jiwoon-ahn/psa.
+Beyond the thesis, maps of AdvCAM (`thesislib.advcam`).
 Scores keep counts instead of percentages, so that every table and curve is read from the same numbers.
 """
 
@@ -24,6 +25,7 @@ from companion.pipeline.stages import rounds
 from companion.pipeline.store import CHECKPOINT, Job, Stage, without_file
 from companion.settings import BackboneSettings, CamSettings, ClassifierSettings, Machine, Settings, SettingsError
 from thesislib import cam, diagnostics, metrics
+from thesislib.advcam import Climbing
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset
 from thesislib.models.classifier import CamClassifier, ClassifierOutput
@@ -80,7 +82,7 @@ def write_maps(
         pictures = np.stack([images.image(i) for i in batch])
         labels = torch.from_numpy(images.labels[batch])
         kept = _LogitsKept(model, pictures.shape[1:3])
-        shown = kept if settings.head == "parent" else model
+        shown = kept if settings.head == "parent" and not settings.climb_steps else model
         maps = fused_maps(shown, pictures, labels, settings, job.machine.precision).cpu()
         for i, image_maps, present in zip(batch, maps, labels, strict=True):
             classes = present.nonzero().flatten().numpy()
@@ -101,6 +103,14 @@ def fused_maps(
         SettingsError: merged maps of a classifier without sub-categories.
     """
     fuse = partial(cam.response_maps_batch, scales=settings.scales, flip=settings.flip, precision=precision)
+    if settings.climb_steps:
+        model = Climbing(
+            model,
+            labels,
+            steps=settings.climb_steps,
+            step_size=settings.climb_size,
+            direction=settings.climb_direction,
+        )
     if settings.head == "parent":
         return fuse(model, pictures, labels)
     k: int = getattr(model, "num_subcategories", 0)

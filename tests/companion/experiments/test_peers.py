@@ -1,0 +1,78 @@
+"""Notebook 45: what its rows differ in, what its claims compare, and what its rows cost."""
+
+from unittest import mock
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from companion import settings
+from companion.cost import exhibits, operations, work
+from companion.cost.gpu.inference import pictures
+from companion.cost.gpu.steps import tiny_scale
+from companion.experiments import parameters
+from companion.experiments.catalogue import experiment
+from companion.settings import CamSettings, Machine, SettingsError
+from thesislib import cam
+from thesislib.advcam import Climbing
+
+DEMO = settings.load("demo")
+
+
+def of(chosen=DEMO, **given):
+    return experiment("45_peers", chosen, range(3), Machine(device="cpu", crf=False), given)
+
+
+def test_advcam_has_the_classifier_of_plain_cam_and_its_control_other_directions_alone():
+    asked = of(steps=5, step_size=0.5)
+    rows = {key: DEMO.override(row.overrides) for key, row in asked.rows.items()}
+    assert [*rows] == ["cam", "mixup_cam", "sc_cam", "advcam", "shuffled"]
+    climb = {"cam.climb_steps": (5, 0), "cam.climb_size": (0.5, 0.08)}
+    assert parameters.differences(rows["advcam"], rows["cam"]) == climb
+    direction = {"cam.climb_direction": ("shuffled", "gradient")}
+    assert parameters.differences(rows["shuffled"], rows["advcam"]) == direction
+    plain, climbed = (asked.maps[asked.rows[key].name, 0] for key in ("cam", "advcam"))
+    assert plain.key != climbed.key and plain.inputs["classifier"].key == climbed.inputs["classifier"].key
+
+
+def test_the_primary_claim_sets_training_against_climbing():
+    asked = of()
+    primary, *others = asked.compared
+    assert primary.primary and not any(claim.primary for claim in others)
+    assert (primary.row, primary.reference) == (asked.rows["mixup_cam"], asked.rows["advcam"])
+
+
+@pytest.mark.parametrize(("overrides", "steps"), [({"cam.climb_steps": 3}, 9), ({}, 1)])
+def test_what_the_rows_differ_in_cannot_be_set_or_left_out(overrides, steps):
+    with pytest.raises(SettingsError, match=r"cam\.climb_steps at 0"):
+        of(settings.load("demo", overrides), steps=steps).stages()
+
+
+def test_plain_maps_keep_their_keys_and_merged_ones_do_not_climb():
+    assert not {"climb_steps", "climb_size", "climb_direction"} & CamSettings().model_dump().keys()
+    with pytest.raises(SettingsError, match="maps of AdvCAM are those of classes"):
+        settings.load("demo", {"cam.climb_steps": 3, "cam.head": "merged"})
+
+
+def test_operations_of_a_climb_are_those_of_its_computation():
+    chosen = tiny_scale().settings
+    model, present = operations.classifier(chosen), torch.eye(20)[0]
+    climb = Climbing(model, present[None], steps=3)
+    counter = FlopCounterMode(display=False)
+    counter.mod_tracker = mock.MagicMock(parents={"Global"})  # which cannot follow gradients of images alone
+    with counter:
+        scales, flip = chosen.cam.scales, chosen.cam.flip
+        cam.response_maps(climb, pictures(1, (48, 64))[0], present, scales=scales, flip=flip)
+    assert counter.get_total_flops() == operations.climbed_maps(chosen, 3, (48, 64))
+
+
+def test_rows_cost_what_their_stages_do():
+    frame = exhibits.of_rows(of(steps=3)).frame
+    plain, mixed, explored, climbed, shuffled = frame.itertuples(index=False)
+    assert plain == mixed and climbed == shuffled
+    assert climbed.training == plain.training < explored.training
+    assert climbed.maps / plain.maps > 3 * operations.CLASSES
+    voc = settings.load("voc2012")
+    of_plain = experiment("45_peers", voc, range(1), Machine()).maps["CAM", 0]
+    together = sum(each.units * each.flops for each in work.total(of_plain.upstream(), voc)) / work.PETA
+    assert plain.together == pytest.approx(together)
