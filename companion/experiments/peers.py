@@ -12,9 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Float64
 
 from companion.analysis import families, maps, measures, mechanism
 from companion.analysis.claims import Claim, Row
@@ -27,7 +29,6 @@ from companion.experiments.compared_maps import ComparedMaps
 from companion.experiments.declared import primary
 from companion.experiments.exhibits import Exhibit, Note, Table
 from companion.experiments.own_rows import check_plain, check_trained
-from companion.pipeline.store import Stage
 from companion.settings import SettingsError
 
 GIVEN = ("data", "backbone")
@@ -112,17 +113,6 @@ class Peers(ComparedMaps):
     def claims_of_completeness(self) -> Sequence[Claim]:
         return [self.others[1]]  # those of the thesis' methods are asked beside their tables
 
-    @property
-    def made(self) -> Mapping[tuple[str, int], Sequence[Stage]]:
-        """The stages that the maps of each row and seed need beyond the data and the initial weights."""
-        return {
-            of: [*{each.description: each for each in stage.upstream() if each.name not in GIVEN}.values()]
-            for of, stage in self.maps.items()
-        }
-
-    def stages(self) -> list[Stage]:
-        return [stage for stages in self.made.values() for stage in stages]
-
     # --- Exhibits, in the order of the notebook ---
 
     def what_differs(self) -> Table:
@@ -161,21 +151,36 @@ class Peers(ComparedMaps):
 
     def seconds(self) -> Table:
         """How long the rows took where they were computed."""
-        lines: dict[str, dict[str, list[float]]] = {}
-        for (row, _), stages in self.made.items():
-            *training, maps_of_row = self.compute(dict(enumerate(stages))).values()
-            of_row = lines.setdefault(row, {"training": [], "maps": []})
-            of_row["training"].append(sum(map(_seconds, training)))
-            of_row["maps"].append(_seconds(maps_of_row))
-        cells = {row: {name: over_seeds(values) for name, values in found.items()} for row, found in lines.items()}
+        found = self.measured("seconds", _seconds, [row.name for row in self.rows.values()])
+        cells = {
+            row: dict(zip(("training", "maps"), map(over_seeds, np.transpose(of_row).tolist()), strict=True))
+            for row, of_row in found.items()
+        }
         return Table(
             pd.DataFrame.from_dict(cells, orient="index", dtype=object).rename_axis("method"),
             "seconds",
             f"Seconds of each row where it was computed: trainings with features and clusters, and the maps of "
-            f"{self.both}; {self.over}. What rows share is in each of them; other work on the machine is in it.",
+            f"{self.both}; {self.over}. What rows share is in each of them; so is other work on the machine.",
             formats={"training": ".0f", "maps": ".0f"},
         )
 
 
-def _seconds(folder: Path) -> float:
-    return json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["duration_s"]
+def _seconds(folder: Path) -> Float64[np.ndarray, " 2"]:
+    """Seconds that training and maps of a folder of maps took; NaN for training where its provenance is not here."""
+    maps_of_row, *training = _upstream(folder)
+    seconds = [_provenance(each)["duration_s"] if each else np.nan for each in training]
+    return np.array([sum(seconds), _provenance(maps_of_row or folder)["duration_s"]])
+
+
+def _upstream(folder: Path) -> list[Path | None]:
+    """A folder of the store and those that it was made of, without what all rows share, each once; None: not here."""
+    found: dict[Path | None, None] = {folder: None}
+    for name, key in _provenance(folder)["inputs"].items():
+        if name not in GIVEN:
+            above = next(folder.parents[1].glob(f"*/{key}"), None)
+            found |= dict.fromkeys(_upstream(above) if above else [None])
+    return [*found]
+
+
+def _provenance(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
