@@ -168,7 +168,7 @@ class SubcategoryKinds(ComparedMaps):
                 labellings.follow([each.assignments for each in self.found[row]], [values] * len(self.seeds))
                 for row in rows
             )
-            text = f"Clusters under the class map follow {what} {how} than those of pooled features"
+            text = f"Clusters under the class map follow {what} {how} than those of pooled features (AMI)"
             yield judged(text, paired(ours, theirs), "Difference of AMI.", sign=sign, format="+.2f")
 
     # --- Exhibits, in the order of the notebook ---

@@ -314,7 +314,7 @@ def _check_name(name: str) -> None:
 
 def _over(value: Any) -> str:
     count = getattr(value, "n", None)
-    return f" over {count} seeds" if count else ""
+    return f" over {count} {'seed' if count == 1 else 'seeds'}" if count else ""
 
 
 def _show(html: str, text: str) -> None:
