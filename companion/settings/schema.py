@@ -15,7 +15,6 @@ from companion.settings.backbone import BackboneSettings
 from companion.settings.base import Count, Frozen
 from companion.settings.names import SettingsError, nearest, one_of
 from companion.settings.presets import PRESETS
-from thesislib.advcam import STEP_SIZE
 from thesislib.data.augmentation import Augmentation
 
 Split = Literal["trainaug", "train", "val", "test"]
@@ -231,11 +230,11 @@ class CamSettings(Frozen):
         exclude_if=lambda steps: steps == 0,  # keys from before the option stay
     )
     climb_size: float = Field(
-        STEP_SIZE,
+        0.08,
         gt=0,
         le=10,
         description="largest change of a pixel in a step of AdvCAM, in units of the normalised image",
-        exclude_if=lambda size: size == STEP_SIZE,  # keys from before the option stay
+        exclude_if=lambda size: size == 0.08,  # keys from before the option stay
     )
     climb_direction: Literal["gradient", "shuffled"] = Field(
         "gradient",
