@@ -1,13 +1,17 @@
-"""Where a result comes from: the commit, the versions of packages and the hardware of this process."""
+"""Where a result comes from: the commit, the versions of packages and the hardware of a process, kept beside it."""
 
 import functools
 import importlib.metadata
+import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
+
+PROVENANCE = "provenance.json"
+"""In the folder of every artefact of a store."""
 
 
 def provenance() -> dict[str, Any]:
@@ -19,6 +23,29 @@ def provenance() -> dict[str, Any]:
     instructions = torch.backends.cpu.get_cpu_capability()  # decides how results are rounded
     machine = {"processor": platform.machine(), "cores": os.cpu_count(), "gpu": gpu, "instructions": instructions}
     return {"commit": commit(), "versions": {"python": platform.python_version()} | packages, "hardware": machine}
+
+
+def recorded(folder: Path) -> dict[str, Any]:
+    """Who computed the artefact in a folder of a store, when, with what, of which inputs, and how long it took."""
+    return json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
+
+
+def upstream(folder: Path, without: Collection[str] = ()) -> list[Path | None]:
+    """A folder of a store and those that it was made of, each once, itself first.
+
+    Args:
+        folder: of an artefact.
+        without: stages that are left out, with what is above them.
+
+    Returns:
+        None in place of folders that are not in this store, such as one of published scores.
+    """
+    found: dict[Path | None, None] = {folder: None}
+    for name, key in recorded(folder)["inputs"].items():
+        if name not in without:
+            above = next(folder.parents[1].glob(f"*/{key}"), None)
+            found |= dict.fromkeys(upstream(above, without) if above else [None])
+    return [*found]
 
 
 def hardware_in_words(hardware: Mapping[str, Any]) -> str:

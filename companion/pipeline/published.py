@@ -20,14 +20,14 @@ import numpy as np
 from companion.datasets import published as published_data
 from companion.datasets.published import MARK
 from companion.pipeline import artefacts
-from companion.pipeline.provenance import hardware_in_words
+from companion.pipeline.provenance import PROVENANCE, hardware_in_words, recorded
 from companion.pipeline.stages.data import SPLITS
 from companion.pipeline.store import Stage, StageFailed, Store
 from thesislib.data.voc import VocDataset
 
 SCORES = "scores"
 """The store beside the pages of a snapshot."""
-COPIED = ("config.json", "provenance.json", artefacts.PRETEXT_ACCURACY, artefacts.DATASET_FACTS)
+COPIED = ("config.json", PROVENANCE, artefacts.PRETEXT_ACCURACY, artefacts.DATASET_FACTS)
 PACKED = (artefacts.SCORES, artefacts.SUBCATEGORIES)
 WHOLE = {"subcategories": artefacts.SUBCATEGORIES}
 """Stages whose published form is all that later stages read, and its file."""
@@ -74,7 +74,7 @@ class PublishedStore(Store):
         found = {}
         for file in sorted((self.root / stage.name).glob("*/config.json")):
             config = json.loads(file.read_text(encoding="utf-8"))
-            origin = json.loads(file.with_name("provenance.json").read_text(encoding="utf-8"))
+            origin = recorded(file.parent)
             if origin["inputs"] == inputs and all(config.get(name) == value for name, value in known.items()):
                 found[file.parent.name] = {name: value for name, value in config.items() if name not in known}
         if not found:
@@ -188,7 +188,7 @@ def write(root: Path, names: Iterable[str], runs: Sequence[Path], data_root: Pat
 
 def write_mark(root: Path) -> None:
     """Say of a store that it is one of published results, and with what these were computed."""
-    origins = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(root.glob("*/*/provenance.json"))]
+    origins = [recorded(file.parent) for file in sorted(root.glob(f"*/*/{PROVENANCE}"))]
     said = {
         "artefacts": len(origins),
         "commits": sorted({origin["commit"] for origin in origins}),

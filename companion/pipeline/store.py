@@ -26,7 +26,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
-from companion.pipeline.provenance import provenance
+from companion.pipeline import provenance
 from companion.settings import Machine
 from thesislib.files import sync, sync_all
 
@@ -213,7 +213,7 @@ class Store:
             with contextlib.suppress(OSError):
                 (part / FAILURE_LOG).write_text(f"{stage}\n{traceback.format_exc()}", encoding="utf-8")
             raise StageFailed(f"{stage} failed: {error}\nlog: {part / FAILURE_LOG}") from error
-        record = provenance() | {
+        record = provenance.provenance() | {
             "seed": stage.bound.get("seed"),
             "inputs": {name: upstream.key for name, upstream in stage.inputs.items()},
             "file": {"name": Path(stage.file).name, "sha256": stage.bound.get("checksum")} if stage.file else None,
@@ -222,7 +222,7 @@ class Store:
             "duration_s": round(time.monotonic() - clock, 3),
             "resumed": resumed,
         }
-        _write_json(part / "provenance.json", record)
+        _write_json(part / provenance.PROVENANCE, record)
         sync_all(part)
         part.rename(final)
         sync(final.parent)
@@ -230,7 +230,7 @@ class Store:
 
     def provenance(self, stage: Stage) -> dict[str, Any]:
         """Who computed the artefact, when, with what, and how long it took."""
-        return json.loads((self.place(stage) / "provenance.json").read_text(encoding="utf-8"))
+        return provenance.recorded(self.place(stage))
 
     def clean(self, *, everything: bool = False) -> int:
         """Delete unfinished folders (all artefacts with `everything`) that nobody is computing; returns how many.

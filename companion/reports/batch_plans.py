@@ -3,13 +3,13 @@
 Times are those of past stages of the same name in the store, whatever their settings were.
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from companion.experiments.training_seeds import named_seeds
 from companion.pipeline import engine
+from companion.pipeline.provenance import PROVENANCE, recorded
 from companion.pipeline.store import Stage, Store
 from companion.reports.batches import Batch, in_words
 from companion.reports.jobs import Job
@@ -71,6 +71,6 @@ def _estimate(todo: Sequence[Stage], users: Mapping[str, int], store: Store, wor
 
 def past_seconds(store: Store, name: str) -> float | None:
     """How long stages of that name took on average; those that were continued count only if there are no others."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in (store.root / name).glob("*/provenance.json")]
+    found = [recorded(file.parent) for file in (store.root / name).glob(f"*/{PROVENANCE}")]
     whole = [record["duration_s"] for record in found if not record["resumed"]]
     return fmean(whole or [record["duration_s"] for record in found]) if found else None

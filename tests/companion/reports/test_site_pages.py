@@ -64,6 +64,15 @@ def test_thesis_page_has_each_printed_number_once_with_interval_and_difference(t
     assert page.tags.count("script") == 1
 
 
+def test_pages_of_photographs_say_which_constants_were_chosen_with_their_masks(tmp_path: Path) -> None:
+    chosen = "Constants chosen on train."
+    for preset in ("animals", "demo"):
+        write_report(tmp_path / preset, generated=preset == "demo")
+        site_pages.write_index(tmp_path / preset)
+        assert (chosen in Page(tmp_path / preset / "thesis.html").text) == (preset == "animals")
+        assert chosen in Page(tmp_path / preset / "found.html").text  # which shows both
+
+
 def test_one_measurement_in_two_reports_counts_once_and_another_one_of_the_claim_stands_beside(tmp_path: Path) -> None:
     again = [A[0] + 1e-9, *A[1:]]  # the same artefacts, summed in another order
     for name, words, values in (("21_maps", "first", A), ("23_masks", "as well", again), ("35_other", "others", B)):
