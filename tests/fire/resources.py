@@ -164,6 +164,7 @@ def lost_scheduler(case: int, folder: Path) -> Outcome:
     place.mkdir(exist_ok=True)
     file, log = place / "scheduler.json", place / "output.log"
     scheduler = begin(place / "scheduler.log", _dask, "dask_scheduler", ["--scheduler-file", str(file), "--port", "0"])
+    _happens(file.is_file)  # clients ask for the file of a running cluster
     worker = begin(place / "worker.log", _dask, "dask_worker", ["--scheduler-file", str(file), "--no-nanny"])
     client = begin(log, compute, place, stage, str(file))
     try:
