@@ -36,7 +36,7 @@ lab: .venv/ready  ## open the notebooks in JupyterLab
 browser: .venv/ready  ## open the reports in headless Chromium without a network and take screenshots
 	$(BIN)/python -m pytest tests/browser
 
-fire: .venv/ready  ## kills, malformed inputs, full disks, lost schedulers, ctrl-C, hangs, for an hour or two; writes docs/fire.md (KIND=kills, CASES=17 to repeat one)
+fire: .venv/ready  ## kills, malformed inputs, full disks, lost schedulers, ctrl-C, hangs, for minutes to hours; writes docs/fire.md (KIND=kills, CASES=17 to repeat one)
 	PYTHONPATH=.:tests $(BIN)/python -m fire $(if $(KIND),--kind $(KIND)) $(if $(CASES),--cases $(CASES))
 
 site-check: .venv/ready  ## screenshots and an accessibility check (axe-core, from npm) of the site of reports (PRESET=)

@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("stage", stage, text)
     sub.add_argument("name", help="backbone, classifier, affinity or segmenter")
     sub.add_argument("--seed", type=int, default=0, help="training seed")
-    add("status", status, "what is computed, unfinished or failed")
+    continued(add("status", status, "what is computed and how long it took, what is left, unfinished or failed"))
     text = "delete unfinished artefacts and nothing else"
     sub = commands.add_parser("clean", help=text, description=text)
     sub.set_defaults(command=clean)
@@ -225,26 +225,39 @@ def stage(options: argparse.Namespace) -> int:
 
 
 def status(options: argparse.Namespace) -> int:
-    """Print, per notebook, how many of its stages are computed, and every stage that failed or is unfinished."""
+    """Print, per notebook, how many of its stages are computed and in what time, and every stage that failed."""
     from companion.experiments.catalogue import EXPERIMENTS, experiment
+    from companion.pipeline.published import open_store
 
-    chosen, machine, store = _context(options)
+    chosen, machine, _ = _context(options)
+    store = open_store(options.runs_dir.resolve(), options.published)
     planned = {name: experiment(name, chosen, check_seeds(options.seeds), machine).stages() for name in EXPERIMENTS}
     engine.bind(stage for stages in planned.values() for stage in stages)
     for name, wanted in planned.items():
-        stages = engine.in_order(wanted)
-        done = sum(store.has(stage) for stage in stages)
         report = options.reports_dir / options.preset / f"{name}.html"
-        print(f"{name:22} {done:4} of {len(stages):4} stages   report: {report if report.is_file() else 'none'}")
-        for stage in stages:
+        print(f"{name:27} {_computed(wanted, store)}   report: {report if report.is_file() else 'none'}")
+        for stage in engine.in_order(wanted):
             if log := store.failure(stage):
                 print(f"    failed: {stage}: {log.strip().splitlines()[-1]}")
+    everything = [stage for stages in planned.values() for stage in stages]
+    print(f"{'all, each stage once':27} {_computed(everything, store)}")
     unfinished = sorted(options.runs_dir.glob("*/*.part"))
     if unfinished:
         print(
             f"{len(unfinished)} unfinished artefacts; they continue when computed again (`thesis clean` deletes them)"
         )
     return 0
+
+
+def _computed(wanted: Sequence[Stage], store: Store) -> str:
+    """How many stages are there, how long they took, and about how long the others take."""
+    from companion.pipeline.past_times import times
+    from companion.reports.page import duration
+
+    stages, seconds = engine.in_order(wanted), times(wanted, store)
+    done = sum(store.place(stage).is_dir() for stage in stages)
+    left = f"left about {duration(seconds.left)}" if seconds.left else "left: unknown" if seconds.left is None else ""
+    return f"{done:4} of {len(stages):4} stages {duration(seconds.past):>14}   {left:24}"
 
 
 def clean(options: argparse.Namespace) -> int:

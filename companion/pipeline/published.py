@@ -108,6 +108,9 @@ class ContinuedStore(Store):
     def usable(self, stage: Stage) -> bool:
         return self.has(stage) or (stage.name in WHOLE and (self.place(stage) / WHOLE[stage.name]).is_file())
 
+    def finished(self, name: str) -> list[Path]:
+        return [*super().finished(name), *self.published.finished(name)]
+
     def sources(self, stages: Iterable[Stage]) -> list[Stage]:
         """The published results that those stages which were computed here were computed from, each once."""
         found: dict[str, Stage] = {}

@@ -172,6 +172,10 @@ class Store:
         """Whether later stages can be computed from the artefact; one that is lent may lack what they need."""
         return self.has(stage)
 
+    def finished(self, name: str) -> list[Path]:
+        """The folders of all finished artefacts of a kind, whatever their settings."""
+        return [file.parent for file in (self.root / name).glob(f"*/{provenance.PROVENANCE}")]
+
     def begun(self, stage: Stage) -> bool:
         """Whether the stage was begun and not completed."""
         return _part(self.folder(stage)).is_dir()

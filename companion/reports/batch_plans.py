@@ -5,11 +5,10 @@ Times are those of past stages of the same name in the store, whatever their set
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 
 from companion.experiments.training_seeds import named_seeds
 from companion.pipeline import engine
-from companion.pipeline.provenance import PROVENANCE, recorded
+from companion.pipeline.past_times import past_seconds
 from companion.pipeline.store import Stage, Store
 from companion.reports.batches import Batch, in_words
 from companion.reports.jobs import Job
@@ -67,10 +66,3 @@ def _estimate(todo: Sequence[Stage], users: Mapping[str, int], store: Store, wor
         whole += f": {about}{duration(known)} on one worker"
         whole += f", {duration(known / workers)} on {workers} that are always busy" if workers and workers > 1 else ""
     return [*lines, f"{whole}; then the notebooks"]
-
-
-def past_seconds(store: Store, name: str) -> float | None:
-    """How long stages of that name took on average; those that were continued count only if there are no others."""
-    found = [recorded(file.parent) for file in (store.root / name).glob(f"*/{PROVENANCE}")]
-    whole = [record["duration_s"] for record in found if not record["resumed"]]
-    return fmean(whole or [record["duration_s"] for record in found]) if found else None

@@ -74,7 +74,9 @@ def test_status_and_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     common = ["--preset", "smoke", "--seeds", "1", "--runs-dir", str(tmp_path / "runs")]
     assert cli.main(["status", *common]) == 0
     shown = capsys.readouterr().out
-    assert re.search(r"01_data +1 of +1 stages", shown)
+    assert re.search(r"01_data +1 of +1 stages +\d+ s +report: none", shown)
+    assert re.search(r"21_response_maps +1 of +\d+ stages +\d+ s +left: unknown +report: none", shown)
+    assert re.search(r"all, each stage once +1 of +\d+ stages", shown)
     assert "1 unfinished" in shown
     assert cli.main(["clean", *common[-2:]]) == 0
     assert "deleted 1 artefacts" in capsys.readouterr().out
@@ -87,12 +89,14 @@ def test_seeds_by_range_are_those_of_the_stages(tmp_path: Path, capsys: pytest.C
     common = ["--preset", "smoke", "--runs-dir", str(store.root), "--reports-dir", str(tmp_path / "reports")]
     asked = experiment("21_response_maps", load("smoke"), (0, 100, 101), Machine())
     (classifier, *_) = [stage for stage in engine.in_order(asked.stages()) if stage.settings.get("seed") == 100]
-    (store.root / classifier.name / classifier.key).mkdir(parents=True)
+    store.folder(classifier).mkdir(parents=True)
+    (store.folder(classifier) / "provenance.json").write_text('{"duration_s": 70, "resumed": false}')
     shown: dict[str, tuple[int, ...]] = {}
     for seeds in ("3", "0,100-101", "7-7", "100-100"):
         assert cli.main(["status", *common, "--seeds", seeds]) == 0
-        (counts,) = re.findall(r"21_response_maps +(\d+) of +(\d+)", capsys.readouterr().out)
+        (counts,) = re.findall(r"21_response_maps +(\d+) of +(\d+)", out := capsys.readouterr().out)
         shown[seeds] = tuple(map(int, counts))
+        assert ("1 min 10 s" in out) == (shown[seeds][0] == 1)
     assert shown["3"][1] == shown["0,100-101"][1] > shown["7-7"][1] == shown["100-100"][1]
     assert [done for done, _ in shown.values()] == [0, 1, 0, 1]
 
