@@ -73,10 +73,13 @@ def work_of(stage: Stage, chosen: Settings) -> list[Work]:
         return []
     if stage.name == "classifier":
         classifier = given["classifier"]
-        kind = Kind(CLASSIFIER.format(crop=classifier.augmentation.crop), "step")
-        of_step = operations.classifier_step(chosen, classifier.augmentation.crop, _subcategories(stage))
+        crop, k = classifier.augmentation.crop, _subcategories(stage)
         steps = classifier.views * _steps(classifier.epochs, classifier.batch_size)  # of two views: as much as two
-        return [Work(kind, steps, of_step)]
+        sides = [crop, int(classifier.copy_scale * crop)] if classifier.copy_scale else [crop]
+        return [
+            Work(Kind(CLASSIFIER.format(crop=side), "step"), steps, operations.classifier_step(chosen, side, k))
+            for side in sides
+        ]
     if stage.name in ("features", "class_features"):
         return [Work(Kind(FEATURES, "image"), images("trainaug"), operations.features(chosen))]
     if stage.name == "response_maps":

@@ -20,6 +20,8 @@ from thesislib.data.augmentation import Augmentation
 Split = Literal["trainaug", "train", "val", "test"]
 Factor = Annotated[float, Field(gt=0, le=8)]
 Profile = Literal["released", "text"]
+LEAST_COPY = 8
+"""Pixels of the side of a copy, below which a map of it has one cell or two."""
 
 
 class DataSettings(Frozen):
@@ -150,6 +152,21 @@ class ClassifierSettings(OptimiserSettings):
         description="divides the similarities of the contrastive term",
         exclude_if=lambda temperature: temperature == 0.1,  # keys from before the option stay
     )
+    copy_scale: float = Field(
+        0,
+        ge=0,
+        lt=1,
+        description="of the sides of a smaller copy of every image, which is classified too; 0: none",
+        exclude_if=lambda scale: scale == 0,  # keys from before the option stay
+    )
+    lambda_er: float = Field(
+        0,
+        ge=0,
+        le=100,
+        description="weight of SEAM's term, the difference of the maps of images and of their smaller copies; not in "
+        "the thesis",
+        exclude_if=lambda weight: weight == 0,  # keys from before the option stay
+    )
     extra_term: str = Field("", description="a regulariser of your own, as module:function")
     lambda_extra: float = Field(0, ge=0)
 
@@ -159,6 +176,17 @@ class ClassifierSettings(OptimiserSettings):
             raise ValueError("lambda_contrast compares two views of an image: set classifier.views = 2")
         if self.lambda_contrast and self.mixup_alpha:
             raise ValueError("lambda_contrast needs images as they are: set classifier.mixup_alpha = 0")
+        return self
+
+    @model_validator(mode="after")
+    def _copies_show_something(self) -> Self:
+        if self.lambda_er and not self.copy_scale:
+            raise ValueError("lambda_er compares images with smaller copies: set classifier.copy_scale = 0.3")
+        if self.copy_scale and int(self.copy_scale * self.augmentation.crop) < LEAST_COPY:
+            raise ValueError(
+                f"copies of a crop of {self.augmentation.crop} pixels at copy_scale = {self.copy_scale:g} have a side "
+                f"below {LEAST_COPY}: raise classifier.copy_scale, or set it to 0 for none"
+            )
         return self
 
 
