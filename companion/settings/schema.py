@@ -270,11 +270,30 @@ class CamSettings(Frozen):
         exclude_if=lambda direction: direction == "gradient",  # keys from before the option stay
     )
 
+    recam_weights: Literal["product", "first"] = Field(
+        "product",
+        description="of maps where recam.epochs is above 0: those of both classifiers multiplied, as published; or, a "
+        "control, those of the first one",
+        exclude_if=lambda weights: weights == "product",  # keys from before the option stay
+    )
+
     @model_validator(mode="after")
     def _maps_that_climb_are_those_of_classes(self) -> Self:
         if self.climb_steps and self.head == "merged":
             raise ValueError("maps of AdvCAM are those of classes: set cam.head = 'parent', or cam.climb_steps = 0")
         return self
+
+
+class RecamSettings(OptimiserSettings):
+    """A trained classifier that learns on with a second one (zhaozhengChen/ReCAM run_sample.py)."""
+
+    learning_rate: float = Field(5e-5, gt=0, le=10, description="of all that is trained already")
+    weight_decay: float = Field(1e-4, ge=0, le=1)
+    momentum: float = Field(1e-4, ge=0, lt=1, description="S20: its optimiser takes the weight decay for it as well")
+    epochs: int = Field(0, ge=0, description="4 as published; 0: the classifier stays as it is")
+    weight: float = Field(
+        1, ge=0, le=100, description="of the second classifier's loss; 0, a control: the first one learns on alone"
+    )
 
 
 class RegularisedSettings(OptimiserSettings):
@@ -380,6 +399,7 @@ class Settings(Frozen):
     backbone: BackboneSettings = BackboneSettings()
     classifier: ClassifierSettings = ClassifierSettings()
     subcategories: SubcategorySettings = SubcategorySettings()
+    recam: RecamSettings = RecamSettings()
     cam: CamSettings = CamSettings()
     affinity: AffinitySettings = AffinitySettings()
     crf: CrfSettings = CrfSettings()
@@ -390,6 +410,17 @@ class Settings(Frozen):
     def _is_registered(cls, preset: str) -> str:
         one_of("preset", preset, tuple(PRESETS))
         return preset
+
+    @model_validator(mode="after")
+    def _reactivated_maps_are_those_of_classes(self) -> Self:
+        if self.recam.epochs and self.cam.head == "merged":
+            raise ValueError("maps of ReCAM are those of classes: set cam.head = 'parent', or recam.epochs = 0")
+        if self.cam.recam_weights == "first" and not (self.recam.epochs and self.recam.weight):
+            raise ValueError(
+                "cam.recam_weights chooses among two classifiers, and there is one: give recam.epochs and recam.weight "
+                "above 0, or set cam.recam_weights = 'product'"
+            )
+        return self
 
     def override(self, overrides: Mapping[str, Any]) -> "Settings":
         """A copy with dotted names replaced.
