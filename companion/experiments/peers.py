@@ -10,12 +10,12 @@ The claim was written down when AdvCAM and plain CAM of seed 0 of the demo had b
 known from Table 2.1: seeds 0 to 2 of the demo explore, others confirm.
 
 SEAM's equivariance term and ReCAM (`thesislib.equivariance`, `thesislib.recam`) came later, when seeds 0 to 5 of all
-rows above had been seen; their claims were written down before maps of either were scored. SEAM's paper says that maps
-of CAM both miss parts of objects and spread beyond them, and its own do less of either; its control sees the smaller
-copies too, without the term. ReCAM's says that maps of CAM invade the area of other classes and miss parts of their
-own; its control is the same classifier, trained on for as long without the second one. Its maps with the weights of the
-first classifier alone came last, when all else had been seen, and nothing is claimed of them: on a seed that is not
-shown, channels whose weights are both negative had turned out to light up other classes.
+rows above had been seen; their claims were written down before maps of either were scored. SEAM's paper starts from
+maps of CAM that both miss parts of objects and spread beyond them, and shows its own as more consistent over rescaling;
+its control sees the smaller copies too, without the term. ReCAM's starts from maps of CAM that invade the area of other
+classes and miss parts of their own; its control is the same classifier, trained on for as long without the second one.
+Its maps with the weights of the first classifier alone came last, when all else had been seen, and nothing is claimed
+of them: on a seed that is not shown, channels whose weights are both negative had turned out to light up other classes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,7 +60,7 @@ PUBLISHED = {
         Mechanism("ReCAM confuses classes less", CONFUSED, measures.confused, -1),
     ),
 }
-"""What the paper of a row says of its maps beside those of CAM."""
+"""What the paper of a row says of its maps beside those of CAM, or of what is wrong with those of CAM."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
