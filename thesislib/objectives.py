@@ -11,7 +11,8 @@ Thesis 3.3.2, SC-CAM, y^s the sub-category labels of (3.2) and z^s the logits of
 
 (3.3) corresponds to `train_cls.py` of Juliachang/SC-CAM and its plain first term to that of jiwoon-ahn/psa; the authors
 of Mixup-CAM released no code. The thesis has the two methods side by side. Where both are asked for, labels of
-sub-categories are mixed like labels, and the terms of both equations are added.
+sub-categories are mixed like labels, and the terms of both equations are added. Where the network sees an image more
+than once, in passes of several sizes, each term is the mean over the passes.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,10 +20,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from thesislib.contrast import contrastive_loss
+from thesislib.equivariance import equivariance_loss, smaller
 from thesislib.losses import classification_loss, concentration_loss, entropy_loss
 from thesislib.mixing import MIXINGS, smooth
 from thesislib.models.classifier import ClassifierOutput
@@ -53,6 +56,8 @@ class ClassifierObjective:
         lambda_sub: lambda of (3.3).
         lambda_contrast: weight of the contrastive term, which needs two views of every image.
         contrast_temperature: see `contrastive_loss`.
+        copy_scale: of the sides of a smaller copy of every image, which is seen beside it; 0: none.
+        lambda_er: weight of the equivariance of maps to that rescaling, which needs the copies.
         extra: a term of one's own, of the classifier's output and the labels `(B, C)`.
         lambda_extra: its weight.
     """
@@ -70,6 +75,8 @@ class ClassifierObjective:
     lambda_sub: float = 0
     lambda_contrast: float = 0
     contrast_temperature: float = 0.1
+    copy_scale: float = 0
+    lambda_er: float = 0
     extra: ExtraTerm | None = None
     lambda_extra: float = 0
 
@@ -87,12 +94,25 @@ class ClassifierObjective:
             images = images.flatten(0, 1)
         if self.mixup_alpha:
             images, labels, _ = MIXINGS[self.mixing](images, labels, self.mixup_alpha, rng)  # (2.2)
-        return self.terms(model(images), labels[:, : self.num_classes], labels[:, self.num_classes :])
+        passes = [images, smaller(images, self.copy_scale)] if self.copy_scale else [images]
+        outputs = [model(each) for each in passes]
+        classes, sub_labels = labels[:, : self.num_classes], labels[:, self.num_classes :]
+        of_passes = [self.terms(output, classes, sub_labels) for output in outputs]
+        terms = {name: torch.stack([each[name] for each in of_passes]).mean() for name in of_passes[0]}
+        if self.lambda_er:
+            terms["equivariance"] = self.lambda_er * equivariance_loss(
+                outputs[0].response,
+                outputs[1].response,
+                classes > 0,
+                size=passes[0].shape[2:],
+                copy_size=passes[1].shape[2:],
+            )
+        return terms
 
     def terms(
         self, output: ClassifierOutput, labels: Real[Tensor, "b c"], sub_labels: Real[Tensor, "b ck"]
     ) -> dict[str, Float[Tensor, ""]]:
-        """The weighted terms by name, given what the classifier says of the images."""
+        """The weighted terms of one pass by name, given what the classifier says of the images."""
         targets = smooth(labels, self.label_smoothing) if self.label_smoothing else labels
         terms = {"classification": classification_loss(output.logits, targets)}
         if output.sub_logits is not None:

@@ -92,6 +92,12 @@ def mean_recall(run: Run) -> float:
     return 100 * float(np.nanmean(metrics.class_recall(fixed_counts(run))))
 
 
+def confused(run: Run) -> float:
+    """Of the objects' pixels that get an object's class, the share that gets another one's, at the fixed threshold."""
+    called = fixed_counts(run)[1:, 1:]
+    return 100 * float(1 - np.trace(called) / called.sum()) if called.any() else NAN
+
+
 def f_of_means(run: Run) -> float:
     """Harmonic mean of mean precision and mean recall, the first reading of S9."""
     return 100 * float(metrics.f_of_means(fixed_counts(run)))

@@ -23,6 +23,7 @@ from companion.settings import Settings
 from thesislib.models.affinitynet import AffinityNet
 from thesislib.models.classifier import CamClassifier
 from thesislib.models.deeplab import DeepLabV2
+from thesislib.recam import Reactivated
 from thesislib.refinement.pairs import RADIUS, pair_offsets, source_shape
 
 VOC_CLASSES = 20
@@ -53,6 +54,15 @@ def classifier_step(settings: Settings, crop: int, k: int = 0) -> int:
     """One batch forward and backward through the classifier."""
     model = _on_meta(lambda: classifier(settings, k))
     return _step(model, settings.classifier.batch_size, crop, lambda output: [output.logits, output.sub_logits])
+
+
+@functools.cache
+def recam_step(settings: Settings, crop: int, second: bool = True) -> int:
+    """One batch forward and backward through a trained classifier and ReCAM's second one, or back through the first."""
+    model = _on_meta(lambda: Reactivated(classifier(settings)))
+    return _step(
+        model, settings.recam.batch_size, crop, lambda output: [output.logits, output.class_logits if second else None]
+    )
 
 
 @functools.cache

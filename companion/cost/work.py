@@ -24,6 +24,7 @@ from companion.pipeline.store import Stage
 from companion.settings import Machine, Settings
 
 CLASSIFIER = "classifier, training, crop {crop}"
+RECAM = "ReCAM, training, crop {crop}"
 MAPS = "response maps"
 CLIMBED = "response maps of AdvCAM"
 FEATURES = "features or logits"
@@ -73,10 +74,17 @@ def work_of(stage: Stage, chosen: Settings) -> list[Work]:
         return []
     if stage.name == "classifier":
         classifier = given["classifier"]
-        kind = Kind(CLASSIFIER.format(crop=classifier.augmentation.crop), "step")
-        of_step = operations.classifier_step(chosen, classifier.augmentation.crop, _subcategories(stage))
+        crop, k = classifier.augmentation.crop, _subcategories(stage)
         steps = classifier.views * _steps(classifier.epochs, classifier.batch_size)  # of two views: as much as two
-        return [Work(kind, steps, of_step)]
+        sides = [crop, int(classifier.copy_scale * crop)] if classifier.copy_scale else [crop]
+        return [
+            Work(Kind(CLASSIFIER.format(crop=side), "step"), steps, operations.classifier_step(chosen, side, k))
+            for side in sides
+        ]
+    if stage.name == "recam":
+        recam, crop = given["recam"], given["classifier"].augmentation.crop
+        of_step = operations.recam_step(chosen, crop, second=recam.weight > 0)
+        return [Work(Kind(RECAM.format(crop=crop), "step"), _steps(recam.epochs, recam.batch_size), of_step)]
     if stage.name in ("features", "class_features"):
         return [Work(Kind(FEATURES, "image"), images("trainaug"), operations.features(chosen))]
     if stage.name == "response_maps":

@@ -20,6 +20,8 @@ from thesislib.data.augmentation import Augmentation
 Split = Literal["trainaug", "train", "val", "test"]
 Factor = Annotated[float, Field(gt=0, le=8)]
 Profile = Literal["released", "text"]
+LEAST_COPY = 8
+"""Pixels of the side of a copy, below which a map of it has one cell or two."""
 
 
 class DataSettings(Frozen):
@@ -150,6 +152,21 @@ class ClassifierSettings(OptimiserSettings):
         description="divides the similarities of the contrastive term",
         exclude_if=lambda temperature: temperature == 0.1,  # keys from before the option stay
     )
+    copy_scale: float = Field(
+        0,
+        ge=0,
+        lt=1,
+        description="of the sides of a smaller copy of every image, which is classified too; 0: none",
+        exclude_if=lambda scale: scale == 0,  # keys from before the option stay
+    )
+    lambda_er: float = Field(
+        0,
+        ge=0,
+        le=100,
+        description="weight of SEAM's term, the difference of the maps of images and of their smaller copies; not in "
+        "the thesis",
+        exclude_if=lambda weight: weight == 0,  # keys from before the option stay
+    )
     extra_term: str = Field("", description="a regulariser of your own, as module:function")
     lambda_extra: float = Field(0, ge=0)
 
@@ -159,6 +176,17 @@ class ClassifierSettings(OptimiserSettings):
             raise ValueError("lambda_contrast compares two views of an image: set classifier.views = 2")
         if self.lambda_contrast and self.mixup_alpha:
             raise ValueError("lambda_contrast needs images as they are: set classifier.mixup_alpha = 0")
+        return self
+
+    @model_validator(mode="after")
+    def _copies_show_something(self) -> Self:
+        if self.lambda_er and not self.copy_scale:
+            raise ValueError("lambda_er compares images with smaller copies: set classifier.copy_scale = 0.3")
+        if self.copy_scale and int(self.copy_scale * self.augmentation.crop) < LEAST_COPY:
+            raise ValueError(
+                f"copies of a crop of {self.augmentation.crop} pixels at copy_scale = {self.copy_scale:g} have a side "
+                f"below {LEAST_COPY}: raise classifier.copy_scale, or set it to 0 for none"
+            )
         return self
 
 
@@ -242,11 +270,30 @@ class CamSettings(Frozen):
         exclude_if=lambda direction: direction == "gradient",  # keys from before the option stay
     )
 
+    recam_weights: Literal["product", "first"] = Field(
+        "product",
+        description="of maps where recam.epochs is above 0: those of both classifiers multiplied, as published; or, a "
+        "control, those of the first one",
+        exclude_if=lambda weights: weights == "product",  # keys from before the option stay
+    )
+
     @model_validator(mode="after")
     def _maps_that_climb_are_those_of_classes(self) -> Self:
         if self.climb_steps and self.head == "merged":
             raise ValueError("maps of AdvCAM are those of classes: set cam.head = 'parent', or cam.climb_steps = 0")
         return self
+
+
+class RecamSettings(OptimiserSettings):
+    """A trained classifier that learns on with a second one (zhaozhengChen/ReCAM run_sample.py)."""
+
+    learning_rate: float = Field(5e-5, gt=0, le=10, description="of all that is trained already")
+    weight_decay: float = Field(1e-4, ge=0, le=1)
+    momentum: float = Field(1e-4, ge=0, lt=1, description="S20: its optimiser takes the weight decay for it as well")
+    epochs: int = Field(0, ge=0, description="4 as published; 0: the classifier stays as it is")
+    weight: float = Field(
+        1, ge=0, le=100, description="of the second classifier's loss; 0, a control: the first one learns on alone"
+    )
 
 
 class RegularisedSettings(OptimiserSettings):
@@ -352,6 +399,7 @@ class Settings(Frozen):
     backbone: BackboneSettings = BackboneSettings()
     classifier: ClassifierSettings = ClassifierSettings()
     subcategories: SubcategorySettings = SubcategorySettings()
+    recam: RecamSettings = RecamSettings()
     cam: CamSettings = CamSettings()
     affinity: AffinitySettings = AffinitySettings()
     crf: CrfSettings = CrfSettings()
@@ -362,6 +410,17 @@ class Settings(Frozen):
     def _is_registered(cls, preset: str) -> str:
         one_of("preset", preset, tuple(PRESETS))
         return preset
+
+    @model_validator(mode="after")
+    def _reactivated_maps_are_those_of_classes(self) -> Self:
+        if self.recam.epochs and self.cam.head == "merged":
+            raise ValueError("maps of ReCAM are those of classes: set cam.head = 'parent', or recam.epochs = 0")
+        if self.cam.recam_weights == "first" and not (self.recam.epochs and self.recam.weight):
+            raise ValueError(
+                "cam.recam_weights chooses among two classifiers, and there is one: give recam.epochs and recam.weight "
+                "above 0, or set cam.recam_weights = 'product'"
+            )
+        return self
 
     def override(self, overrides: Mapping[str, Any]) -> "Settings":
         """A copy with dotted names replaced.

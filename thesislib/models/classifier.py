@@ -74,13 +74,16 @@ class CamClassifier(nn.Module):
         self.dropout = nn.Dropout2d(dropout)
         deepest = backbone.channels
         self.conv_features = _feature_layer(deepest, feature_channels, generator) if feature_channels else None
-        self.fc8 = _head(feature_channels or deepest, num_classes, generator)
+        self.fc8 = head(feature_channels or deepest, num_classes, generator)
         outputs = num_classes * num_subcategories
-        self.fc8_sub = _head(feature_channels or deepest, outputs, generator) if num_subcategories else None
+        self.fc8_sub = head(feature_channels or deepest, outputs, generator) if num_subcategories else None
 
     def forward(self, images: Float[Tensor, "b 3 height width"]) -> ClassifierOutput:
         """Logits, pooled feature and response map of a batch."""
-        features = self.features(images)
+        return self.of_features(self.features(images))
+
+    def of_features(self, features: Float[Tensor, "b d h w"]) -> ClassifierOutput:
+        """What `forward` gives for images with these `features`."""
         # Dropping a channel multiplies it by a constant, so it commutes with the mean over its cells, and
         # dropping it afterwards spares a second copy of the largest map.
         pooled = self.dropout(features.mean((2, 3), keepdim=True))
@@ -114,10 +117,11 @@ def _feature_layer(channels: int, outputs: int, generator: torch.Generator | Non
     return layer
 
 
-def _head(channels: int, outputs: int, generator: torch.Generator | None) -> nn.Conv2d:
-    head = nn.Conv2d(channels, outputs, 1, bias=False)
-    nn.init.xavier_uniform_(head.weight, generator=generator)
-    return head
+def head(channels: int, outputs: int, generator: torch.Generator | None) -> nn.Conv2d:
+    """A bias-free linear head with its initial weights (Xavier uniform)."""
+    layer = nn.Conv2d(channels, outputs, 1, bias=False)
+    nn.init.xavier_uniform_(layer.weight, generator=generator)
+    return layer
 
 
 def parameter_groups(

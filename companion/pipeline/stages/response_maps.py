@@ -1,7 +1,7 @@
 """Stage `response_maps`: multi-scale class activation maps of a trained classifier, and how good they are.
 
 Thesis eq. 2.1 / 3.1 and the CAM columns of Tables 2.1 and 3.1; published code: `infer_cls.py` of jiwoon-ahn/psa.
-Beyond the thesis, maps of AdvCAM (`thesislib.advcam`).
+Beyond the thesis, maps of AdvCAM and ReCAM (`thesislib.advcam`, `thesislib.recam`).
 Scores keep counts instead of percentages, so that every table and curve is read from the same numbers.
 """
 
@@ -21,15 +21,16 @@ from companion.pipeline import artefacts
 from companion.pipeline.artefacts import ResponseMaps
 from companion.pipeline.stages import classifier as classifier_stage
 from companion.pipeline.stages import data as data_stage
-from companion.pipeline.stages import rounds
+from companion.pipeline.stages import recam, rounds
 from companion.pipeline.store import CHECKPOINT, Job, Stage, without_file
 from companion.settings import BackboneSettings, CamSettings, ClassifierSettings, Machine, Settings, SettingsError
 from thesislib import cam, diagnostics, metrics
 from thesislib.advcam import Climbing
 from thesislib.data.transforms import to_tensor
 from thesislib.data.voc import VocDataset
-from thesislib.models.classifier import CamClassifier, ClassifierOutput
+from thesislib.models.classifier import ClassifierOutput
 from thesislib.precision import autocast, place
+from thesislib.recam import ReactivatedOutput
 from thesislib.training import memory_advice
 
 VERSION = 1
@@ -57,8 +58,10 @@ def stage_with(settings: Settings, machine: Machine, split: str, label: str = ""
 def compute(job: Job, backbone: BackboneSettings, classifier: ClassifierSettings, cam: CamSettings) -> None:
     """Maps of every image of the splits, and scores where there is truth."""
     datasets = {split: data_stage.open_split(job, split) for split in cam.splits}
-    model = classifier_stage.load(job, backbone, classifier, len(next(iter(datasets.values())).classes), cam.epoch)
-    place(model, job.machine.torch_device)
+    classes = next(iter(datasets.values())).classes
+    trained = classifier_stage.load(job, backbone, classifier, len(classes), cam.epoch)
+    both = recam.reactivated(job.inputs["classifier"], trained)
+    model = place(both if cam.recam_weights == "product" else trained, job.machine.torch_device)
     scores: dict[str, dict[str, np.ndarray]] = {}
     for split, images in datasets.items():
         with memory_advice("THESIS_BATCH_PIXELS"):
@@ -71,11 +74,12 @@ def compute(job: Job, backbone: BackboneSettings, classifier: ClassifierSettings
 
 
 def write_maps(
-    model: CamClassifier, images: VocDataset, settings: CamSettings, job: Job, checkpoint: str
+    model: nn.Module, images: VocDataset, settings: CamSettings, job: Job, checkpoint: str
 ) -> Float32[np.ndarray, "n c"]:
     """Write the response maps of all images; returns the logits of the images at their own size.
 
-    These are kept in the file `checkpoint` of the job's folder from time to time, from where the next attempt goes on.
+    `model` is a `CamClassifier` or has its logits and maps. The logits are kept in the file `checkpoint` of the job's
+    folder from time to time, from where the next attempt goes on.
     """
 
     def write_batch(batch: list[int]) -> np.ndarray:
@@ -134,13 +138,13 @@ class _SubcategoryMaps(nn.Module):
 class _LogitsKept(nn.Module):
     """The classifier, which keeps its logits of images of one size: where that is a scale, they need no other pass."""
 
-    def __init__(self, classifier: CamClassifier, size: Sequence[int]) -> None:
+    def __init__(self, classifier: Any, size: Sequence[int]) -> None:
         super().__init__()
         self.classifier, self.preprocessing = classifier, classifier.preprocessing
         self._size, self._logits = tuple(size), torch.empty(0)
 
-    def forward(self, images: Tensor) -> ClassifierOutput:
-        output: ClassifierOutput = self.classifier(images)
+    def forward(self, images: Tensor) -> ClassifierOutput | ReactivatedOutput:
+        output: ClassifierOutput | ReactivatedOutput = self.classifier(images)
         if images.shape[-2:] == self._size:
             self._logits = output.logits
         return output

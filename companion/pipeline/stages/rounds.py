@@ -10,7 +10,7 @@ sub-labels that SC-CAM without regularisers finds, round for round.
 
 from typing import NamedTuple
 
-from companion.pipeline.stages import classifier, clustered_features, subcategories
+from companion.pipeline.stages import classifier, clustered_features, recam, subcategories
 from companion.pipeline.store import Stage
 from companion.settings import Machine, Settings, SettingsError
 
@@ -63,8 +63,9 @@ def _clustered(settings: Settings) -> Settings:
 
 
 def trained_stage(settings: Settings, machine: Machine, label: str = "") -> Stage:
-    """The classifier of round `subcategories.round`, and with it all rounds before it."""
-    return algorithm_1(settings, machine, label)[-1].classifier
+    """The classifier of round `subcategories.round`, with it all rounds before it, and what `recam` makes of it."""
+    trained = algorithm_1(settings, machine, label)[-1].classifier
+    return recam.stage(settings, machine, trained, label) if settings.recam.epochs else trained
 
 
 def labels_stage(settings: Settings, machine: Machine, label: str = "") -> Stage:

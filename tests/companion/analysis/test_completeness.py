@@ -103,7 +103,7 @@ def test_claims_against_plain_cam_are_corrected_together_and_asked_nowhere_else(
         ("41_both_methods", ["Mixup-CAM + SC-CAM"]),
         ("43_subcategories", ["pooled features", "features under the map"]),
         ("44_contrast", ["two views", "two views, contrast 0.1"]),
-        ("45_peers", ["AdvCAM"]),
+        ("45_peers", ["AdvCAM", "SEAM's equivariance", "ReCAM"]),
         (
             "42_mixing",
             ["mixup", "mixed images, hard labels", "mixed labels, images as they are", "label smoothing 0.1"],

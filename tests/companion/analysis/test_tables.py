@@ -130,6 +130,8 @@ def test_mean_precision_and_recall_and_the_bound_of_macro_f1(train):
     recall = [(prediction == c)[truth == c].mean() for c in range(4)]
     assert measures.mean_precision(run) == pytest.approx(100 * np.mean(precision))
     assert measures.mean_recall(run) == pytest.approx(100 * np.mean(recall))
+    objects = (truth > 0) & (prediction > 0)
+    assert measures.confused(run) == pytest.approx(100 * (truth != prediction)[objects].mean())
     m = measures.fixed_miou(run) / 100
     assert measures.mean_f1(run) <= 200 * m / (1 + m) + 1e-9
 

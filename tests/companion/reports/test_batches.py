@@ -182,7 +182,8 @@ OTHERS: dict[str, dict[str, Any]] = {
     "42_mixing": {"alpha": 0.4, "alpha_of_masks": 0.5, "smoothings": [0.2]},
     "43_subcategories": {"taus": [2], "adaptive": ["finch"]},
     "44_contrast": {"lambda_contrasts": [0.2]},
-    "45_peers": {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4, "rounds": 1, "steps": 3, "step_size": 0.5},
+    "45_peers": {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4, "rounds": 1, "steps": 3, "step_size": 0.5}
+    | {"copy_scale": 0.4, "lambda_er": 0.5, "recam_epochs": 1},
     "46_later_steps": {"alpha": 0.4, "lambda_ent": 0.1, "only_rows": ["plain", "segmentation_mixup"]},
     "35_segmentation": {"rounds": 1, "extra_rows": {"K = 3": {"subcategories.round": 1, "subcategories.k": 3}}},
 }

@@ -137,6 +137,26 @@ def test_the_contrastive_term_needs_two_views_of_unmixed_images(others: dict[str
         load("demo", {"classifier.lambda_contrast": 1} | others)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"lambda_er": 1}, r"set classifier\.copy_scale = 0\.3"),
+        ({"lambda_er": -1, "copy_scale": 0.3}, "lambda_er = -1: .*greater than or equal to 0"),
+        ({"copy_scale": 1.5}, r"copy_scale = 1\.5: .*less than 1"),
+        ({"copy_scale": 0.05}, r"crop of 80 pixels at copy_scale = 0\.05 have a side below 8"),
+    ],
+)
+def test_equivariance_needs_copies_on_which_there_is_something_to_see(overrides: dict[str, float], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        load("demo", {f"classifier.{name}": value for name, value in overrides.items()})
+
+
+def test_copies_leave_old_keys_as_they_are() -> None:
+    new = {"copy_scale", "lambda_er"}
+    assert not new & ClassifierSettings().model_dump().keys()
+    assert new <= ClassifierSettings(copy_scale=0.3, lambda_er=1).model_dump().keys()
+
+
 def test_a_setting_that_the_objective_does_not_have_is_refused() -> None:
     class Forgotten(ClassifierSettings):
         lambda_of_nobody: float = 0
