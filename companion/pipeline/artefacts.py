@@ -243,6 +243,12 @@ class RefinedMaps(OfImage):
     scores: Float[np.ndarray, "p1 h w"]
 
 
+def weights_path(folder: Path, name: str) -> Path:
+    """A weight file in the folder of a stage; raises `LeftOut` where it is not published."""
+    check_there(folder / name, "weights")
+    return folder / name
+
+
 def mask_path(folder: Path, name: str, part: str = MASKS) -> Path:
     """The mask of image `name`, of stage `pseudo_masks` or of a part of `segmentation`."""
     return folder / part / f"{name}.png"

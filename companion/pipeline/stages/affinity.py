@@ -152,9 +152,13 @@ def grid(backbone: BackboneSettings) -> int:
 
 
 def load(folder: Path, backbone: BackboneSettings, machine: Machine) -> AffinityNet:
-    """The AffinityNet in the folder of a stage `affinity`, in evaluation mode on the machine's device."""
+    """The AffinityNet in the folder of a stage `affinity`, in evaluation mode on the machine's device.
+
+    Raises:
+        LeftOut: its weights are not published.
+    """
     model = build(backbone)
-    load_weights(model, folder / artefacts.AFFINITY_WEIGHTS)
+    load_weights(model, artefacts.weights_path(folder, artefacts.AFFINITY_WEIGHTS))
     return place(model.eval(), machine.torch_device)
 
 

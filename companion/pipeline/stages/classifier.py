@@ -16,7 +16,6 @@ from jaxtyping import Real
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from companion.datasets.published import check_there
 from companion.pipeline import artefacts
 from companion.pipeline.artefacts import Subcategories
 from companion.pipeline.own_terms import load_term, source_hash
@@ -145,8 +144,8 @@ def load(
         LeftOut: they are not published.
     """
     folder = job.inputs["classifier"]
-    path = folder / (artefacts.epoch_weights(epoch) if epoch else artefacts.CLASSIFIER_WEIGHTS)
-    check_there(path, "weights")
+    name = artefacts.epoch_weights(epoch) if epoch else artefacts.CLASSIFIER_WEIGHTS
+    path = artefacts.weights_path(folder, name)
     if epoch and not path.is_file():
         kept = ", ".join(map(str, artefacts.kept_epochs(folder))) or "none"
         raise SettingsError(

@@ -140,9 +140,13 @@ def load(
     machine: Machine,
     backbone: BackboneSettings | None = None,
 ) -> DeepLabV2:
-    """The network in the folder of a stage `segmenter`, in evaluation mode on the machine's device."""
+    """The network in the folder of a stage `segmenter`, in evaluation mode on the machine's device.
+
+    Raises:
+        LeftOut: its weights are not published.
+    """
     model = build(settings, num_classes, backbone=backbone)
-    load_weights(model, folder / artefacts.SEGMENTER_WEIGHTS)
+    load_weights(model, artefacts.weights_path(folder, artefacts.SEGMENTER_WEIGHTS))
     return place(model.eval(), machine.torch_device)
 
 

@@ -17,7 +17,7 @@ from companion.datasets.published import MARK, LeftOut, open_split
 from companion.experiments.catalogue import experiment
 from companion.pipeline import engine, published
 from companion.pipeline.artefacts import ResponseMaps, read_scores
-from companion.pipeline.stages import data, response_maps
+from companion.pipeline.stages import affinity, data, response_maps, segmentation
 from companion.pipeline.store import StageFailed, Store
 from companion.reports import driver, kept
 from companion.reports import published as scores
@@ -135,6 +135,15 @@ def test_names_labels_and_sizes_are_there_and_nothing_that_is_drawn(tmp_path, of
                 drawn(0)
     with pytest.raises(LeftOut, match="response maps"):
         ResponseMaps.read(store.root / "response_maps" / "0123456789abcdef", "2000_000000")
+
+
+def test_networks_whose_weights_are_not_published_are_left_out(tmp_path, of_photographs):
+    root, stage = of_photographs
+    store = publish(tmp_path, root, f"data/{stage.key}")
+    with pytest.raises(LeftOut, match="weights"):
+        affinity.load(store.root / "affinity" / "0123456789abcdef", SMOKE.backbone, HERE)
+    with pytest.raises(LeftOut, match="weights"):
+        segmentation.load(store.root / "segmenter" / "0123456789abcdef", SMOKE.segmentation, 3, HERE)
 
 
 def test_keys_are_found_without_the_files_that_decide_them(tmp_path, of_photographs):
