@@ -48,6 +48,7 @@ def equivariance_loss(
         size: rows and columns of the images, to which their maps are enlarged.
         copy_size: rows and columns of the copies, at which maps are compared.
 
+    >>> import torch
     >>> maps = torch.tensor([[[[0.0, 1.0]], [[1.0, 1.0]]]])
     >>> equivariance_loss(maps, maps.flip(3), torch.tensor([[True, False]]), size=(1, 2), copy_size=(1, 2))
     tensor(0.5000)
@@ -61,6 +62,7 @@ def equivariance_loss(
 def stretched(maps: Float[Tensor, "p h w"]) -> Float[Tensor, "p h w"]:
     """Rectified maps from 0 at their least value to 1 at their largest.
 
+    >>> import torch
     >>> stretched(torch.tensor([[[-1.0, 2.0, 4.0]]]))
     tensor([[[0.0000, 0.5000, 1.0000]]])
     """

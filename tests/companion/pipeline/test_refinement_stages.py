@@ -381,7 +381,7 @@ def test_stages_that_need_the_library_are_left_out_without_it(no_crf: None) -> N
         stage for name in EXPERIMENTS for stage in experiment(name, load("smoke"), range(1), HERE).stages()
     )
     assert {stage.name for stage in planned} == {
-        *("data", "backbone", "classifier", "response_maps", "features", "subcategories"),
+        *("data", "backbone", "classifier", "recam", "response_maps", "features", "subcategories"),
         *("class_features", "colours"),
         *("truth_labels", "affinity"),  # taught by the truth, without the CRF
     }
