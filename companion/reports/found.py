@@ -100,12 +100,16 @@ class Source:
 
     @property
     def provenance(self) -> str:
-        """Date, commit and seeds, in words; empty where nothing was run."""
+        """Date, commit and seeds of the reports that answer a main claim, in words; empty where nothing was run."""
         if not self.records:
             return ""
-        days = sorted({record.started[:10] for record in self.records if record.started})
-        commits = sorted({record.commit for record in self.records if record.commit})
-        seeds = sorted({seed for record in self.records for seed in record.seed_values})
+        main = [each for asked in CHAPTERS.values() for each in asked]
+        answering = [
+            record for record in self.records if any(each.is_of(entry) for each in main for entry in record.verdicts)
+        ] or self.records
+        days = sorted({record.started[:10] for record in answering if record.started})
+        commits = sorted({record.commit for record in answering if record.commit})
+        seeds = sorted({seed for record in answering for seed in record.seed_values})
         said = [" to ".join(dict.fromkeys([days[0], days[-1]]))] if days else []
         said += [f"commit {', '.join(commits)}"] if commits else []
         said += [seeds_in_words(seeds)] if seeds else []

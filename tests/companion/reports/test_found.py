@@ -29,6 +29,8 @@ def line_of(page: Path, words: str) -> list[str]:
 def test_what_we_found_sets_the_demo_beside_photographs_that_were_not_run_yet(tmp_path: Path) -> None:
     mixup = verdict("mixup > CAM", A, place("mixup > CAM"), verdict="undecided", power=0.11, seeds=40, thesis=1.3)
     write_report(tmp_path / "demo", verdicts=[mixup], commit="abc", started="2026-11-27T08:00:00+00:00")
+    beside = {"commit": "fff", "seed_values": [7], "seeds": 1}  # of a report that answers none of the main claims
+    write_report(tmp_path / "demo", name="45_peers", **beside)
     page = site_pages.write_index(tmp_path / "demo").with_name("found.html")
     thesis, photographs, demo = line_of(page, MIXED)
     assert (thesis, photographs) == ("+1.3 Table 2.1", "not run yet")
