@@ -25,6 +25,7 @@ from companion.experiments.exhibits import Exhibit, Note, Table
 from companion.experiments.own_rows import check_plain, check_trained
 
 BOTH, INTERACTION = "Mixup-CAM + SC-CAM", "interaction"
+SQUARE = ("both", "sc_cam", "mixup_cam", "cam")
 PLAIN, MIXED, ADDED = "without mixup and terms", "mixup and terms", "mixup and terms add"
 
 
@@ -46,7 +47,7 @@ class BothMethods(ComparedMaps):
     rounds: int
 
     @cached_property
-    def rows(self) -> Mapping[str, Row]:
+    def every_row(self) -> Mapping[str, Row]:
         """The four of the 2 x 2, then the controls.
 
         Raises:
@@ -68,9 +69,8 @@ class BothMethods(ComparedMaps):
 
     @property
     def claim(self) -> Claim:
-        """The primary claim."""
         text = "Both methods together improve the response maps"
-        return Claim(text, self.rows["both"], self.rows["cam"], primary=True)
+        return Claim(text, self.every_row["both"], self.every_row["cam"], primary=True)
 
     @property
     def claims_of_completeness(self) -> Sequence[Claim]:
@@ -79,9 +79,9 @@ class BothMethods(ComparedMaps):
     @property
     def added(self) -> Sequence[Claim]:
         """What each method adds to the other."""
-        both, mixed, explored = (self.rows[key] for key in ("both", "mixup_cam", "sc_cam"))
+        both, mixed, explored = (self.every_row[key] for key in ("both", "mixup_cam", "sc_cam"))
         terms = Claim("Mixup and the terms add to sub-categories", both, explored)
-        return terms, Claim("Sub-categories add to mixup and the terms", both, mixed)
+        return self.asked([terms, Claim("Sub-categories add to mixup and the terms", both, mixed)])
 
     @property
     def controls(self) -> Sequence[Claim]:
@@ -90,38 +90,38 @@ class BothMethods(ComparedMaps):
             "random": "Clusters do better than random groups of the same sizes",
             "of_plain": "Clusters of its own features do better than those of SC-CAM",
         }
-        return [Claim(text, self.rows["both"], self.rows[key], control=True) for key, text in asked.items()]
+        rows = self.every_row
+        return self.asked(Claim(text, rows["both"], rows[key], control=True) for key, text in asked.items())
 
     @property
     def compared(self) -> Sequence[Claim]:
         """All pairs of rows whose difference is shown, those of Tables 2.1 and 3.1 among them."""
-        plain = self.rows["cam"]
-        alone = [Claim("", self.rows[key], plain) for key in ("mixup_cam", "sc_cam")]
-        return [self.claim, *alone, *self.added, *self.controls]
+        plain = self.every_row["cam"]
+        alone = [Claim("", self.every_row[key], plain) for key in ("mixup_cam", "sc_cam")]
+        return [self.claim, *self.asked(alone), *self.added, *self.controls]
 
     # --- Scores ---
 
     @cached_property
     def interaction(self) -> list[float]:
         """(both - SC-CAM) - (Mixup-CAM - CAM) in the primary reading, one value a seed."""
-        return interaction(self.moved, *(self.rows[key].name for key in ("both", "sc_cam", "mixup_cam", "cam")))
+        return interaction(self.moved, *(self.rows[key].name for key in SQUARE))
 
     @cached_property
     def leads(self) -> Mapping[str, list[float]]:
-        """`compared` in the primary reading, one value a seed, and last the interaction."""
-        return {**super().leads, INTERACTION: self.interaction}
+        """`compared` in the primary reading, one value a seed, and last the interaction, where it can be had."""
+        last = {INTERACTION: self.interaction} if self.has(SQUARE) else {}
+        return {**super().leads, **last}
 
     # --- Exhibits, in the order of the notebook ---
 
     def what_differs(self) -> Table:
         """The settings of the rows."""
-        return Table(
-            maps.row_settings([*self.rows.values()], self.settings),
-            "rows",
+        return self.settings_of_rows(
             "What distinguishes the rows; everything else is the preset's. Sub-labels: clusters of the features of the "
             "row's own round before; the same dealt out at random; or the clusters of the same round of SC-CAM, whose "
             "classifier is not regularised.",
-            formats={"lambda_ent": "g", "lambda_con": "g"},
+            weights=("lambda_ent", "lambda_con"),
         )
 
     def verdicts(self) -> Iterator[Exhibit]:
@@ -133,16 +133,26 @@ class BothMethods(ComparedMaps):
 
     def secondary(self) -> Iterator[Judged]:
         """Whether the two add up, and what each adds to the other, not yet corrected."""
-        found, most = mean_interval(self.interaction), points(self.margin)
-        what = "(both − SC-CAM) − (Mixup-CAM − CAM)"
-        yield within(f"The two add up: {what} is at most {most} from 0", found, self.margin), None
-        yield judged(f"Each gains more where the other is there: {what} is above 0", found), None
+        if self.has(SQUARE):
+            found, most = mean_interval(self.interaction), points(self.margin)
+            what = "(both − SC-CAM) − (Mixup-CAM − CAM)"
+            yield within(f"The two add up: {what} is at most {most} from 0", found, self.margin), None
+            yield judged(f"Each gains more where the other is there: {what} is above 0", found), None
         yield from map(self.judged_as_primary, self.added)
 
     def two_by_two(self) -> Iterator[Exhibit]:
-        """The four rows as a square, and what each step of it gains as lines beside 0."""
+        """The four rows as a square, where all are asked for, and what each step of it gains as lines beside 0."""
+        if self.has(SQUARE):
+            yield self.square()
+        yield self.lines(
+            "What each method gains alone and beside the other, and last by how much more each gains where the other "
+            "is there"
+        )
+
+    def square(self) -> Table:
+        """The 2 x 2, its differences, and the interaction."""
         name = {key: row.name for key, row in self.rows.items()}
-        values = {row: over_seeds(seed_values(self.moved, row)) for row in name.values()}
+        values = {name[key]: over_seeds(seed_values(self.moved, name[key])) for key in SQUARE}
 
         def lines(mixed: str, plain: str) -> dict[str, Interval | None]:
             added = difference(self.moved, name[mixed], name[plain])
@@ -157,14 +167,10 @@ class BothMethods(ComparedMaps):
                 ADDED: mean_interval(self.interaction),
             },
         }
-        yield Table(
+        return Table(
             pd.DataFrame(square, dtype=object).rename_axis("classifier"),
             "two_by_two",
             f"The 2 × 2: {maps.PRIMARY_IN_WORDS}, in per cent; in the last line and column what is added, in points, "
             f"and where they meet the interaction; unrefined maps, {self.both}, {self.over}.",
             formats={"sub-categories add": "+.1f"},
-        )
-        yield self.lines(
-            "What each method gains alone and beside the other, and last by how much more each gains where the other "
-            "is there"
         )

@@ -1,17 +1,18 @@
 """What experiments that compare rows of unrefined maps show alike: all rows, by class, and what seeds can decide."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from companion.analysis import by_class, chance, maps
-from companion.analysis.claims import Claim, versus
+from companion.analysis.claims import Claim, Row, versus
 from companion.analysis.methods import against_plain
 from companion.analysis.statistics import mean_interval
 from companion.drawing.differences import differences
 from companion.experiments.declared import class_table
 from companion.experiments.exhibits import Figure, Table
+from companion.experiments.own_rows import only
 from companion.experiments.scored_maps import ScoredMaps
 
 
@@ -20,15 +21,52 @@ class ComparedMaps(ScoredMaps):
     """Rows, and pairs of them, in the primary reading.
 
     Args:
+        only_rows: keys of the rows that are asked for; empty: all.
         margin: mIoU points that count as no difference.
     """
 
+    only_rows: Sequence[str]
     margin: float
+
+    @property
+    @abstractmethod
+    def every_row(self) -> Mapping[str, Row]:
+        """The rows by key, with those that are not asked for.
+
+        Raises:
+            SettingsError: parameters or settings that make no rows.
+        """
+
+    @property
+    @abstractmethod
+    def claim(self) -> Claim:
+        """The primary claim."""
 
     @property
     @abstractmethod
     def compared(self) -> Sequence[Claim]:
         """The pairs of rows whose difference is shown."""
+
+    @cached_property
+    def rows(self) -> Mapping[str, Row]:
+        """The rows that are asked for, by key.
+
+        Raises:
+            SettingsError: as `every_row`, or `only_rows` names a row that does not exist or leaves out one of the
+                primary claim.
+        """
+        two = self.claim.row, self.claim.reference
+        needed = [key for key, row in self.every_row.items() if row in two]
+        return only(self.only_rows, self.every_row, needed, "only_rows")
+
+    def asked(self, claims: Iterable[Claim]) -> list[Claim]:
+        """Those of which both rows are asked for."""
+        rows = [*self.rows.values()]
+        return [claim for claim in claims if claim.row in rows and claim.reference in rows]
+
+    def has(self, keys: Iterable[str]) -> bool:
+        """Whether all these rows are asked for."""
+        return self.rows.keys() >= {*keys}
 
     @property
     def claims_of_completeness(self) -> Sequence[Claim]:
@@ -57,6 +95,11 @@ class ComparedMaps(ScoredMaps):
             f"{self.over}. The band is the margin within which a difference counts as none.",
             "One line a comparison: a point with a horizontal bar beside a vertical line at 0 in a grey band.",
         )
+
+    def settings_of_rows(self, caption: str, weights: Sequence[str] = ()) -> Table:
+        """The settings in which the rows differ; of `weights` as many digits are shown as they have."""
+        frame = maps.row_settings([*self.rows.values()], self.settings)
+        return Table(frame, "rows", caption, formats={name: "g" for name in weights if name in frame})
 
     def table(self) -> Table:
         """Every row in both readings, and its classifier."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from companion.analysis import families, maps
+from companion.analysis import families
 from companion.analysis.claims import Claim, Row
 from companion.analysis.methods import PLAIN_CAM
 from companion.experiments.compared_maps import ComparedMaps
@@ -36,7 +36,7 @@ class Contrast(ComparedMaps):
     lambda_contrasts: Sequence[float]
 
     @cached_property
-    def rows(self) -> Mapping[str, Row]:
+    def every_row(self) -> Mapping[str, Row]:
         """Plain CAM, two views without the term, and with it a row a weight.
 
         Raises:
@@ -61,32 +61,37 @@ class Contrast(ComparedMaps):
     @property
     def contrasted(self) -> Sequence[Row]:
         """The rows with the term."""
-        return [self.rows[f"contrast_{weight:g}"] for weight in self.lambda_contrasts]
+        rows = self.every_row
+        return [rows[f"contrast_{weight:g}"] for weight in self.lambda_contrasts]
+
+    @property
+    def claim(self) -> Claim:
+        return self._of_term(self.contrasted[0], primary=True)
+
+    def _of_term(self, row: Row, primary: bool = False) -> Claim:
+        text = "A contrastive term improves the response maps of two views"
+        return Claim(text, row, self.every_row["two_views"], primary=primary)
 
     @property
     def compared(self) -> Sequence[Claim]:
         """That the term improves the maps of two views, first with the weight that is primary, and that views do."""
-        plain, views = self.rows["cam"], self.rows["two_views"]
-        text = "A contrastive term improves the response maps of two views"
-        first, *others = (Claim(text, row, views, primary=row is self.contrasted[0]) for row in self.contrasted)
-        both = "Two views and the term improve on plain CAM"
-        return [
-            first,
-            *others,
+        plain, views = self.every_row["cam"], self.every_row["two_views"]
+        first, *others = self.contrasted
+        asked = [
+            *map(self._of_term, others),
             Claim("Two views of every image improve the response maps", views, plain, control=True),
-            Claim(both, self.contrasted[0], plain),
+            Claim("Two views and the term improve on plain CAM", first, plain),
         ]
+        return [self.claim, *self.asked(asked)]
 
     # --- Exhibits, in the order of the notebook ---
 
     def what_differs(self) -> Table:
         """The settings of the rows."""
-        return Table(
-            maps.row_settings([*self.rows.values()], self.settings),
-            "rows",
+        return self.settings_of_rows(
             "What distinguishes the rows; everything else is the preset's, the number of steps too. With two views a "
             "step sees every image of its batch twice, each time augmented by itself, and both are classified.",
-            formats={"lambda_contrast": "g"},
+            weights=("lambda_contrast",),
         )
 
     def verdicts(self) -> Iterator[Exhibit]:

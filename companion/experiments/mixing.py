@@ -64,7 +64,7 @@ class Mixing(ComparedMaps):
     smoothings: Sequence[float]
 
     @cached_property
-    def rows(self) -> Mapping[str, Row]:
+    def every_row(self) -> Mapping[str, Row]:
         """The rows by key: plain CAM, the ways to mix, and each eps of label smoothing.
 
         Raises:
@@ -94,7 +94,8 @@ class Mixing(ComparedMaps):
     @property
     def claim(self) -> Claim:
         """The primary claim, which the thesis makes too."""
-        return Claim("Mixup improves the response maps", self.rows["mixup"], self.rows["cam"], primary=True)
+        rows = self.every_row
+        return Claim("Mixup improves the response maps", rows["mixup"], rows["cam"], primary=True)
 
     @property
     def thesis(self) -> Mapping[str, float]:
@@ -114,7 +115,7 @@ class Mixing(ComparedMaps):
             ("CutMix does better than mixup", "cutmix", "mixup"),
             ("FMix does better than mixup", "fmix", "mixup"),
         )
-        return [Claim(text, self.rows[ours], self.rows[theirs]) for text, ours, theirs in asked]
+        return self.asked(Claim(text, self.every_row[ours], self.every_row[theirs]) for text, ours, theirs in asked)
 
     @property
     def claims_of_completeness(self) -> Sequence[Claim]:
@@ -131,13 +132,19 @@ class Mixing(ComparedMaps):
 
     @cached_property
     def leads(self) -> Mapping[str, list[float]]:
-        """`compared` in the primary reading, one value a seed, and last the interaction."""
-        return {**super().leads, "label smoothing, mixup and both: interaction": self.interaction}
+        """`compared` in the primary reading, one value a seed, and last the interaction, where it can be had."""
+        last = {"label smoothing, mixup and both: interaction": self.interaction} if self.has(self.square) else {}
+        return {**super().leads, **last}
+
+    @property
+    def square(self) -> Sequence[str]:
+        """The keys of the rows with and without mixup and smoothing."""
+        return "both", "mixup", self.smooth, "cam"
 
     @cached_property
     def interaction(self) -> list[float]:
         """What smoothing adds to mixup minus what it adds to plain CAM, in the primary reading, one value a seed."""
-        return interaction(self.moved, *(self.rows[key].name for key in ("both", "mixup", self.smooth, "cam")))
+        return interaction(self.moved, *(self.rows[key].name for key in self.square))
 
     @cached_property
     def temperatures(self) -> Mapping[str, list[float]]:
@@ -161,12 +168,10 @@ class Mixing(ComparedMaps):
 
     def what_differs(self) -> Table:
         """The settings of the rows."""
-        return Table(
-            maps.row_settings([*self.rows.values()], self.settings),
-            "rows",
+        return self.settings_of_rows(
             "What distinguishes the rows; everything else is the preset's. mixup_alpha is that of every way to mix; 0: "
             "nothing is mixed.",
-            formats={"label_smoothing": "g"},
+            weights=("label_smoothing",),
         )
 
     def pictures(self) -> Figure:
@@ -199,9 +204,9 @@ class Mixing(ComparedMaps):
     def secondary(self) -> Iterator[Judged]:
         """What takes mixup apart, not yet corrected."""
         yield from map(self.judged_as_primary, self.claims)
-        most = points(self.margin)
-        text = "Mixup and label smoothing add up: what smoothing adds to mixup and to plain CAM differs by at most "
-        yield within(text + most, mean_interval(self.interaction), self.margin), None
+        if self.has(self.square):
+            text = "Mixup and label smoothing add up: what smoothing adds to mixup and to plain CAM differs by at most "
+            yield within(text + points(self.margin), mean_interval(self.interaction), self.margin), None
 
     def table(self) -> Table:
         """Every row in both readings, and its classifier."""

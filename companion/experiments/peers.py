@@ -29,7 +29,7 @@ import pandas as pd
 from jaxtyping import Float64
 
 from companion.analysis import families, maps, measures, mechanism, rescaling
-from companion.analysis.claims import Claim, Row, judged, paired, versus
+from companion.analysis.claims import Claim, Row, judged, paired
 from companion.analysis.families import Judged
 from companion.analysis.maps import over_seeds
 from companion.analysis.mechanism import Mechanism
@@ -42,6 +42,8 @@ from companion.experiments.own_rows import check_plain, check_trained
 from companion.pipeline.provenance import recorded, upstream
 from companion.settings import SettingsError
 
+OF_TERM = ("seam", "copies")
+"""The rows that differ in SEAM's term alone."""
 GIVEN = ("data", "backbone")
 """Stages that all rows share."""
 RECALL, PRECISION = "mean recall at the fixed threshold", "mean precision at the fixed threshold"
@@ -91,7 +93,7 @@ class Peers(ComparedMaps):
     recam_epochs: int
 
     @cached_property
-    def rows(self) -> Mapping[str, Row]:
+    def every_row(self) -> Mapping[str, Row]:
         """The methods, then the controls.
 
         Raises:
@@ -136,23 +138,21 @@ class Peers(ComparedMaps):
 
     @property
     def claim(self) -> Claim:
-        """The primary claim."""
         text = "Training with mixup and its terms does more for the maps than AdvCAM, which trains nothing"
-        return Claim(text, self.rows["mixup_cam"], self.rows["advcam"], primary=True)
+        return Claim(text, self.every_row["mixup_cam"], self.every_row["advcam"], primary=True)
 
     @property
     def others(self) -> Sequence[Claim]:
         """What else is asked of rows of maps."""
-        climbed, seam, recam = (self.rows[key] for key in ("advcam", "seam", "recam"))
-        where, what = "It matters where AdvCAM changes the image", "SEAM's term does more than its smaller copies"
-        second = "ReCAM's second classifier does more than further training"
-        return [
-            Claim("Sub-categories do more for the maps than AdvCAM", self.rows["sc_cam"], climbed),
-            *self.peers.values(),
-            Claim(where, climbed, self.rows["shuffled"], control=True),
-            Claim(what, seam, self.rows["copies"], control=True),
-            Claim(second, recam, self.rows["onwards"], control=True),
-        ]
+        asked = (
+            ("It matters where AdvCAM changes the image", "advcam", "shuffled"),
+            ("SEAM's term does more than its smaller copies", *OF_TERM),
+            ("ReCAM's second classifier does more than further training", "recam", "onwards"),
+        )
+        rows = self.every_row
+        first = Claim("Sub-categories do more for the maps than AdvCAM", rows["sc_cam"], rows["advcam"])
+        controls = [Claim(text, rows[row], rows[reference], control=True) for text, row, reference in asked]
+        return [*self.asked([first]), *self.peers.values(), *self.asked(controls)]
 
     @property
     def peers(self) -> Mapping[str, Claim]:
@@ -162,12 +162,13 @@ class Peers(ComparedMaps):
             "seam": "SEAM's equivariance improves the maps of plain CAM",
             "recam": "ReCAM improves the maps of plain CAM",
         }
-        return {key: Claim(text, self.rows[key], self.rows["cam"]) for key, text in texts.items()}
+        rows = self.every_row
+        return {key: Claim(text, rows[key], rows["cam"]) for key, text in texts.items() if self.has([key, "cam"])}
 
     @property
     def compared(self) -> Sequence[Claim]:
-        alone = [Claim("", self.rows[key], self.rows["cam"]) for key in ("mixup_cam", "sc_cam")]
-        return [self.claim, *self.others, *alone]
+        alone = [Claim("", self.every_row[key], self.every_row["cam"]) for key in ("mixup_cam", "sc_cam")]
+        return [self.claim, *self.others, *self.asked(alone)]
 
     @property
     def claims_of_completeness(self) -> Sequence[Claim]:
@@ -177,16 +178,14 @@ class Peers(ComparedMaps):
 
     def what_differs(self) -> Table:
         """The settings of the rows."""
-        return Table(
-            maps.row_settings([*self.rows.values()], self.settings),
-            "rows",
+        return self.settings_of_rows(
             f"What distinguishes the rows; everything else is the preset's. AdvCAM adds up {self.steps} maps of the "
             f"classifier of plain CAM at each scale, between which no pixel changes by more than {self.step_size:g} of "
             "the normalised image; shuffled, the same changes are made at other pixels. SEAM's classifier also sees a "
             f"copy of every image with sides of {self.copy_scale:g} of its own, and so does its control. ReCAM "
             "and its control train the classifier of plain CAM on; its maps have the product of the weights of two "
             "classifiers, or those of the first.",
-            formats=dict.fromkeys(("lambda_ent", "lambda_con", "cam.climb_size", "copy_scale", "lambda_er"), "g"),
+            weights=("lambda_ent", "lambda_con", "cam.climb_size", "copy_scale", "lambda_er"),
         )
 
     def verdicts(self) -> Iterator[Exhibit]:
@@ -218,8 +217,9 @@ class Peers(ComparedMaps):
 
     def rescaled(self) -> Iterator[Exhibit]:
         """Does SEAM's term do what it is for, on images that were not trained on?"""
-        (claim,) = (each for each in self.others if each.reference is self.rows["copies"])
-        names = [claim.row.name, claim.reference.name]
+        if not self.has(OF_TERM):
+            return
+        names = [self.rows[key].name for key in OF_TERM]
         measure = partial(
             rescaling.disagreement,
             images=self.on_val,
@@ -239,7 +239,7 @@ class Peers(ComparedMaps):
             lowest=["difference"],
         )
         text = "With SEAM's term maps change less with the size of the image (mean difference, val, down)"
-        yield judged(f"{text}: {versus(claim).replace(' > ', ' against ')}", paired(*values.values()), sign=-1)
+        yield judged(f"{text}: {' against '.join(names)}", paired(*values.values()), sign=-1)
 
     def seconds(self) -> Table:
         """How long the rows took where they were computed."""

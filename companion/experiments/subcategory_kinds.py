@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from companion.analysis import cluster_scores, cluster_tables, families, labellings, maps
+from companion.analysis import cluster_scores, cluster_tables, families, labellings
 from companion.analysis.claims import Claim, Row, Verdict, judged, paired
 from companion.analysis.cluster_tables import Round
 from companion.analysis.methods import PLAIN_CAM
@@ -61,7 +61,7 @@ class SubcategoryKinds(ComparedMaps):
     adaptive: Sequence[str]
 
     @cached_property
-    def rows(self) -> Mapping[str, Row]:
+    def every_row(self) -> Mapping[str, Row]:
         """The rows by key: plain CAM, pooled features as published, other sub-labels, and the controls.
 
         Raises:
@@ -103,27 +103,26 @@ class SubcategoryKinds(ComparedMaps):
 
     @property
     def claim(self) -> Claim:
-        """The primary claim."""
         text = "Sub-categories found under the class map improve on those of pooled features"
-        return Claim(text, self.rows["under_map"], self.rows["pooled"], primary=True)
+        return Claim(text, self.every_row["under_map"], self.every_row["pooled"], primary=True)
 
     @property
     def against_random(self) -> Sequence[Claim]:
         """That the labels have to say something: each against random ones of the same number and sizes."""
         text = "Sub-labels that say something do better than random ones"
-        dealt = {key: self.rows[f"{key}_random" if key in self.adaptive else "random"] for key in self.rows}
-        silent = {"cam", "random", "uniform"}
-        return [
+        rows, silent = self.every_row, {"cam", "random", "uniform"}
+        dealt = {key: rows[f"{key}_random" if key in self.adaptive else "random"] for key in rows}
+        return self.asked(
             Claim(text, row, dealt[key], control=True)
-            for key, row in self.rows.items()
+            for key, row in rows.items()
             if key not in silent and not key.endswith("_random")
-        ]
+        )
 
     @property
     def against_plain(self) -> Sequence[Claim]:
         """That a second head improves the maps, whatever its labels."""
-        plain = self.rows["cam"]
-        return [Claim("A second head improves on plain CAM", row, plain) for row in self.rows.values() if row != plain]
+        text, plain = "A second head improves on plain CAM", self.every_row["cam"]
+        return self.asked(Claim(text, row, plain) for row in self.rows.values() if row != plain)
 
     @property
     def compared(self) -> Sequence[Claim]:
@@ -176,14 +175,12 @@ class SubcategoryKinds(ComparedMaps):
     def what_differs(self) -> Table:
         """The settings of the rows."""
         chosen = self.settings.subcategories
-        return Table(
-            maps.row_settings([*self.rows.values()], self.settings),
-            "rows",
+        return self.settings_of_rows(
             f"What distinguishes the rows; everything else is the preset's. All sub-labels are those of round 1: "
             f"features and maps are those of the plain classifier of the same seed; round 0 has no second head. "
             f"K = {chosen.k}, with silhouette and FINCH at most; tau is of soft labels alone; an output of a second "
             f"head has the weight {chosen.weight / chosen.k:g} / C in every row.",
-            formats={"tau": "g", "weight": "g"},
+            weights=("tau", "weight"),
         )
 
     def verdicts(self) -> Iterator[Exhibit]:

@@ -1,19 +1,34 @@
-"""Some rows of Tables 2.1 and 3.1 alone, and their maps without step 2: what is planned, claimed, and refused."""
+"""Some rows of a table alone, and their maps without step 2: what is planned, claimed, and refused."""
 
 from typing import Any
 
 import pytest
 
 from companion.experiments.catalogue import experiment
+from companion.experiments.compared_maps import ComparedMaps
 from companion.experiments.response_maps import ResponseMaps
 from companion.settings import Machine, SettingsError, load
 
 TABLES = {"21_response_maps": "mixup_cam", "31_response_maps": "sc_cam"}
+BEYOND = {
+    "41_both_methods": ["cam", "both"],
+    "42_mixing": ["cam", "mixup"],
+    "43_subcategories": ["pooled", "under_map"],
+    "44_contrast": ["two_views", "contrast_0.1"],
+    "45_peers": ["mixup_cam", "advcam"],
+}
+"""The rows of the primary claim."""
 
 
 def asked(notebook: str, **parameters: Any) -> ResponseMaps:
     found = experiment(notebook, load("smoke"), (0, 1), Machine(device="cpu", crf=True), parameters)
     assert isinstance(found, ResponseMaps)
+    return found
+
+
+def beyond(notebook: str, **parameters: Any) -> ComparedMaps:
+    found = experiment(notebook, load("smoke"), (0, 1), Machine(device="cpu"), parameters)
+    assert isinstance(found, ComparedMaps)
     return found
 
 
@@ -58,3 +73,26 @@ def test_rows_of_the_user_can_be_chosen_too() -> None:
 def test_rows_that_do_not_exist_or_are_needed_are_refused(parameter: str, chosen: list[str], said: str) -> None:
     with pytest.raises(SettingsError, match=f"{parameter}: .*{said}"):
         asked("21_response_maps", **{parameter: chosen}).stages()
+
+
+@pytest.mark.parametrize("notebook", BEYOND)
+def test_beyond_the_thesis_the_two_rows_of_the_primary_claim_can_be_asked_for_alone(notebook: str) -> None:
+    two, every = beyond(notebook, only_rows=BEYOND[notebook]), beyond(notebook)
+    assert [*two.rows] == BEYOND[notebook]
+    assert {stage.description for stage in two.stages()} < {stage.description for stage in every.stages()}
+    assert two.claim.primary and two.claim == every.claim
+    names = {row.name for row in two.rows.values()}
+    assert all({claim.row.name, claim.reference.name} <= names for claim in two.compared)
+    assert [claim for claim in every.compared if {claim.row.name, claim.reference.name} <= names] == [*two.compared]
+
+
+@pytest.mark.parametrize("notebook", BEYOND)
+def test_beyond_the_thesis_a_row_of_the_primary_claim_cannot_be_left_out(notebook: str) -> None:
+    with pytest.raises(SettingsError, match=f"only_rows: {BEYOND[notebook][1]} is what the other rows are compared"):
+        beyond(notebook, only_rows=BEYOND[notebook][:1]).stages()
+
+
+def test_the_interaction_needs_all_four_rows() -> None:
+    three = beyond("41_both_methods", only_rows=["cam", "mixup_cam", "both"])
+    assert not three.has(["sc_cam"])
+    assert [claim.reference.name for claim in three.compared] == ["CAM", "CAM", "Mixup-CAM"]

@@ -178,12 +178,13 @@ OTHERS: dict[str, dict[str, Any]] = {
     | {"last_round": 1, "last_grid": [2]},
     "33_rounds": {"rounds": 2},
     "34_clusters": {"rounds": 2, "classes_shown": ["heron"], "images_per_cluster": 2},
-    "41_both_methods": {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4, "rounds": 1},
-    "42_mixing": {"alpha": 0.4, "alpha_of_masks": 0.5, "smoothings": [0.2]},
-    "43_subcategories": {"taus": [2], "adaptive": ["finch"]},
-    "44_contrast": {"lambda_contrasts": [0.2]},
+    "41_both_methods": {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4, "rounds": 1}
+    | {"only_rows": ["cam", "both"]},
+    "42_mixing": {"alpha": 0.4, "alpha_of_masks": 0.5, "smoothings": [0.2]} | {"only_rows": ["cam", "mixup", "fmix"]},
+    "43_subcategories": {"taus": [2], "adaptive": ["finch"], "only_rows": ["pooled", "under_map"]},
+    "44_contrast": {"lambda_contrasts": [0.2], "only_rows": ["two_views", "contrast_0.2"]},
     "45_peers": {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4, "rounds": 1, "steps": 3, "step_size": 0.5}
-    | {"copy_scale": 0.4, "lambda_er": 0.5, "recam_epochs": 1},
+    | {"copy_scale": 0.4, "lambda_er": 0.5, "recam_epochs": 1, "only_rows": ["mixup_cam", "advcam"]},
     "46_later_steps": {"alpha": 0.4, "lambda_ent": 0.1, "only_rows": ["plain", "segmentation_mixup"]},
     "35_segmentation": {"rounds": 1, "extra_rows": {"K = 3": {"subcategories.round": 1, "subcategories.k": 3}}},
 }
