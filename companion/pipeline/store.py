@@ -210,7 +210,7 @@ class Store:
         (part / FAILURE_LOG).unlink(missing_ok=True)
         _write_json(part / "config.json", {"stage": stage.name, "version": stage.version} | _plain(stage.bound))
         inputs = {name: self.place(upstream) for name, upstream in stage.inputs.items()}
-        started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
+        started, clock, cpu = datetime.datetime.now(datetime.UTC), time.monotonic(), _cpu_seconds()
         try:
             stage.compute(Job(part, inputs, stage.machine, progress, stage.file), **stage.bound)
         except Exception as error:
@@ -224,6 +224,7 @@ class Store:
             "precision": stage.machine.precision,
             "started": started.isoformat(timespec="seconds"),
             "duration_s": round(time.monotonic() - clock, 3),
+            "cpu_s": round(_cpu_seconds() - cpu, 3),
             "resumed": resumed,
         }
         _write_json(part / provenance.PROVENANCE, record)
@@ -253,6 +254,11 @@ class Store:
                 shutil.rmtree(folder)
                 deleted += 1
         return deleted
+
+
+def _cpu_seconds() -> float:
+    """Of this process so far, with its threads and the processes that it waited for."""
+    return sum(os.times()[:4])
 
 
 def without_file(settings: Any) -> Any:
