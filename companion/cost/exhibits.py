@@ -90,12 +90,13 @@ def of_rows(compared: ScoredMaps) -> Table:
         maps = of_row[work.MAPS] + of_row[work.CLIMBED]
         lines[row] = {"training": of_row["training"], "maps": maps, "together": of_row["training"] + maps}
     frame = pd.DataFrame.from_dict(lines, orient="index").rename_axis("method")
+    note = f" An image is taken to show {operations_of.CLASSES} classes, each of which climbs by itself in AdvCAM."
+    climbed = note if any(row.overrides.get("cam.climb_steps") for row in compared.scored) else ""
     return Table(
         frame,
         "operations",
         "Counted operations (10^15) of each row on VOC 2012 at full size for one seed: training with features and "
-        "logits, and the maps of train and val. An image is taken to show "
-        f"{operations_of.CLASSES} classes, each of which climbs by itself in AdvCAM.",
+        f"logits, and the maps of train and val.{climbed}",
         formats=dict.fromkeys(frame, ",.0f"),
         lowest=["together"],
     )

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from companion.analysis import by_class, chance, maps
+import pandas as pd
+
+from companion.analysis import by_class, chance, durations, maps
 from companion.analysis.claims import Claim, Row, versus
 from companion.analysis.methods import against_plain
 from companion.analysis.statistics import mean_interval
@@ -118,6 +120,21 @@ class ComparedMaps(ScoredMaps):
         pairs = {versus(each): by_class.pair(self.moved, each.row.name, each.reference.name) for each in self.compared}
         of = f"{maps.PRIMARY_IN_WORDS}; {self.both}, {self.over}"
         return class_table(pairs, self.on_val.classes, "by_class", of)
+
+    def seconds(self) -> Table:
+        """How long the rows took where they were computed."""
+        found = self.measured("seconds of clock and processor", durations.seconds, [*self.train])
+        cells = {row: durations.over_known(of_row) for row, of_row in found.items()}
+        frame = pd.DataFrame.from_dict(cells, orient="index", dtype=object).rename_axis("method")
+        frame = frame.dropna(axis="columns", how="all")
+        return Table(
+            frame,
+            "seconds",
+            f"Seconds of each row where it was computed: trainings with features and clusters, and the maps of "
+            f"{self.both}; mean of the seeds of which it is known. What rows share is in each of them, and other "
+            "work on the machine in what the clock says.",
+            formats=dict.fromkeys(frame, ",.0f"),
+        )
 
     def chance_table(self) -> Table:
         """What seeds can decide."""

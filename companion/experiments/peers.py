@@ -21,12 +21,9 @@ of them: on a seed that is not shown, channels whose weights are both negative h
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Float64
 
 from companion.analysis import families, maps, measures, mechanism, rescaling
 from companion.analysis.claims import Claim, Row, judged, paired
@@ -39,13 +36,10 @@ from companion.experiments.compared_maps import ComparedMaps
 from companion.experiments.declared import primary
 from companion.experiments.exhibits import Exhibit, Note, Table
 from companion.experiments.own_rows import check_plain, check_trained
-from companion.pipeline.provenance import recorded, upstream
 from companion.settings import SettingsError
 
 OF_TERM = ("seam", "copies")
 """The rows that differ in SEAM's term alone."""
-GIVEN = ("data", "backbone")
-"""Stages that all rows share."""
 RECALL, PRECISION = "mean recall at the fixed threshold", "mean precision at the fixed threshold"
 CONFUSED = "objects' pixels under another object's class, of those under an object's, at the fixed threshold, down"
 PUBLISHED = {
@@ -240,25 +234,3 @@ class Peers(ComparedMaps):
         )
         text = "With SEAM's term maps change less with the size of the image (mean difference, val, down)"
         yield judged(f"{text}: {' against '.join(names)}", paired(*values.values()), sign=-1)
-
-    def seconds(self) -> Table:
-        """How long the rows took where they were computed."""
-        found = self.measured("seconds", _seconds, [row.name for row in self.rows.values()])
-        cells = {
-            row: dict(zip(("training", "maps"), map(over_seeds, np.transpose(of_row).tolist()), strict=True))
-            for row, of_row in found.items()
-        }
-        return Table(
-            pd.DataFrame.from_dict(cells, orient="index", dtype=object).rename_axis("method"),
-            "seconds",
-            f"Seconds of each row where it was computed: trainings with features and clusters, and the maps of "
-            f"{self.both}; {self.over}. What rows share is in each of them; so is other work on the machine.",
-            formats={"training": ".0f", "maps": ".0f"},
-        )
-
-
-def _seconds(folder: Path) -> Float64[np.ndarray, " 2"]:
-    """Seconds that training and maps of a folder of maps took; NaN for training where its provenance is not here."""
-    _, *training = upstream(folder, GIVEN)
-    seconds = [recorded(each)["duration_s"] if each else np.nan for each in training]
-    return np.array([sum(seconds), recorded(folder)["duration_s"]])

@@ -1,10 +1,7 @@
 """Notebook 45: what its rows differ in, what its claims compare, and what its rows cost."""
 
-import json
-import shutil
 from unittest import mock
 
-import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -125,23 +122,6 @@ def test_plain_maps_keep_their_keys_and_merged_ones_do_not_climb():
     assert not {"climb_steps", "climb_size", "climb_direction"} & CamSettings().model_dump().keys()
     with pytest.raises(SettingsError, match="maps of AdvCAM are those of classes"):
         settings.load("demo", {"cam.climb_steps": 3, "cam.head": "merged"})
-
-
-def test_seconds_are_those_of_each_stage_once_without_what_all_rows_share(tmp_path):
-    def done(name, seconds, **inputs):
-        folder = tmp_path / name
-        folder.mkdir(parents=True)
-        (folder / "provenance.json").write_text(json.dumps({"duration_s": seconds, "inputs": inputs}))
-        return folder
-
-    done("data/d", 1000)
-    done("classifier/zero", 10, data="d")
-    done("features/f", 2, data="d", classifier="zero")
-    done("classifier/one", 20, data="d", labels="f", previous="zero")
-    maps = done("response_maps/m", 5, data="d", classifier="one")
-    assert peers._seconds(maps).tolist() == [32, 5]
-    shutil.rmtree(tmp_path / "classifier/zero")
-    np.testing.assert_equal(peers._seconds(maps), [np.nan, 5])
 
 
 def test_operations_of_a_climb_are_those_of_its_computation():

@@ -1,0 +1,37 @@
+"""How long training and maps took where they were computed, from the provenance of what the maps were made of."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from companion.analysis.statistics import Interval, mean_interval
+from companion.pipeline.provenance import recorded, upstream
+
+COLUMNS = ("training, clock", "training, processor", "maps, clock", "maps, processor")
+GIVEN = ("data", "backbone")
+"""Stages that all rows share."""
+
+
+def seconds(folder: Path) -> Float64[np.ndarray, " 4"]:
+    """`COLUMNS` of a folder of maps; NaN where it is not known.
+
+    It is not known of a stage that was resumed, whose record is of its last part alone, nor where the provenance of
+    what was trained is not here; that of the processor is younger than some published stages.
+    """
+    maps, *training = (_of_stage(each) for each in upstream(folder, GIVEN))
+    return np.concatenate([np.sum([*training, np.zeros(2)], axis=0), maps])
+
+
+def _of_stage(folder: Path | None) -> Float64[np.ndarray, " 2"]:
+    record = recorded(folder) if folder else {"resumed": True}
+    unknown = record["resumed"]
+    found = [np.nan if unknown else record.get(name, np.nan) for name in ("duration_s", "cpu_s")]
+    return np.array(found, np.float64)
+
+
+def over_known(of_seeds: Sequence[Float64[np.ndarray, " 4"]]) -> dict[str, Interval | None]:
+    """The mean over the seeds of which it is known, by column; None where it is not known of any."""
+    known = {head: [found[at] for found in of_seeds if np.isfinite(found[at])] for at, head in enumerate(COLUMNS)}
+    return {head: mean_interval(values) if values else None for head, values in known.items()}
