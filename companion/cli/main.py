@@ -1,32 +1,29 @@
-"""The `thesis` command: reproduce everything, run one notebook, and look after the store.
+"""The `thesis` command: reproduce everything, run one notebook, compute one stage; all commands are added here.
 
 Commands import what they compute with themselves: processes that are started to share some work import this module
 again, and PyTorch alone takes seconds.
 """
 
 import argparse
-import ast
 import contextlib
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from companion import settings
 from companion.cli import batch as cli_batch
+from companion.cli import command_line, disks
 from companion.cli import data as cli_data
-from companion.cli import disks
 from companion.cli import files as cli_files
 from companion.cli import masks as cli_masks
 from companion.cli import reports as cli_reports
+from companion.cli import store as cli_store
 from companion.cli import weights as cli_weights
-from companion.datasets.layout import find_layout
 from companion.experiments.training_seeds import check_seeds, read_seeds, seeds_in_words
 from companion.pipeline import engine
-from companion.pipeline.store import Stage, StageFailed, Store
+from companion.pipeline.store import Stage, StageFailed
 from companion.pipeline.workers import ProcessKilled
-from companion.settings import PRESETS, Machine, Settings, SettingsError, nearest
+from companion.settings import PRESETS, Machine, SettingsError, nearest
 
 if TYPE_CHECKING:
     from companion.reports.driver import Outcome
@@ -100,10 +97,12 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("stage", stage, text)
     sub.add_argument("name", help="backbone, classifier, affinity or segmenter")
     sub.add_argument("--seed", type=int, default=0, help="training seed")
-    continued(add("status", status, "what is computed and how long it took, what is left, unfinished or failed"))
+    continued(
+        add("status", cli_store.status, "what is computed and how long it took, what is left, unfinished or failed")
+    )
     text = "delete unfinished artefacts and nothing else"
     sub = commands.add_parser("clean", help=text, description=text)
-    sub.set_defaults(command=clean)
+    sub.set_defaults(command=cli_store.clean)
     sub.add_argument("--runs-dir", type=Path, default=Path("runs"), help="the store of computed artefacts")
     sub.add_argument("--all", action="store_true", help="delete finished artefacts too, of every preset")
     add("doctor", examine, "what this machine lacks for the preset and how to get it")
@@ -161,16 +160,16 @@ def run(options: argparse.Namespace) -> int:
     from companion.reports.jobs import Job
     from companion.reports.site import INDEX
 
-    chosen, machine, _ = _context(options)
+    chosen, machine, _ = command_line.context(options)
     if options.published:
         find_scores(options.published)
     notebook = find_notebook(options.notebook, NOTEBOOKS)
-    given = {name: _value(text) for name, text in options.parameters}
+    given = {name: command_line.value(text) for name, text in options.parameters}
     if "reports_dir" in given:
         raise SettingsError("give reports_dir as --reports-dir")
     if not given.keys() & {"preset", "data_root"}:
         engine.bind([data.stage(chosen, machine)])  # bad data are found before a kernel starts
-    values = _parameters(options) | given
+    values = command_line.parameters(options) | given
     checked(notebook, values)
     if kind := EXPERIMENTS.get(notebook.stem):
         engine.bind(asked(kind, parameters.declared(notebook), values).stages())
@@ -192,12 +191,12 @@ def _job(options: argparse.Namespace, notebook: Path, read: dict[str, Stage]) ->
     from companion.experiments.catalogue import experiment
     from companion.reports.jobs import Job, question
 
-    chosen, machine, _ = _context(options)
+    chosen, machine, _ = command_line.context(options)
     asks_of = experiment(notebook.stem, chosen, check_seeds(options.seeds), machine)
     asks_of.check_truth()
     stages = asks_of.stages()
     engine.bind(stages, read)
-    parameters = _parameters(options)
+    parameters = command_line.parameters(options)
     asks = question(notebook, parameters, stages)
     return Job(notebook.stem, notebook, parameters, options.reports_dir, options.preset, stages, asks)
 
@@ -213,7 +212,7 @@ def stage(options: argparse.Namespace) -> int:
             if options.name not in row_stages.TRAINED:
                 closest = nearest(options.name, [*row_stages.TRAINED])
                 raise SettingsError(f"no trained stage is called {options.name!r}{closest}")
-            chosen, machine, store = _context(options)
+            chosen, machine, store = command_line.context(options)
             wanted = row_stages.TRAINED[options.name](chosen.override({"seed": options.seed}), machine)
             *upstream, _ = engine.in_order([wanted])
         folder = parallel.compute(wanted, store, upstream)
@@ -224,99 +223,15 @@ def stage(options: argparse.Namespace) -> int:
     return 0
 
 
-def status(options: argparse.Namespace) -> int:
-    """Print, per notebook, how many of its stages are computed and in what time, and every stage that failed."""
-    from companion.experiments.catalogue import EXPERIMENTS, experiment
-    from companion.pipeline.published import open_store
-
-    chosen, machine, _ = _context(options)
-    store = open_store(options.runs_dir.resolve(), options.published)
-    planned = {name: experiment(name, chosen, check_seeds(options.seeds), machine).stages() for name in EXPERIMENTS}
-    engine.bind(stage for stages in planned.values() for stage in stages)
-    for name, wanted in planned.items():
-        report = options.reports_dir / options.preset / f"{name}.html"
-        print(f"{name:27} {_computed(wanted, store)}   report: {report if report.is_file() else 'none'}")
-        for stage in engine.in_order(wanted):
-            if log := store.failure(stage):
-                print(f"    failed: {stage}: {log.strip().splitlines()[-1]}")
-    everything = [stage for stages in planned.values() for stage in stages]
-    print(f"{'all, each stage once':27} {_computed(everything, store)}")
-    unfinished = sorted(options.runs_dir.glob("*/*.part"))
-    if unfinished:
-        print(
-            f"{len(unfinished)} unfinished artefacts; they continue when computed again (`thesis clean` deletes them)"
-        )
-    return 0
-
-
-def _computed(wanted: Sequence[Stage], store: Store) -> str:
-    """How many stages are there, how long they took, and about how long the others take."""
-    from companion.pipeline.past_times import times
-    from companion.reports.page import duration
-
-    stages, seconds = engine.in_order(wanted), times(wanted, store)
-    done = sum(store.place(stage).is_dir() for stage in stages)
-    left = f"left about {duration(seconds.left)}" if seconds.left else "left: unknown" if seconds.left is None else ""
-    return f"{done:4} of {len(stages):4} stages {duration(seconds.past):>14}   {left:24}"
-
-
-def clean(options: argparse.Namespace) -> int:
-    """Delete unfinished artefacts that no process is computing."""
-    deleted = Store(options.runs_dir).clean(everything=options.all)
-    print(f"deleted {deleted} artefacts from {options.runs_dir}")
-    return 0
-
-
 def examine(options: argparse.Namespace) -> int:
     """Print what the preset needs and whether it is here."""
     from companion.cli import doctor
 
-    findings = list(doctor.examine(_settings(options), Machine(data_root=options.data_root), options.runs_dir))
+    findings = list(
+        doctor.examine(command_line.settings_of(options), Machine(data_root=options.data_root), options.runs_dir)
+    )
     for finding in findings:
         print(f"{'ok     ' if finding.present else 'MISSING'} {finding.what:18} {finding.found}")
         if not finding.present:
             print(f"        {'':18} -> {finding.advice}")
     return 0 if all(finding.present for finding in findings) else 1
-
-
-def _context(options: argparse.Namespace) -> tuple[Settings, Machine, Store]:
-    chosen, root = _settings(options), ""
-    if options.data_root:
-        root = str(Path(options.data_root).resolve())
-        find_layout(Path(root))
-    return chosen, Machine(data_root=root), Store(options.runs_dir.resolve())
-
-
-def _settings(options: argparse.Namespace) -> Settings:
-    overrides = _overrides(options)
-    settings.check_effect(overrides, options.data_root)
-    return settings.load(options.preset, overrides, profile=options.profile)
-
-
-def _overrides(options: argparse.Namespace) -> dict[str, Any]:
-    return dict(settings.parse_override(text) for text in options.set)
-
-
-def _parameters(options: argparse.Namespace) -> dict[str, Any]:
-    profile = {} if options.profile == "released" else {"profile": options.profile}
-    published = {"published_dir": str(options.published.resolve())} if options.published else {}
-    return (
-        profile
-        | published
-        | {
-            "preset": options.preset,
-            "seeds": options.seeds,
-            "overrides": _overrides(options),
-            "data_root": str(Path(options.data_root).resolve()) if options.data_root else "",
-            "runs_dir": str(options.runs_dir.resolve()),
-            "reports_dir": str(options.reports_dir.resolve()),
-        }
-    )
-
-
-def _value(text: str) -> Any:
-    """A notebook parameter from the command line: JSON or a Python literal where it is one, else text."""
-    for read in (json.loads, ast.literal_eval):
-        with contextlib.suppress(ValueError, SyntaxError):
-            return read(text)
-    return text

@@ -13,6 +13,7 @@ from linked_store import linked_store
 from places import ROOT
 from torchvision.models import resnet
 
+from companion.cli import command_line
 from companion.cli import main as cli
 from companion.cli.doctor import NEEDED_GB
 from companion.experiments.catalogue import experiment
@@ -185,6 +186,4 @@ def test_reproduce_twice_computes_nothing_the_second_time(tmp_path: Path, capsys
     [("true", True), ("False", False), ("['cam']", ["cam"]), ('["cam"]', ["cam"]), ("1e-3", 0.001), ("demo", "demo")],
 )
 def test_parameters_are_json_or_python_or_text(text: str, value: Any) -> None:
-    from companion.cli import main
-
-    assert main._value(text) == value
+    assert command_line.value(text) == value
