@@ -22,7 +22,7 @@ from companion.experiments.after_step import HELPING, AfterStep, in_words, judge
 from companion.experiments.declared import class_table
 from companion.experiments.exhibits import Exhibit, KeyNumber, Note, Table
 from companion.experiments.experiment import SCORED, Experiment, in_project
-from companion.experiments.own_rows import check_plain, own_key, rows_of_the_user
+from companion.experiments.own_rows import check_plain, only, own_key, rows_of_the_user
 from companion.experiments.printed_differences import ADDED, find
 from companion.pipeline.store import Stage
 from thesislib.refinement import crf
@@ -34,6 +34,11 @@ THE_TWO = ("cam", "method")
 class Segmentation(Experiment):
     """Plain CAM and the method of a chapter after every step, by row and seed.
 
+    Args:
+        extra_rows: settings of rows of the user's own by name.
+        only_rows: keys of the rows that are asked for, `supervised` among them; empty: all.
+        coco_weights: file of the COCO weights that a row starts from.
+
     Class attributes:
         classes_table: the printed table of classes, which gives the mIoU of the method too.
     """
@@ -42,6 +47,7 @@ class Segmentation(Experiment):
     classes_table: ClassVar[str]
 
     extra_rows: Mapping[str, dict[str, Any]]
+    only_rows: Sequence[str]
     coco_weights: str
 
     @property
@@ -58,11 +64,12 @@ class Segmentation(Experiment):
         check_plain(self.settings)
 
     @cached_property
-    def rows(self) -> dict[str, Row]:
-        """The rows that image labels teach, by key; the user's own start from the plain classifier.
+    def every_row(self) -> dict[str, Row]:
+        """The rows that image labels teach, by key, with those that are not asked for.
 
         Plain CAM, the method, and the latter read otherwise: as the chapter's `read_otherwise` says, and where their
-        file is given, with a DeepLab that starts from MS-COCO weights in deeplab-pytorch's layout (A22).
+        file is given, with a DeepLab that starts from MS-COCO weights in deeplab-pytorch's layout (A22). The user's own
+        start from the plain classifier.
 
         Raises:
             SettingsError: the name of an extra row is taken, or it has no settings; and as `check`.
@@ -86,8 +93,18 @@ class Segmentation(Experiment):
 
     @cached_property
     def trained(self) -> dict[str, Row]:
-        """The rows of step 3: `rows`, and `supervised` where every image of trainaug has a true mask."""
-        return self.rows | row_stages.upper_bound(self.machine)
+        """The rows that are asked for, and of step 3 `supervised` where every image of trainaug has a true mask.
+
+        Raises:
+            SettingsError: as `every_row`, or `only_rows` names a row that does not exist or leaves out plain CAM or the
+                method.
+        """
+        return only(self.only_rows, self.every_row | row_stages.upper_bound(self.machine), THE_TWO, "only_rows")
+
+    @property
+    def rows(self) -> dict[str, Row]:
+        """Those of them that image labels teach."""
+        return {key: row for key, row in self.trained.items() if row is not SUPERVISED}
 
     @cached_property
     def planned(self) -> Mapping[str, Mapping[tuple[str, int], Stage]]:
@@ -174,7 +191,8 @@ class Segmentation(Experiment):
     @property
     def names(self) -> list[str]:
         """Of the rows in the tables of the chain: plain CAM, the method, the user's own."""
-        return [self.rows[key].name for key in (*THE_TWO, *map(own_key, self.extra_rows))]
+        shown = {*THE_TWO, *map(own_key, self.extra_rows)}
+        return [row.name for key, row in self.rows.items() if key in shown]
 
     # --- Exhibits ---
 

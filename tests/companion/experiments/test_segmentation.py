@@ -55,6 +55,18 @@ def test_both_chapters_have_the_same_rows_of_another_method_and_chapter_3_the_ot
         assert list(planned(name, PAPER).rows) == ["cam", "method", *read]
 
 
+def test_some_rows_alone_keep_the_primary_claim_and_their_stages():
+    for name in BOTH:
+        two, every = planned(name, only_rows=["cam", "method"]), planned(name)
+        assert [*two.trained] == [*two.rows] == ["cam", "method"] and two.controls == []
+        assert {stage.key for stage in two.stages()} < {stage.key for stage in every.stages()}
+        assert two.printed_gains == every.printed_gains
+        bound = planned(name, only_rows=["cam", "method", "supervised"])
+        assert [*bound.trained] == ["cam", "method", "supervised"] and bound.rows == two.rows
+        with pytest.raises(SettingsError, match="only_rows: method is what the other rows are compared with"):
+            planned(name, only_rows=["cam"]).stages()
+
+
 def test_rounds_are_those_of_every_row_of_the_method():
     rows = planned("35_segmentation", PAPER, rounds=2, coco_weights="coco.pth").rows
     rounds = {key: row.overrides.get("subcategories.round") for key, row in rows.items()}
@@ -258,8 +270,8 @@ class WithAnotherRow(Tables22And23):
     """A row between plain CAM and the method."""
 
     @cached_property
-    def rows(self):
-        cam, *others = super().rows.items()
+    def every_row(self):
+        cam, *others = super().every_row.items()
         return dict([cam, ("new", Row("new", {"classifier.mixup_alpha": 0.4}, control=True)), *others])
 
 

@@ -169,7 +169,8 @@ OTHERS: dict[str, dict[str, Any]] = {
     | {"only_rows": ["cam", "mixup_cam", "own: less decay"], "walked_rows": ["cam", "mixup_cam"]},
     "22_sensitivity": {"alphas": [0.4], "lambda_ents": [0.1], "lambda_cons": [1e-4], "lambda_ent_of_c": 0.3}
     | {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4},
-    "23_segmentation": {"extra_rows": {"mixup": {"classifier.mixup_alpha": 0.4}}},
+    "23_segmentation": {"extra_rows": {"mixup": {"classifier.mixup_alpha": 0.4}}}
+    | {"only_rows": ["cam", "method", "own: mixup"]},
     "24_terms": {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4, "trained": ["pixel"]},
     "26_conditions": {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4, "longer": 2, "step_2": False},
     "31_response_maps": {"rounds": 1, "extra_rows": {"K = 3": {"subcategories.round": 1, "subcategories.k": 3}}}
@@ -186,7 +187,8 @@ OTHERS: dict[str, dict[str, Any]] = {
     "45_peers": {"alpha": 0.4, "lambda_ent": 0.1, "lambda_con": 1e-4, "rounds": 1, "steps": 3, "step_size": 0.5}
     | {"copy_scale": 0.4, "lambda_er": 0.5, "recam_epochs": 1, "only_rows": ["mixup_cam", "advcam"]},
     "46_later_steps": {"alpha": 0.4, "lambda_ent": 0.1, "only_rows": ["plain", "segmentation_mixup"]},
-    "35_segmentation": {"rounds": 1, "extra_rows": {"K = 3": {"subcategories.round": 1, "subcategories.k": 3}}},
+    "35_segmentation": {"rounds": 1, "extra_rows": {"K = 3": {"subcategories.round": 1, "subcategories.k": 3}}}
+    | {"only_rows": ["cam", "method", "own: K = 3"]},
 }
 """For each notebook whose parameters decide what is computed, other values of them."""
 CHECKED_ALONE = {"coco_weights", "image", "image_labels", "results", "weights"}
