@@ -19,15 +19,20 @@ NOTE = (
     "The first claim is the primary one, a single one that the code of the experiment declares. All others are "
     "secondary and decided by their p after Holm, .05 for a family: the thesis' claims of a table are one, what the "
     "control rows ask is another, what the method does to maps and classifier a third, completeness whatever the "
-    "threshold a fourth; failures and clusters are one each. The interval shown is the 95 % one of a difference by "
-    "itself, so one that leaves 0 out may belong to a claim that is undecided. Signs in tables are those of the "
-    "intervals, not corrected."
+    "threshold a fourth; failures and clusters are one each. Beyond the thesis, claims whose rows were left out count "
+    "in their family too. The interval shown is the 95 % one of a difference by itself, so one that leaves 0 out may "
+    "belong to a claim that is undecided. Signs in tables are those of the intervals, not corrected."
 )
 
 
-def corrected(found: Sequence[Verdict]) -> list[Verdict]:
-    """Verdicts of one family: undecided where p after Holm is not below .05; those without a p are as they were."""
-    adjusted = iter(holm([each.p for each in found if each.p is not None]))
+def corrected(found: Sequence[Verdict], unasked: int = 0) -> list[Verdict]:
+    """Verdicts of one family: undecided where p after Holm is not below .05; those without a p are as they were.
+
+    Args:
+        found: the verdicts.
+        unasked: how many claims of the family were declared and their rows left out, which makes no other claim easier.
+    """
+    adjusted = iter(holm([each.p for each in found if each.p is not None], unasked))
     return [each if each.p is None else _decided(each, next(adjusted)) for each in found]
 
 
@@ -35,12 +40,15 @@ def _decided(found: Verdict, adjusted: float) -> Verdict:
     return replace(found, adjusted=adjusted, verdict=found.verdict if adjusted < LEVEL else "undecided")
 
 
-def together(family: Mapping[str, Sequence[Judged]], classes: Sequence[str]) -> dict[str, list[Verdict]]:
+def together(
+    family: Mapping[str, Sequence[Judged]], classes: Sequence[str], unasked: int = 0
+) -> dict[str, list[Verdict]]:
     """`corrected` over parts of a family that are shown in different places, with remarks on classes and recall.
 
     Args:
         family: by where they are shown.
         classes: names of the objects.
+        unasked: as in `corrected`.
     """
-    decided = iter(corrected([found for part in family.values() for found, _ in part]))
+    decided = iter(corrected([found for part in family.values() for found, _ in part], unasked))
     return {name: [remarked(next(decided), both, classes) for _, both in part] for name, part in family.items()}

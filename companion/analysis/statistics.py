@@ -168,8 +168,12 @@ def p_value(difference: Interval | None) -> float | None:
     return float(2 * student_t.sf(statistic, difference.n - 1))
 
 
-def holm(values: Sequence[float]) -> list[float]:
+def holm(values: Sequence[float], unasked: int = 0) -> list[float]:
     """p values adjusted after Holm (1979): to trust all those below .05 is wrong in at most one family of twenty.
+
+    Args:
+        values: p of the claims that were asked.
+        unasked: how many claims of the family were declared and not asked, as if p were 1 for each.
 
     >>> [round(p, 2) for p in holm([0.01, 0.04, 0.03, 0.005])]
     [0.03, 0.06, 0.06, 0.02]
@@ -177,7 +181,7 @@ def holm(values: Sequence[float]) -> list[float]:
     p = np.asarray(values, np.float64)
     order, n = p.argsort(), len(p)
     adjusted = np.empty(n)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(n, 0, -1)))
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * (unasked + np.arange(n, 0, -1))))
     return [float(each) for each in adjusted]
 
 

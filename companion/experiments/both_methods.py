@@ -128,8 +128,12 @@ class BothMethods(ComparedMaps):
         """Are both together better than none, and do the two add up?"""
         yield primary(self.claim, self.moved, self.on_val.classes, None, None)
         yield Note(families.NOTE)
-        for asked in ([*self.secondary()], [*map(self.judged_as_primary, self.controls)]):
-            yield from families.together({"all": asked}, self.on_val.classes)["all"]
+        of_secondary = self.unasked(lambda each: [*each.added, *([INTERACTION] if each.has(SQUARE) else [])])
+        for asked, left_out in (
+            ([*self.secondary()], of_secondary),
+            ([*map(self.judged_as_primary, self.controls)], self.unasked(lambda each: each.controls)),
+        ):
+            yield from families.together({"all": asked}, self.on_val.classes, left_out)["all"]
 
     def secondary(self) -> Iterator[Judged]:
         """Whether the two add up, and what each adds to the other, not yet corrected."""

@@ -99,5 +99,6 @@ class Contrast(ComparedMaps):
         first, *others = self.compared
         yield primary(first, self.moved, self.on_val.classes, None, None)
         yield Note(families.NOTE)
-        yield from families.together({"all": [*map(self.judged_as_primary, others)]}, self.on_val.classes)["all"]
+        asked, left_out = [*map(self.judged_as_primary, others)], self.unasked(lambda each: each.compared)
+        yield from families.together({"all": asked}, self.on_val.classes, left_out)["all"]
         yield self.lines("What a second view and the term gain")

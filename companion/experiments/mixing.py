@@ -198,7 +198,8 @@ class Mixing(ComparedMaps):
         """Does mixup improve the maps, and by what?"""
         yield primary(self.claim, self.moved, self.on_val.classes, self.thesis[versus(self.claim)], None)
         yield Note(families.NOTE)
-        yield from families.together({"all": [*self.secondary()]}, self.on_val.classes)["all"]
+        left_out = self.unasked(lambda each: each.claims)
+        yield from families.together({"all": [*self.secondary()]}, self.on_val.classes, left_out)["all"]
         yield self.lines("Every row against plain CAM, what takes mixup apart, and whether smoothing adds to it")
 
     def secondary(self) -> Iterator[Judged]:

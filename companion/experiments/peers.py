@@ -186,7 +186,8 @@ class Peers(ComparedMaps):
         """What does more, and does what the papers of others say hold here?"""
         yield primary(self.claim, self.moved, self.on_val.classes, None, None)
         yield Note(families.NOTE)
-        yield from families.together({"all": [*self.secondary()]}, self.on_val.classes)["all"]
+        left_out = self.unasked(lambda each: [*each.others, *(found for key in each.peers for found in PUBLISHED[key])])
+        yield from families.together({"all": [*self.secondary()]}, self.on_val.classes, left_out)["all"]
         yield self.lines("What training gains, what climbing gains, and what others gain")
 
     def secondary(self) -> Iterator[Judged]:

@@ -187,8 +187,9 @@ class SubcategoryKinds(ComparedMaps):
         """Do other sub-categories do better, do they have to say anything, and does a second head help at all?"""
         yield primary(self.claim, self.moved, self.on_val.classes, None, None)
         yield Note(families.NOTE)
-        for asked in (self.against_random, self.against_plain):
-            yield from families.together({"all": [*map(self.judged_as_primary, asked)]}, self.on_val.classes)["all"]
+        for family in (lambda each: each.against_random, lambda each: each.against_plain):
+            asked = [*map(self.judged_as_primary, family(self))]
+            yield from families.together({"all": asked}, self.on_val.classes, self.unasked(family))["all"]
         yield self.lines("What sub-labels gain: the primary claim, each kind against random labels and plain CAM")
 
     def kinds(self) -> Iterator[Exhibit]:

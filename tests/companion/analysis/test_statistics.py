@@ -192,3 +192,5 @@ def test_holm_agrees_with_known_values():
     assert holm([0.01, 0.02, 0.03, 0.04, 0.05]) == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])
     assert holm([0.9, 0.001, 0.04]) == pytest.approx([0.9, 0.003, 0.08])
     assert holm([0.6, 0.7]) == [1, 1] and holm([]) == []
+    p = [0.01, 0.02, 0.3]
+    assert holm(p, unasked=2) == pytest.approx(holm([*p, 1, 1])[:3])

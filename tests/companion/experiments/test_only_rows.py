@@ -96,3 +96,10 @@ def test_the_interaction_needs_all_four_rows() -> None:
     three = beyond("41_both_methods", only_rows=["cam", "mixup_cam", "both"])
     assert not three.has(["sc_cam"])
     assert [claim.reference.name for claim in three.compared] == ["CAM", "CAM", "Mixup-CAM"]
+
+
+def test_claims_that_are_left_out_count_in_their_family() -> None:
+    some, every = beyond("42_mixing", only_rows=["cam", "mixup", "fmix"]), beyond("42_mixing")
+    assert [claim.text for claim in some.claims] == ["FMix does better than mixup"]  # type: ignore[attr-defined]
+    assert some.unasked(lambda each: each.claims) == 7 and every.unasked(lambda each: each.claims) == 0  # type: ignore[attr-defined]
+    assert some.claims_left_out == 3  # mixed images, mixed labels, and smoothing, against plain CAM
