@@ -19,8 +19,8 @@ NOTE = (
     "The first claim is the primary one, a single one that the code of the experiment declares. All others are "
     "secondary and decided by their p after Holm, .05 for a family: the thesis' claims of a table are one, what the "
     "control rows ask is another, what the method does to maps and classifier a third, completeness whatever the "
-    "threshold a fourth; failures and clusters are one each. Beyond the thesis, claims whose rows were left out count "
-    "in their family too. The interval shown is the 95 % one of a difference by itself, so one that leaves 0 out may "
+    "threshold a fourth; failures and clusters are one each. Claims whose rows were left out count in their family "
+    "too. The interval shown is the 95 % one of a difference by itself, so one that leaves 0 out may "
     "belong to a claim that is undecided. Signs in tables are those of the intervals, not corrected."
 )
 

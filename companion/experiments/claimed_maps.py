@@ -101,7 +101,8 @@ class ClaimedMaps(ResponseMaps):
         for claim in (each for each in self.claims if each.control):
             found, both = self.judged_on(f"{claim.text}: {versus(claim)}", claim, self.train, None, None)
             asked.append((replace(found, note=maps.other_readings(claim, self.train, self.val, {})), both))
-        return families.together({"controls": asked}, self.on_train.classes)["controls"]
+        left_out = self.unasked(lambda every: [claim for claim in every.claims if claim.control])
+        return families.together({"controls": asked}, self.on_train.classes, left_out)["controls"]
 
     # --- Exhibits ---
 

@@ -1,10 +1,9 @@
 """What experiments that compare rows of unrefined maps show alike: all rows, by class, and what seeds can decide."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
 
 import pandas as pd
 
@@ -66,14 +65,6 @@ class ComparedMaps(ScoredMaps):
         """Those of which both rows are asked for."""
         rows = [*self.rows.values()]
         return [claim for claim in claims if claim.row in rows and claim.reference in rows]
-
-    def unasked(self, family: Callable[[Self], Sequence[Any]]) -> int:
-        """How many claims of a family were declared and are not asked, because their rows are not."""
-        return len(family(replace(self, only_rows=()))) - len(family(self))
-
-    @property
-    def claims_left_out(self) -> int:
-        return self.unasked(lambda each: each.claims_of_completeness)
 
     def has(self, keys: Iterable[str]) -> bool:
         """Whether all these rows are asked for."""

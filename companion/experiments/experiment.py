@@ -7,10 +7,10 @@ anything is computed, so `thesis run`, `reproduce`, `batch` and the cost count r
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -37,6 +37,10 @@ Keep = Callable[[str, Sequence[Path], Measure], list[Sequence[np.ndarray]]]
 
 It is kept artefact by artefact, so the name says all that it depends on but the artefact.
 """
+
+
+CHOOSE_ROWS = ("only_rows", "walked_rows")
+"""Parameters that name the rows to compute, of experiments that have them; empty: all."""
 
 
 class NoTruth(DataError):
@@ -128,6 +132,11 @@ class Experiment(ABC):
     def data_folder(self) -> Path:
         """Of the stage of the data."""
         return self.compute({"data": data_stage.stage(self.settings, self.machine)})["data"]
+
+    def unasked(self, family: Callable[[Self], Sequence[Any]]) -> int:
+        """How many claims of a family are declared and not asked, because a parameter leaves out their rows."""
+        every: dict[str, Any] = {name: () for name in CHOOSE_ROWS if hasattr(self, name)}
+        return len(family(replace(self, **every))) - len(family(self))
 
     def of_each(self, name: str, measure: Callable[[Path], Any], folders: Iterable[Path]) -> list[np.ndarray]:
         """A measure of each folder, kept under a name (`Keep`)."""

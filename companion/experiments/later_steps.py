@@ -232,8 +232,9 @@ class LaterSteps(Experiment):
         for found, both in judged_after(self.chains, self.primary_claim):
             yield by_class.remarked(replace(found, primary=True), both, classes)
         yield Note(families.NOTE)
-        for asked in (self.secondary, self.controls):
-            yield from families.together({"all": [*judged_after(self.chains, asked)]}, classes)["all"]
+        for family in (lambda each: each.secondary, lambda each: each.controls):
+            asked = [*judged_after(self.chains, family(self))]
+            yield from families.together({"all": asked}, classes, self.unasked(family))["all"]
 
     def lines(self) -> Iterator[Figure]:
         """`leads` as lines beside 0."""

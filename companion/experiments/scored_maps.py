@@ -118,12 +118,8 @@ class ScoredMaps(Experiment):
             for claim in self.claims_of_completeness
             for verdict in mechanism.verdicts(claim, completeness.ASKED, self.train_in_full, "train")
         ]
-        yield from families.corrected(asked, self.claims_left_out * len(completeness.ASKED))
-
-    @property
-    def claims_left_out(self) -> int:
-        """How many claims about completeness were declared and are not asked, because their rows are not."""
-        return 0
+        left_out = self.unasked(lambda each: each.claims_of_completeness)
+        yield from families.corrected(asked, left_out * len(completeness.ASKED))
 
     def classifiers(self) -> Table:
         """What section 2.2 argues with and does not measure: calibration and certainty of the classifiers."""

@@ -254,7 +254,8 @@ class Segmentation(Experiment):
     def control_verdicts(self) -> Iterator[Verdict]:
         """What the control rows answer, a family of their own."""
         found = [*judged_after(self.chains, self.controls)]
-        yield from families.together({"controls": found}, self.on_val.classes)["controls"]
+        left_out = self.unasked(lambda each: each.controls)
+        yield from families.together({"controls": found}, self.on_val.classes, left_out)["controls"]
 
     @abstractmethod
     def verdicts(self) -> Iterator[Exhibit]:

@@ -127,7 +127,24 @@ class Table21(WalkedMaps):
         if self.refined:
             walked = {"walk": self.judged_walk(), "refined": self.judged_refined(), "enlarged": self.judged_growth()}
             family |= {name: [*part] for name, part in walked.items()}
-        return families.together(family, self.on_train.classes)
+        left_out = self.unasked(lambda each: each.declared)
+        return families.together(family, self.on_train.classes, left_out)
+
+    @property
+    def declared(self) -> Sequence[Row | Claim]:
+        """What the verdicts of `secondary` are on."""
+        return [*self.own_claims, *self.walk_helps, *self.own_claims_of_walked, *self.leads_that_grow]
+
+    @property
+    def walk_helps(self) -> Sequence[Row]:
+        """The refined rows that the thesis prints."""
+        return [row for row in self.walked if row.printed]
+
+    @property
+    def leads_that_grow(self) -> Sequence[Claim]:
+        """The claims of refined rows on a lead over plain CAM, and on what the terms add to mixup."""
+        smaller = [self.every_row[key].name for key in ("cam", "mixup")]
+        return [claim for claim in self.own_claims_of_walked if claim.reference.name in smaller]
 
     def judged_maps(self) -> list[Judged]:
         """The thesis' claims by the maps at the fixed threshold."""
@@ -142,7 +159,7 @@ class Table21(WalkedMaps):
 
     def judged_walk(self) -> Iterator[Judged]:
         """That the random walk improves the maps, of every refined row that the thesis prints."""
-        for row in (each for each in self.walked if each.printed):
+        for row in self.walk_helps:
             place = Place(SOURCE, "train", "random walk minus response maps", row=row.name)
             both = self.refined["train"], self.train, row.name
             thesis = (self.thesis_refined[row.name] or 0) - (self.thesis[row.name] or 0)
@@ -158,14 +175,12 @@ class Table21(WalkedMaps):
 
     def judged_growth(self) -> Iterator[Judged]:
         """That the random walk enlarges a lead over plain CAM, and what the terms add to mixup."""
-        smaller = [self.every_row[key].name for key in ("cam", "mixup")]
-        for claim in self.own_claims_of_walked:
-            if claim.reference.name in smaller:
-                place = Place(SOURCE, "train", "random walk minus response maps", row=versus(claim))
-                after, before = (printed_difference(claim, each) or 0 for each in (self.thesis_refined, self.thesis))
-                larger = grown(self.refined["train"], self.train, claim)
-                text = f"Refinement enlarges the lead of {claim.row.name} over {claim.reference.name}"
-                yield judged(text, larger, thesis=round(after - before, 1), place=place), None
+        for claim in self.leads_that_grow:
+            place = Place(SOURCE, "train", "random walk minus response maps", row=versus(claim))
+            after, before = (printed_difference(claim, each) or 0 for each in (self.thesis_refined, self.thesis))
+            larger = grown(self.refined["train"], self.train, claim)
+            text = f"Refinement enlarges the lead of {claim.row.name} over {claim.reference.name}"
+            yield judged(text, larger, thesis=round(after - before, 1), place=place), None
 
     # --- Exhibits, in the order of the notebook ---
 

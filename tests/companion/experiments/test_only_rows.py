@@ -102,4 +102,11 @@ def test_claims_that_are_left_out_count_in_their_family() -> None:
     some, every = beyond("42_mixing", only_rows=["cam", "mixup", "fmix"]), beyond("42_mixing")
     assert [claim.text for claim in some.claims] == ["FMix does better than mixup"]  # type: ignore[attr-defined]
     assert some.unasked(lambda each: each.claims) == 7 and every.unasked(lambda each: each.claims) == 0  # type: ignore[attr-defined]
-    assert some.claims_left_out == 3  # mixed images, mixed labels, and smoothing, against plain CAM
+    assert some.unasked(lambda each: each.claims_of_completeness) == 3  # mixed images, mixed labels, and smoothing
+
+
+def test_claims_on_rows_that_do_not_walk_count_in_the_family_of_table_2_1() -> None:
+    every, some = asked("21_response_maps"), asked("21_response_maps", walked_rows=["cam", "mixup_cam"])
+    declared = [len(each.declared) for each in (every, some)]  # type: ignore[attr-defined]
+    assert declared == [7 + 5 + 7 + 5, 7 + 2 + 1 + 1]
+    assert some.unasked(lambda each: each.declared) == 13  # type: ignore[attr-defined]
