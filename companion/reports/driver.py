@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,8 @@ from companion.reports.page import duration
 from companion.reports.site import write_index
 
 FINISHED = "up to date"
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["companion.reports.execute"])  # imported once, in place of once a notebook
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def reproduce(
 
 class _Running(NamedTuple):
     job: Job
-    process: SpawnProcess
+    process: ForkServerProcess
     started: float
 
 
@@ -172,10 +174,9 @@ class _Making:
         self._note(None)
 
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
         while self._waiting and len(self._running) < self.at_once:
             job, obstacle = self._waiting.pop(0)
-            process = context.Process(
+            process = PROCESSES.Process(
                 target=_make_alone, args=(dataclasses.replace(job, stages=(), obstacle=obstacle),)
             )
             process.start()

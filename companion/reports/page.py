@@ -12,6 +12,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -200,9 +201,6 @@ def _slug(text: str) -> str:
 
 def render(template: str, **values: Any) -> str:
     """A page from a template in `templates/`, with style, script and their security policy; text is escaped."""
-    loader = FileSystemLoader(TEMPLATES)
-    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"duration": duration, "moment": _moment, "literal": repr, "in_words": seeds_in_words}
     script = (TEMPLATES / "script.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     light = HtmlFormatter(style="default").get_style_defs(".highlight") + " .highlight .ow { color: #8a17d8 }"
@@ -213,10 +211,27 @@ def render(template: str, **values: Any) -> str:
     if "<math" in values.get("body", ""):
         font = base64.b64encode((TEMPLATES / "font" / "STIXTwoMath-subset.woff2").read_bytes()).decode()
         style += f'\n@font-face {{font-family: "Report Math"; src: url(data:font/woff2;base64,{font})}}'
-    page = environment.get_template(template)
-    return page.render(
-        style=Markup(style), script=Markup(script), digest=digest, words=STATE_WORDS, assumption=ASSUMPTION, **values
+    return (
+        _templates()
+        .get_template(template)
+        .render(
+            style=Markup(style),
+            script=Markup(script),
+            digest=digest,
+            words=STATE_WORDS,
+            assumption=ASSUMPTION,
+            **values,
+        )
     )
+
+
+@cache
+def _templates() -> Environment:
+    """The templates; each is compiled once in a process, which writes many pages."""
+    loader = FileSystemLoader(TEMPLATES)
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"duration": duration, "moment": _moment, "literal": repr, "in_words": seeds_in_words}
+    return environment
 
 
 def duration(seconds: float | int | None) -> str:

@@ -6,6 +6,7 @@ Juliachang/SC-CAM). Register numbers (A1-A26, S1-S24) are those of docs/readings
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, Self, get_type_hints
 
 from pydantic import BaseModel, Field, StrictBool, ValidationError, field_validator, model_validator
@@ -437,7 +438,8 @@ class Settings(Frozen):
         return validate(tree)
 
 
-def names(model: type[Any] = Settings, prefix: str = "") -> dict[str, FieldInfo]:
+@cache
+def names(model: type[Any] = Settings, prefix: str = "") -> Mapping[str, FieldInfo]:
     """All dotted names with their fields (default, range, description)."""
     found: dict[str, FieldInfo] = {}
     for name, field in _fields(model).items():
