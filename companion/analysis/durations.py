@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
-from companion.analysis.statistics import Interval, mean_interval
 from companion.pipeline.provenance import recorded, upstream
 
 COLUMNS = ("training, clock", "training, processor", "maps, clock", "maps, processor")
@@ -31,7 +30,10 @@ def _of_stage(folder: Path | None) -> Float64[np.ndarray, " 2"]:
     return np.array(found, np.float64)
 
 
-def over_known(of_seeds: Sequence[Float64[np.ndarray, " 4"]]) -> dict[str, Interval | None]:
-    """The mean over the seeds of which it is known, by column; None where it is not known of any."""
+def over_known(of_seeds: Sequence[Float64[np.ndarray, " 4"]]) -> dict[str, float]:
+    """The mean over the seeds of which it is known, by column; NaN where it is not known of any.
+
+    Without an interval: what else a machine did meanwhile is no draw from a distribution.
+    """
     known = {head: [found[at] for found in of_seeds if np.isfinite(found[at])] for at, head in enumerate(COLUMNS)}
-    return {head: mean_interval(values) if values else None for head, values in known.items()}
+    return {head: float(np.mean(values)) if values else np.nan for head, values in known.items()}

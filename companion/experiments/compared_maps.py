@@ -125,7 +125,7 @@ class ComparedMaps(ScoredMaps):
         """How long the rows took where they were computed."""
         found = self.measured("seconds of clock and processor", durations.seconds, [*self.train])
         cells = {row: durations.over_known(of_row) for row, of_row in found.items()}
-        frame = pd.DataFrame.from_dict(cells, orient="index", dtype=object).rename_axis("method")
+        frame = pd.DataFrame.from_dict(cells, orient="index").rename_axis("method")
         frame = frame.dropna(axis="columns", how="all")
         return Table(
             frame,

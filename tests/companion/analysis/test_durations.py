@@ -44,5 +44,5 @@ def test_what_was_resumed_or_is_not_here_or_was_not_recorded_is_not_known(store:
 
 def test_a_mean_is_of_the_seeds_that_are_known() -> None:
     found = over_known([np.array([1, np.nan, 3, np.nan]), np.array([np.nan, np.nan, 5, 6])])
-    means = [None if each is None else (each.mean, each.n) for each in found.values()]
-    assert [*found] == [*COLUMNS] and means == [(1, 1), None, (4, 2), (6, 1)]
+    assert [*found] == [*COLUMNS]
+    np.testing.assert_array_equal([*found.values()], [1, np.nan, 4, 6])
