@@ -285,16 +285,20 @@ def in_words(printed: float | None) -> str:
 
 
 def tests_in_words(found: Verdict) -> str:
-    """p, and the power to see what was to be seen, or that the seeds could not have decided; empty without a test."""
+    """p, and the power to see what was to be seen, or that it was less than an even chance; empty without a test."""
     if found.p is None or found.difference is None:
         return ""
-    said = f"p {found.p:.3f}" + (f", {found.adjusted:.3f} after Holm" if found.adjusted is not None else "")
+    said = f"p {_p(found.p)}" + (f", {_p(found.adjusted)} after Holm" if found.adjusted is not None else "")
     if found.power is None or found.sought is None:
         return said
     few = found.verdict == "undecided" and found.power < TOO_LITTLE
-    said += f" · could not have been decided with {found.difference.n} seeds: power" if few else " · power"
+    said += f" · less than an even chance with {found.difference.n} seeds: power" if few else " · power"
     enough = f"more than {MOST_SEEDS:,}" if found.seeds is None else found.seeds
     return f"{said} {found.power:.2f} to see {found.sought:.{found.format[-2]}f} ({enough} seeds for 80 %)"
+
+
+def _p(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.001 else "< .001"
 
 
 def remarks(printed: float | None, found: Readings, digits: int = 1) -> str:

@@ -2,8 +2,8 @@
 
 Every table has one primary claim, declared in its experiment, which stands by itself. The thesis' other claims of the
 table are one family, those of the control rows another, those about what the method does to maps and classifier
-(`mechanism`) a third, those on maps whatever the threshold (`completeness`) a fourth; claims on failures and clusters
-are one each. Nothing here corresponds to published code.
+(`mechanism`) a third, those on maps whatever the threshold (`completeness`) a fourth; what is asked of images, of
+failures and of clusters is one for each question. Nothing here corresponds to published code.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,10 @@ NOTE = (
     "The first claim is the primary one, a single one that the code of the experiment declares. All others are "
     "secondary and decided by their p after Holm, .05 for a family: the thesis' claims of a table are one, what the "
     "control rows ask is another, what the method does to maps and classifier a third, completeness whatever the "
-    "threshold a fourth; failures and clusters are one each. Claims whose rows were left out count in their family "
-    "too. The interval shown is the 95 % one of a difference by itself, so one that leaves 0 out may "
-    "belong to a claim that is undecided. Signs in tables are those of the intervals, not corrected."
+    "threshold a fourth; what is asked of images, failures and clusters is one for each question. Claims whose rows "
+    "were left out count in their family too. The interval shown is the 95 % one of a difference by itself, so one "
+    "that leaves 0 out may belong to a claim that is undecided. Signs in tables are those of the intervals, not "
+    "corrected."
 )
 
 

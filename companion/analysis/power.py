@@ -17,7 +17,7 @@ from companion.analysis.statistics import LEVEL, MIN_SEEDS, Interval
 ENOUGH = 0.8
 """The power at which a number of seeds counts as enough."""
 TOO_LITTLE = 0.5
-"""Below this power a claim that stays undecided could not have been decided."""
+"""Below this power a claim that stays undecided says that its seeds had less than an even chance."""
 OF_INTEREST = 1.0
 """The smallest difference of interest in mIoU points, where the thesis prints none: a decision of this project."""
 MOST_SEEDS = 1_000

@@ -91,8 +91,9 @@ class Clusters(FoundClusters):
             formats={"alone": ".0f"},
         )
 
-    def size_and_ground(self) -> Iterator[Exhibits]:
-        """Whether clusters follow the size of the object and the ground, which Fig. 3.5 names too."""
+    @cached_property
+    def followed_by_size(self) -> list[dict[str, list[float]]]:
+        """Agreement of the clusters of the first and of the last round with size and ground, a value a seed."""
         images, rounds = self.clustered, (1, self.rounds)
         measure = partial(cluster_tables.object_areas, images)
         areas = self.of_one("object areas of every class", self.data_folder,
@@ -101,20 +102,23 @@ class Clusters(FoundClusters):
         if self.generated:
             grounds = contexts("trainaug", self.settings.data)
             known[cluster_reference.CONTEXT] = cluster_reference.of_images(grounds, images.labels)
-        found = [
+        return [
             cluster_reference.agreement([self.found[number, seed].assignments for seed in self.seeds], known)
             for number in rounds
         ]
+
+    def size_and_ground(self) -> Iterator[Table | Verdict]:
+        """Whether clusters follow the size of the object and the ground, which Fig. 3.5 names too."""
+        (first, last), rounds = self.followed_by_size, (1, self.rounds)
         yield Table(
-            cluster_reference.table(found[0], found[1], [f"round {number}" for number in rounds]),
+            cluster_reference.table(first, last, [f"round {number}" for number in rounds]),
             "size_and_ground",
             "Agreement (AMI, 0 by chance) of the clusters of the first and the last round with the size of the object, "
             "in thirds of the images of a class whose mask is known, and with the ground of generated images; mean "
             f"over classes, {self.of_what}, {self.over}.",
             formats=dict.fromkeys([f"round {number}" for number in rounds], "+.3f"),
         )
-        for what, values in found[1].items():
-            yield judged(f"Clusters follow the {what}", over_seeds(values), "AMI, 0 by chance.", format="+.3f")
+        yield from families.corrected([*self._size_and_ground()])
 
     def separation(self) -> Table:
         """Silhouette by class, and agreement with the other classes in the image."""
@@ -132,7 +136,7 @@ class Clusters(FoundClusters):
         return Table(
             cluster_scores.by_class({each: self.quality[each][self.rounds] for each in shown}, self.clustered.classes),
             name,
-            f"Clusters of round {self.rounds} by class: {text}; {self.of_what}, means of {self.seeds_in_words}, in the "
+            f"Clusters of round {self.rounds} by class: {text}; {self.of_what}, {self.means}, in the "
             "last line with the 95 % interval.",
             formats=dict.fromkeys(shown, ".2f"),
         )
@@ -181,7 +185,11 @@ class Clusters(FoundClusters):
             f"difference; round {self.rounds}, {self.of_what}, {self.over}.",
             formats={"correlation": ".2f", "by chance": ".2f", "difference": "+.2f"},
         )
+        yield from families.corrected([*self._resembling()])
+
+    def _resembling(self) -> Iterator[Verdict]:
         of_shares = self.resembling[cluster_heads.READINGS[0]]
+        c, classes = self.accompanied, self.clustered.classes
         for whose, chosen in ((f"of {classes[c]}", [c]), ("in the mean over classes", [*range(len(classes))])):
             above = over_seeds([cluster_quality.mean_over_classes(run.above[chosen]) for run in of_shares])
             claim = f"Rows of sub-categories resemble the classes that come along ({whose})"
@@ -217,8 +225,8 @@ class Clusters(FoundClusters):
                 counted,
                 name,
                 f"Number of {what} of a class that moved together, were kept together and were scattered between "
-                f"rounds 1 and {self.rounds}, each with its chance level; {self.of_what}, means of "
-                f"{self.seeds_in_words}, in the last line with the 95 % interval.",
+                f"rounds 1 and {self.rounds}, each with its chance level; {self.of_what}, "
+                f"{self.means}, in the last line with the 95 % interval.",
                 formats=dict.fromkeys(counted, ".1f"),
             )
 
@@ -252,9 +260,13 @@ class Clusters(FoundClusters):
 
     @cached_property
     def secondary(self) -> Mapping[str, Sequence[Verdict]]:
-        """All other claims on the clusters, one family, by where they are shown."""
+        """The other claims on what clusters follow and how they move, one family, by where they are shown."""
         asked = {"moves": self._other_moves(), "hypothesis": self._followed()}
         return families.together({name: [(each, None) for each in part] for name, part in asked.items()}, ())
+
+    def _size_and_ground(self) -> Iterator[Verdict]:
+        for what, values in self.followed_by_size[-1].items():
+            yield judged(f"Clusters follow the {what}", over_seeds(values), "AMI, 0 by chance.", format="+.3f")
 
     def _other_moves(self) -> Iterator[Verdict]:
         subtypes = self.clustered.subtypes

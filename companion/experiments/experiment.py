@@ -16,7 +16,7 @@ import numpy as np
 
 from companion.datasets.demo.scenes import CLASSES
 from companion.datasets.published import open_split
-from companion.experiments.training_seeds import named_seeds, seeds_in_words
+from companion.experiments.training_seeds import seeds_in_words
 from companion.pipeline import artefacts
 from companion.pipeline.stages import data as data_stage
 from companion.pipeline.store import Stage
@@ -171,15 +171,14 @@ class Experiment(ABC):
         return seeds_in_words(self.seeds)
 
     @property
-    def which_seeds(self) -> str:
-        """What follows a number of seeds: ` (100-102)`, or nothing where they are the first ones."""
-        named = named_seeds(self.seeds)
-        return f" ({named})" if named else ""
-
-    @property
     def over(self) -> str:
         """Over how many seeds, and what is shown of them."""
-        return f"{self.seeds_in_words} (mean and 95 % interval)"
+        return self.seeds_in_words + (" (mean and 95 % interval)" if len(self.seeds) > 1 else "")
+
+    @property
+    def means(self) -> str:
+        """`over` for what is shown without an interval, such as `means of 3 seeds`."""
+        return f"means of {self.seeds_in_words}" if len(self.seeds) > 1 else self.seeds_in_words
 
     @property
     def both(self) -> str:

@@ -188,8 +188,8 @@ class ResponseMaps(ScoredMaps):
             curves.threshold_curves(panels, self.threshold, "train"),
             "thresholds",
             f"mIoU of unrefined maps on {len(self.on_train)} images of train against the background threshold: "
-            f"{held}. Lines are means, bands 95 % intervals over {len(self.seeds)} "
-            f"seeds{self.which_seeds}. The dashed line is the fixed threshold; a triangle is the mean over seeds "
+            f"{held}. Lines are means, bands 95 % intervals over {self.seeds_in_words}. "
+            "The dashed line is the fixed threshold; a triangle is the mean over seeds "
             "of each seed's best point (oracle).",
             "Curves that rise to a maximum at a low threshold and fall; triangles mark the maxima.",
         )
@@ -245,8 +245,7 @@ class ResponseMaps(ScoredMaps):
         yield Table(
             maps.class_iou(self.train, classes),
             "classes",
-            f"IoU of each class in per cent at the fixed threshold {self.threshold}, means of {len(self.seeds)} "
-            f"seeds{self.which_seeds}; {self.of_train}.",
+            f"IoU of each class in per cent at the fixed threshold {self.threshold}, {self.means}; {self.of_train}.",
             best=["background", *classes, "mIoU"],
         )
 

@@ -177,7 +177,7 @@ class Table32(Experiment):
             "rounds",
             f"mIoU by round on {len(self.on_val)} images of val and {len(self.on_train)} of train, unrefined maps at "
             f"the fixed threshold {self.threshold} (solid) and at each run's oracle threshold (dashed); means and 95 % "
-            f"intervals over {len(self.seeds)} seeds{self.which_seeds}. Round 0 is plain CAM.",
+            f"intervals over {self.seeds_in_words}. Round 0 is plain CAM.",
             "Two panels, val and train, each with two lines over the rounds: mIoU at the fixed and at the oracle "
             "threshold.",
         )
@@ -269,8 +269,8 @@ class Table32(Experiment):
         yield Figure(
             charts.over_epochs(self.kept, self.rows, self.scores["val"]),
             "epochs",
-            f"mIoU by epoch and round, {self.of_maps}, {images}, means and 95 % intervals over {len(self.seeds)} "
-            f"seeds{self.which_seeds}. A ring marks the epoch that is used, in whose features the labels of the next "
+            f"mIoU by epoch and round, {self.of_maps}, {images}, means and 95 % intervals over {self.seeds_in_words}. "
+            f"A ring marks the epoch that is used, in whose features the labels of the next "
             "round are found.",
             "A line for each round over the kept epochs, with a ring around the epoch that is used.",
         )
@@ -322,7 +322,7 @@ class Table32(Experiment):
         return Table(
             frame,
             "silhouettes",
-            f"Silhouette of the labels of each round by class, means of {len(self.seeds)} seeds{self.which_seeds}, "
+            f"Silhouette of the labels of each round by class, {self.means}, "
             f"{len(self.trained_on)} training images; the last line with its interval over seeds.",
             formats=dict.fromkeys(frame, ".2f"),
         )

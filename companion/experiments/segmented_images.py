@@ -61,8 +61,7 @@ class SegmentedImages(Segmentation):
         yield Table(
             frame,
             "classes",
-            f"IoU in per cent of each class on {images} images of val, means of {len(self.seeds)} "
-            f"seeds{self.which_seeds}.",
+            f"IoU in per cent of each class on {images} images of val, {self.means}.",
             best=["background", *classes, "mIoU"],
             within=[use if is_weak else None for use, is_weak in zip(frame["CRF"], weak, strict=True)],
             formats={"of supervised": ".0%"} if "supervised" in self.trained else {},
@@ -98,13 +97,14 @@ class SegmentedImages(Segmentation):
         both = pairs[f"after {chain.SHARPENED}"]
         half = int(np.isfinite(by_class.differences(both)[:, 1:]).all(axis=0).sum()) / 2
         beyond = mean_interval([count - half for count in by_class.improved(both)])
-        yield judged(
+        most = judged(
             f"{rows[0]} improves more than half of the object classes (val, {chain.SHARPENED})",
             beyond,
             f"Classes beyond {half:g}.",
             format="+.2f",
             place=MOST_CLASSES if MOST_CLASSES.row == above(*rows) else None,
         )
+        yield from families.corrected([most])
 
     # --- Predicted masks ---
 
@@ -173,7 +173,7 @@ class SegmentedImages(Segmentation):
         yield Figure(
             curves.error_kinds(error_rates.mean_rates(self.errors)),
             "error_kinds",
-            f"Wrong pixels by kind, {self.predictions_of}, means of {len(self.seeds)} seeds{self.which_seeds}.",
+            f"Wrong pixels by kind, {self.predictions_of}, {self.means}.",
             "A stacked bar for each method: errors along boundaries, missed objects, background response, confused "
             "classes.",
         )

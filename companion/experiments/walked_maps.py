@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from companion.analysis import measures, refined_images
+from companion.analysis import families, measures, refined_images
 from companion.analysis.claims import judged
 from companion.drawing import curves, image_grids
 from companion.experiments.claimed_maps import ClaimedMaps
@@ -62,10 +62,11 @@ class WalkedMaps(ClaimedMaps):
         steep, uneven = numbers[refined_images.SLOPE], numbers[refined_images.UNEVEN]
         if steep and uneven:
             beyond = steep._replace(mean=steep.mean - 1, low=steep.low - 1, high=steep.high - 1)
-            claim = "Refinement enlarges differences between maps: slope above 1 (difference to 1 shown)"
-            yield judged(claim, beyond, "", format="+.2f")
-            claim = "The more even map gains more from refinement: negative correlation with the change in variation"
-            yield judged(claim, uneven, "", sign=-1, format="+.2f")
+            larger = "Refinement enlarges differences between maps: slope above 1 (difference to 1 shown)"
+            even = "The more even map gains more from refinement: negative correlation with the change in variation"
+            yield from families.corrected(
+                [judged(larger, beyond, "", format="+.2f"), judged(even, uneven, "", sign=-1, format="+.2f")]
+            )
 
     def alike_before(self) -> Figure | Note:
         """Fig. 2.4: the pairs at fixed quantiles of the refined change among all whose maps score alike."""
@@ -94,6 +95,7 @@ class WalkedMaps(ClaimedMaps):
         train, refined, images = self.train, self.refined["train"], len(self.on_train)
         measure = partial(refined_images.background_response, images=self.on_train)
         responses = self.measured("background response", measure, [row.name for row in self.of(THE_TWO)])
+        asked = []
         for row in self.of(THE_TWO):
             runs = train[row.name], refined[row.name], responses[row.name]
             yield Table(
@@ -103,11 +105,11 @@ class WalkedMaps(ClaimedMaps):
                 f"random walk, in per cent; {images} images, {self.over}.",
                 formats={"walk adds": "+.1f"},
             )
-            yield judged(
-                "The walk adds more where the background responds weakly "
-                f"({row.name}, weakest against strongest third)",
-                refined_images.weakest_above_strongest(*runs),
+            text = (
+                f"The walk adds more where the background responds weakly ({row.name}, weakest against strongest third)"
             )
+            asked.append(judged(text, refined_images.weakest_above_strongest(*runs)))
+        yield from families.corrected(asked)
         alpha = self.settings.affinity.walk_alpha
         yield Note(
             f"With the power {alpha:g} of this run an even region stops being background at a mean response of "

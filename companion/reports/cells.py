@@ -9,10 +9,13 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
+from companion.analysis.statistics import MIN_SEEDS
 from companion.drawing.style import own_settings
 from companion.reports.record import NumberEntry, VerdictEntry
 
 BADGES = {"holds": ("✓", "#2b7a2b"), "opposite": ("✗", "#c1121f"), "undecided": ("?", "#8a6100")}
+NO_VERDICT = "no verdict"
+"""In place of `undecided` where there are too few seeds for any verdict."""
 DPI = 192  # twice the pixels of a CSS inch: sharp on dense screens
 THUMBNAIL = (480, 320)
 
@@ -66,8 +69,9 @@ def key_number(entry: NumberEntry, aside: str) -> str:
 def verdict(entry: VerdictEntry, aside: str) -> str:
     """A claim of the record and what became of it, as a badge that says so in more than colour."""
     symbol, colour = BADGES[entry.verdict]
+    words = NO_VERDICT if entry.verdict == "undecided" and (entry.n or 0) < MIN_SEEDS else entry.verdict
     return (
         f'<div class="verdict"><span class="badge {entry.verdict}" style="background:{colour};color:#fff;'
-        f'padding:.1em .6em;border-radius:1em"><span aria-hidden="true">{symbol}</span> {entry.verdict}</span> '
+        f'padding:.1em .6em;border-radius:1em"><span aria-hidden="true">{symbol}</span> {words}</span> '
         f'<span class="claim">{escape(entry.claim)}</span><div class="aside">{escape(aside)}</div></div>'
     )

@@ -19,7 +19,7 @@ from companion.datasets.published import LeftOut
 from companion.experiments import parameters as checks
 from companion.experiments.catalogue import asked, kind_of
 from companion.experiments.exhibits import Exhibits, Figure, KeyNumber, Note, Table
-from companion.experiments.experiment import Experiment, Measure
+from companion.experiments.experiment import CHOOSE_ROWS, Experiment, Measure
 from companion.pipeline import artefacts, engine
 from companion.pipeline.published import ContinuedStore, open_store
 from companion.pipeline.store import Stage
@@ -41,6 +41,9 @@ from thesislib.models.published import network_name
 
 THUMBNAIL = "thumbnail.png"
 DIRECTION_ONLY = "Generated data: direction only."
+CHOSEN = (
+    "Rows by choice ({}): {}. Others that the text speaks of were not asked here; their claims count in the correction."
+)
 VARIANT = "Variant: {} stands in for the thesis' ResNet-38. Printed numbers are those of another network."
 
 
@@ -84,6 +87,9 @@ class Notebook:
             self.show(Note(self.store.remark))
         if self.settings.backbone.network != "resnet38":
             self.show(Note(VARIANT.format(network_name(self.settings.backbone.network))))
+        for parameter in CHOOSE_ROWS:
+            if rows := self.parameters.get(parameter):
+                self.show(Note(CHOSEN.format(parameter, ", ".join(map(str, rows)))))
 
     def _new_record(self, name: str) -> Record:
         """With what the notebook runs, and where its settings differ: from the preset, and the preset from others."""
@@ -261,6 +267,8 @@ class Notebook:
         claim, found = judged.claim, judged.verdict
         if found not in VERDICTS:
             raise ValueError(f"verdict {found!r}: expected one of {', '.join(VERDICTS)}")
+        if judged.p is not None and judged.adjusted is None and not judged.primary:
+            raise ValueError(f"{claim!r} is secondary and was not corrected with its family: `families.corrected`")
         difference, ends = ("", "") if judged.difference is None else typeset.text_of(judged.difference, judged.format)
         grounds = f"{difference} {ends}{_over(judged.difference)}".strip() + (" (95 % t interval)" if ends else "")
         remarks = " ".join(text for text in (judged.note, DIRECTION_ONLY if self.generated else "") if text)

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from companion.analysis import maps
 from companion.analysis.claims import Place
+from companion.analysis.statistics import MIN_SEEDS
 from companion.experiments.printed_differences import PrintedDifference, all_printed
 from companion.reports import typeset
 from companion.reports.record import BesideEntry, Measured, Record, VerdictEntry
@@ -93,6 +95,16 @@ class Answer:
         return self.measured.verdict if isinstance(self.measured, VerdictEntry) else ""
 
     @property
+    def decides(self) -> bool:
+        """Whether there are enough seeds for a verdict."""
+        return (self.measured.n or 0) >= MIN_SEEDS
+
+    @property
+    def reading(self) -> str:
+        """How a primary claim on response maps is read, where the thesis prints none; empty for all others."""
+        return maps.PRIMARY_IN_WORDS if maps.PRIMARY_IN_WORDS in self.claim else ""
+
+    @property
     def interval(self) -> Distance | None:
         """What was measured, with its ends (NaN without an interval); None where nothing was."""
         here = self.measured
@@ -167,6 +179,8 @@ class Asked:
 def asked(answers: Sequence[Answer]) -> dict[str, list[Asked]]:
     """Every difference of the thesis within reach by table or figure, with its answers; one that is not printed last.
 
+    Beside an answer of enough seeds for a verdict those of fewer are left out.
+
     Args:
         answers: from `differences`.
     """
@@ -178,9 +192,13 @@ def asked(answers: Sequence[Answer]) -> dict[str, list[Asked]]:
     ]
     found: dict[str, list[Asked]] = {}
     for each in sorted(within, key=lambda each: _order(each.place.source)):
-        line = Asked(each, [answer for answer in answers if answer.place == each.place])
+        line = Asked(each, _best([answer for answer in answers if answer.place == each.place]))
         found.setdefault(each.place.source, []).append(line)
     return found
+
+
+def _best(answers: Sequence[Answer]) -> Sequence[Answer]:
+    return [answer for answer in answers if answer.decides] or answers
 
 
 def out_of_reach() -> dict[str, dict[str, list[PrintedDifference]]]:

@@ -18,7 +18,8 @@ def values(cards: Sequence[Card], absent: Sequence[Card]) -> dict[str, Any]:
     of, records = {card.notebook: card for card in by_name}, [card.record for card in by_name]
     answers = printed_beside.differences(records)
     asked = printed_beside.asked(answers)
-    counts = Counter(each.verdict for each in answers)
+    shown = [each for found in asked.values() for line in found for each in line.answers]
+    counts = Counter(each.verdict for each in shown if each.decides)
     return {
         "generated": any(record.generated for record in records),
         "levels": {
@@ -26,6 +27,7 @@ def values(cards: Sequence[Card], absent: Sequence[Card]) -> dict[str, Any]:
         },
         "differences": {source: [_asked(each, of) for each in found] for source, found in asked.items()},
         "counts": {verdict: counts[verdict] for verdict in VERDICTS},
+        "of_few_seeds": sum(not each.decides for each in shown),
         "unanswered": sum(not each.answers for found in asked.values() for each in found),
         "out_of_reach": {
             reason: {source: list(map(_in_words, found)) for source, found in by_source.items()}
@@ -55,8 +57,13 @@ def _asked(line: Asked, of: Mapping[str, Card]) -> dict[str, Any]:
     return asdict(line.printed.place) | {
         "claim": line.printed.claim,
         "thesis": _printed(line.printed),
-        "answers": [_measured(each, of, "+.1f") | {"verdict": each.verdict} for each in line.answers],
+        "answers": [_measured(each, of, "+.1f") | _said(each) for each in line.answers],
     }
+
+
+def _said(answer: Answer) -> dict[str, Any]:
+    """The verdict, empty of too few seeds, and how a primary claim is read."""
+    return {"verdict": answer.verdict if answer.decides else "", "reading": answer.reading}
 
 
 def _measured(answer: Answer, of: Mapping[str, Card], format: str) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def test_a_verdict_has_its_test_and_the_power_to_see_the_printed_difference():
 
 def test_what_could_not_have_been_decided_is_said_so():
     assert claims.tests_in_words(claims.judged("", OPEN)) == (
-        "p 0.919 · could not have been decided with 3 seeds: power 0.18 to see 1.0 (11 seeds for 80 %)"
+        "p 0.919 · less than an even chance with 3 seeds: power 0.18 to see 1.0 (11 seeds for 80 %)"
     )
     decided = claims.tests_in_words(claims.judged("", ABOVE, thesis=1.3))
     assert decided == "p 0.003 · power 1.00 to see 1.3 (3 seeds for 80 %)"

@@ -2,10 +2,12 @@ import csv
 import io
 import json
 import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
+import notebook_files
 import numpy as np
 import pandas as pd
 import papermill
@@ -15,6 +17,7 @@ from papermill.exceptions import PapermillExecutionError
 from PIL import Image
 from voc_folder import make_voc
 
+from companion.analysis import families
 from companion.analysis.claims import Place, Verdict, judged
 from companion.analysis.statistics import VERDICTS, Interval, mean_interval
 from companion.datasets.published import LeftOut
@@ -455,6 +458,33 @@ def test_key_numbers_and_verdicts_are_shown_and_recorded(tmp_path: Path, shown: 
     assert [entry["verdict"] for entry in record["verdicts"]] == ["holds", "undecided"]
     with pytest.raises(ValueError, match="expected one of"):
         nb.show(Verdict("claim", interval, "hold"))
+    assert "no verdict" in shown[3].html and "undecided</span>" not in shown[3].html
+
+
+def test_a_secondary_claim_is_shown_after_the_correction_of_its_family_alone(tmp_path: Path) -> None:
+    nb = make(tmp_path)
+    claim = judged("claim", mean_interval([2.0, 2.2, 2.4]))
+    with pytest.raises(ValueError, match="was not corrected"):
+        nb.show(claim)
+    nb.show(families.corrected([claim]), replace(claim, claim="first", primary=True))
+    assert [entry["adjusted"] is None for entry in results(nb)["verdicts"]] == [False, True]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Chosen(Small):
+    """With rows to choose from."""
+
+    only_rows: list[str]
+
+
+def test_rows_that_were_chosen_are_named_at_the_top(
+    tmp_path: Path, shown: list[Shown], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notebook_files, "PARAMETERS", f"{PARAMETERS}only_rows = []  # rows\n")
+    make(tmp_path, kind=Chosen, only_rows=[])
+    assert not shown
+    make(tmp_path, kind=Chosen, only_rows=["cam", "mixup_cam"])
+    assert "Rows by choice (only_rows): cam, mixup_cam." in shown[0].text
 
 
 def test_a_cell_run_again_replaces_its_record(tmp_path: Path, shown: list[Shown]) -> None:

@@ -59,7 +59,7 @@ def test_thesis_page_has_each_printed_number_once_with_interval_and_difference(t
     assert page.text.count(f"CAM train, response maps 48.0 49.0 [{low:.1f}, {high:.1f}] +1.0 {apart} 3 21_maps") == 1
     assert page.text.count("48.0 49.0") == 1
     assert f"A > B {HOSTILE} train, response maps +2.1 +1.0 [−1.0, +3.0] ? undecided 3 21_maps" in page.text
-    assert "✓ holds 0 ✗ opposite 0 ? undecided 1 no answer here" in page.text
+    assert "✓ holds 0 ✗ opposite 0 ? undecided 1 too few seeds 0 no answer here" in page.text
     assert "Generated data: a reading aid, not a comparison." in page.text
     assert page.tags.count("script") == 1
 
