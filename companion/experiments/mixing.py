@@ -162,7 +162,7 @@ class Mixing(ComparedMaps):
 
     def _cooled(self, folder: Path, fitted: float) -> np.ndarray:
         measure = partial(temperature.divided_maps, folder, self.on_val, fitted, self.threshold)
-        return self.of_one("maps divided by a temperature", folder, lambda: [measure()])[0]
+        return self.of_one(f"maps divided by a temperature, at {self.threshold}", folder, lambda: [measure()])[0]
 
     # --- Exhibits, in the order of the notebook ---
 

@@ -31,7 +31,7 @@ from companion.experiments.exhibits import Exhibit, Figure, Note, Table
 from companion.experiments.experiment import SCORED, Experiment
 from companion.experiments.own_rows import check_plain
 from companion.pipeline.stages import affinity, oracle_affinity
-from companion.pipeline.store import Stage
+from companion.pipeline.store import Stage, digest
 from thesislib.data.voc import VocDataset
 from thesislib.refinement import crf
 
@@ -102,19 +102,20 @@ class PositiveControls(Experiment):
         }
         for name in (*networks, PERFECT):
             for key, maps in folders.items():
-                counts = self.of_one(f"walk along {name}", maps, partial(self._walk, maps, networks.get(name), key))
+                network = networks[name][key] if name in networks else None
+                walked = digest(walk=self.settings.affinity, network=network and network.name)
+                walk = partial(self._walk, maps, network)
+                counts = self.of_one(f"walk along {name}, {walked}", maps, walk)
                 for scoring, of_scoring in zip(SCORINGS, counts, strict=True):
                     scores.setdefault(f"{name}, {scoring}", []).append({"image_confusion": of_scoring})
         return scores
 
-    def _walk(
-        self, maps: Path, network: Mapping[tuple[str, int], Path] | None, key: tuple[str, int]
-    ) -> list[np.ndarray]:
+    def _walk(self, maps: Path, network: Path | None) -> list[np.ndarray]:
         chosen, images = self.settings, self.on_train
         found: Affinities = (
             truths(images, chosen.backbone)
             if network is None
-            else learned(network[key], images, chosen.backbone, self.machine)
+            else learned(network, images, chosen.backbone, self.machine)
         )
         return [*walked_counts(maps, images, found, chosen.affinity, affinity.grid(chosen.backbone))]
 
@@ -123,8 +124,9 @@ class PositiveControls(Experiment):
         """Clusters of the same classifier by what features are pooled over, one a seed."""
         rounds = read_rounds(self.compute(self.labels))
         folders = self.compute(self.classifiers)
+        name = f"clusters under the maps, {digest(clustering=self.settings.subcategories)}"
         under = [
-            self.of_one("clusters under the maps", folder, partial(self._under_maps, folder, seed))[0]
+            self.of_one(name, folder, partial(self._under_maps, folder, seed))[0]
             for (_, seed), folder in folders.items()
         ]
         return {WHOLE: [rounds[1, seed].assignments for seed in self.seeds], UNDER: under}

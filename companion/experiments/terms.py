@@ -26,6 +26,7 @@ from companion.experiments.declared import class_table
 from companion.experiments.exhibits import Figure, KeyNumber, Note, Table
 from companion.experiments.own_rows import check_plain, check_trained, other_form
 from companion.experiments.scored_maps import ScoredMaps
+from companion.pipeline.store import digest
 from companion.settings import SettingsError, nearest
 
 LEVEL, SCORE, FORM, MAP = (
@@ -156,7 +157,8 @@ class Terms(ScoredMaps):
             with_mixup = self.settings.override(mixup.overrides)
             return gradients.of_classifier(folder, self.images("trainaug"), with_mixup, rows, self.machine)
 
-        found = np.stack(self.of_each("gradients of the terms", measure, trained.values()))
+        weighed = digest(mixup=self.settings.classifier, **{key: row.overrides for key, row in self.weighed.items()})
+        found = np.stack(self.of_each(f"gradients of the terms, {weighed}", measure, trained.values()))
         return {key: found[:, at] for at, key in enumerate(rows)}
 
     # --- Verdicts ---

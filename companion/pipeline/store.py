@@ -271,6 +271,11 @@ def absolute_path(file: str) -> str:
     return str(Path(file).absolute()) if file else ""
 
 
+def digest(**made_of: Any) -> str:
+    """A short name of settings, for what depends on them and is no artefact of its own."""
+    return _hash(_plain(made_of))
+
+
 def _is_artefact(folder: Path) -> bool:
     """Whether a folder is one of the store's, so that nothing else is ever deleted."""
     is_key = re.fullmatch(rf"[0-9a-f]{{{KEY_LENGTH}}}(\.part)?", folder.name)

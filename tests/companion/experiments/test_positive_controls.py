@@ -1,6 +1,11 @@
 """Which stages notebook 25 asks for, and that its walk is that of step 2 where nothing is replaced."""
 
+from collections import defaultdict
+from dataclasses import replace
+from unittest.mock import Mock
+
 import numpy as np
+import pytest
 
 from companion import settings
 from companion.experiments.catalogue import experiment
@@ -30,6 +35,34 @@ def test_what_needs_the_crf_or_truth_of_the_taught_images_is_left_out_without():
     assert [*of(**{"affinity.split": "trainaug"}).networks] == [OWN, TAUGHT]
     assert [*of(preset="voc2012").networks] == [OWN]
     assert PERFECT not in of().networks
+
+
+def kept_under(tmp_path, name, **overrides):
+    """Names under which the walks and the clusters of some settings are kept, of the same artefacts."""
+    chosen, names = of(crf=False, **overrides), []
+
+    def compute(stages):
+        return {each: tmp_path for each in stages}
+
+    def keep(name, folders, measure):
+        names.append(name)
+        return [[np.zeros(1), np.zeros(1)]]
+
+    chosen = replace(chosen, compute=compute, keep=keep)
+    vars(chosen).update(on_train=Images())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("companion.experiments.positive_controls.measures.read_scores", lambda *_: {"CAM": []})
+        patch.setattr("companion.experiments.positive_controls.read_rounds", lambda _: defaultdict(Mock))
+        getattr(chosen, name)
+    return set(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"), [("walked", {"affinity.walk_alpha": 4}), ("clusters", {"subcategories.k": 2})]
+)
+def test_what_is_measured_with_other_settings_is_kept_under_another_name(tmp_path, name, setting):
+    assert kept_under(tmp_path, name) == kept_under(tmp_path, name)
+    assert not kept_under(tmp_path, name) & kept_under(tmp_path, name, **setting)
 
 
 class Images:

@@ -1,5 +1,7 @@
 """The rows of notebook 24: those of Table 2.1, and what each control differs in."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,21 @@ def test_every_control_differs_from_what_it_is_compared_with_in_one_thing():
         if not other.lambda_ent:  # how the entropy is read is nothing without its weight
             names -= {"entropy_level", "entropy_score"}
         assert len(names) == 1 or claim.row.name == "both terms, no mixup", claim.text
+
+
+def test_gradients_of_other_weights_are_kept_under_another_name(tmp_path):
+    def name_of(**parameters):
+        names = []
+
+        def keep(name, folders, measure):
+            names.append(name)
+            return [[np.zeros((7, 3))] for _ in folders]
+
+        chosen = replace(of(**parameters), compute=lambda stages: dict.fromkeys(stages, tmp_path), keep=keep)
+        assert chosen.pulls
+        return names
+
+    assert name_of() == name_of() != name_of(lambda_ent=0.2)
 
 
 def test_only_asked_controls_are_trained_and_an_unknown_one_is_refused():
