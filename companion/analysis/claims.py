@@ -112,7 +112,7 @@ class Verdict:
         primary: the one claim of its experiment that was declared before it ran; all others are secondary.
         p: of the t test behind the interval, None where seeds decide nothing or the verdict is not of one difference.
         adjusted: p after Holm, together with the other claims of its family; None for one that stands alone.
-        power: chance of these seeds to see a difference of `sought`.
+        power: chance of these seeds to see a difference of `sought`; of a corrected claim at least.
         seeds: how many would see it with a power of 80 %.
         sought: the difference to be seen, without sign: the printed one, else the smallest of interest.
     """
@@ -293,6 +293,7 @@ def tests_in_words(found: Verdict) -> str:
         return said
     few = found.verdict == "undecided" and found.power < TOO_LITTLE
     said += f" · less than an even chance with {found.difference.n} seeds: power" if few else " · power"
+    said += " at least" if found.adjusted is not None else ""
     enough = f"more than {MOST_SEEDS:,}" if found.seeds is None else found.seeds
     return f"{said} {found.power:.2f} to see {found.sought:.{found.format[-2]}f} ({enough} seeds for 80 %)"
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from companion.analysis.by_class import Pair, remarked
 from companion.analysis.claims import Verdict
+from companion.analysis.power import power_of, seeds_needed
 from companion.analysis.statistics import LEVEL, holm
 
 Judged = tuple[Verdict, Pair | None]
@@ -20,25 +21,33 @@ NOTE = (
     "secondary and decided by their p after Holm, .05 for a family: the thesis' claims of a table are one, what the "
     "control rows ask is another, what the method does to maps and classifier a third, completeness whatever the "
     "threshold a fourth; what is asked of images, failures and clusters is one for each question. Claims whose rows "
-    "were left out count in their family too. The interval shown is the 95 % one of a difference by itself, so one "
-    "that leaves 0 out may belong to a claim that is undecided. Signs in tables are those of the intervals, not "
-    "corrected."
+    "were left out count in their family too. Power is that of the correction's strictest step. That something changes "
+    "little is read from its interval alone. The interval shown is the 95 % one of a difference by itself, so one that "
+    "leaves 0 out may belong to a claim that is undecided. Signs in tables are those of the intervals, not corrected."
 )
 
 
 def corrected(found: Sequence[Verdict], unasked: int = 0) -> list[Verdict]:
     """Verdicts of one family: undecided where p after Holm is not below .05; those without a p are as they were.
 
+    Power and the seeds for 80 % become those of a test at .05 over the number of claims, Holm's strictest step, so the
+    power is at least that.
+
     Args:
         found: the verdicts.
         unasked: how many claims of the family were declared and their rows left out, which makes no other claim easier.
     """
-    adjusted = iter(holm([each.p for each in found if each.p is not None], unasked))
-    return [each if each.p is None else _decided(each, next(adjusted)) for each in found]
+    tested = [each.p for each in found if each.p is not None]
+    adjusted, level = iter(holm(tested, unasked)), LEVEL / max(1, len(tested) + unasked)
+    return [each if each.p is None else _decided(each, next(adjusted), level) for each in found]
 
 
-def _decided(found: Verdict, adjusted: float) -> Verdict:
-    return replace(found, adjusted=adjusted, verdict=found.verdict if adjusted < LEVEL else "undecided")
+def _decided(found: Verdict, adjusted: float, level: float) -> Verdict:
+    decided = replace(found, adjusted=adjusted, verdict=found.verdict if adjusted < LEVEL else "undecided")
+    if found.sought is None:
+        return decided
+    seen = found.difference, found.sought, level
+    return replace(decided, power=power_of(*seen), seeds=seeds_needed(*seen))
 
 
 def together(

@@ -24,43 +24,47 @@ MOST_SEEDS = 1_000
 
 
 @overload
-def power(effect: float, std: float, n: int) -> float: ...
+def power(effect: float, std: float, n: int, level: float = LEVEL) -> float: ...
 
 
 @overload
-def power(effect: float, std: float, n: Int[np.ndarray, " k"]) -> Float[np.ndarray, " k"]: ...
+def power(effect: float, std: float, n: Int[np.ndarray, " k"], level: float = LEVEL) -> Float[np.ndarray, " k"]: ...
 
 
-def power(effect: float, std: float, n: int | Int[np.ndarray, " k"]) -> float | Float[np.ndarray, " k"]:
-    """Chance that the two-sided t test at 5 % of n paired differences tells their mean, `effect`, from 0.
+def power(
+    effect: float, std: float, n: int | Int[np.ndarray, " k"], level: float = LEVEL
+) -> float | Float[np.ndarray, " k"]:
+    """Chance that the two-sided t test of n paired differences tells their mean, `effect`, from 0.
 
     Args:
         effect: the true difference.
         std: standard deviation of the paired differences, of the same unit; positive.
         n: seeds, at least 2.
+        level: of the test.
 
     >>> round(power(0.5, 1.0, 34), 3)
     0.808
     """
-    edge, shift = student_t.isf(LEVEL / 2, n - 1), abs(effect) / std * np.sqrt(n)
+    edge, shift = student_t.isf(level / 2, n - 1), abs(effect) / std * np.sqrt(n)
     wrong_side = np.nan_to_num(nct.cdf(-edge, n - 1, shift))  # scipy's is NaN where it is below 1e-15
     found = nct.sf(edge, n - 1, shift) + wrong_side
     return found if isinstance(n, np.ndarray) else float(found)
 
 
-def power_of(difference: Interval | None, effect: float) -> float | None:
+def power_of(difference: Interval | None, effect: float, level: float = LEVEL) -> float | None:
     """`power` of the seeds that there are; None where they decide nothing or have no deviation."""
     if difference is None or difference.n < MIN_SEEDS or not difference.std > 0:
         return None
-    return power(effect, difference.std, difference.n)
+    return power(effect, difference.std, difference.n, level)
 
 
-def seeds_needed(difference: Interval | None, effect: float) -> int | None:
+def seeds_needed(difference: Interval | None, effect: float, level: float = LEVEL) -> int | None:
     """The fewest seeds, 3 or more, that see a difference of `effect` with a power of 80 %.
 
     Args:
         difference: of the seeds that there are, whose deviation is taken.
         effect: the difference to be seen, in the same unit.
+        level: of the test.
 
     Returns:
         The number; None if it is above 1,000, or without a deviation or an effect.
@@ -71,7 +75,7 @@ def seeds_needed(difference: Interval | None, effect: float) -> int | None:
     if difference is None or not (difference.std > 0 and effect):
         return None
     n = np.arange(MIN_SEEDS, MOST_SEEDS + 1)
-    enough = n[power(effect, difference.std, n) >= ENOUGH]
+    enough = n[power(effect, difference.std, n, level) >= ENOUGH]
     return int(enough[0]) if enough.size else None
 
 

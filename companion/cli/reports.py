@@ -3,6 +3,8 @@
 import argparse
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -65,15 +67,14 @@ def snapshot(options: argparse.Namespace) -> int:
         if scores.is_dir() and not options.anew:
             shutil.copytree(scores, place / published.SCORES)
         bytes_of_scores = published.write(options.reports, place / published.SCORES, options.runs_dir)
-        shutil.rmtree(scores, ignore_errors=True)
-        shutil.move(place / published.SCORES, scores)
         generated = all(record.generated for record in records)
-        pages = (
-            copies.gather(options.reports, options.output, place) if generated else _made_again(scores.parent, place)
-        )
-        if pages is None:
-            return 1
-        size, reduced = copies.write(pages, options.output)
+        with _in_place(place / published.SCORES, scores):
+            pages = (
+                copies.gather(options.reports, options.output, place)
+                if generated
+                else _made_again(scores.parent, place)
+            )
+            size, reduced = copies.write(pages, options.output)
     print(f"{options.output.resolve()}: {size / 1e6:.1f} MB, figures {reduced}; scores {bytes_of_scores / 1e6:.1f} MB")
     for there in published.records(scores):
         own = [record for record in records if record.notebook == there.notebook]
@@ -84,16 +85,35 @@ def snapshot(options: argparse.Namespace) -> int:
     return 0
 
 
-def _made_again(snapshot: Path, reports_dir: Path) -> Path | None:
-    """The folder of reports made from the scores of a snapshot; None, said why, where one failed."""
+@contextmanager
+def _in_place(folder: Path, target: Path) -> Iterator[None]:
+    """A folder in the place of another one, which comes back where what is done with it fails."""
+    before = folder.with_name(f"{folder.name}-before")
+    if target.is_dir():
+        shutil.move(target, before)
+    shutil.move(folder, target)
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(target)
+        if before.is_dir():
+            shutil.move(before, target)
+        raise
+
+
+def _made_again(snapshot: Path, reports_dir: Path) -> Path:
+    """The folder of reports made from the scores of a snapshot.
+
+    Raises:
+        ValueError: one failed; says why.
+    """
     from companion.reports import driver, published
     from companion.settings.project import NOTEBOOKS
 
     jobs = published.jobs(snapshot, NOTEBOOKS, reports_dir)
     outcomes = driver.make(jobs, notebooks_dir=NOTEBOOKS)
     if any(outcome.error for outcome in outcomes):
-        print(driver.summary(outcomes))
-        return None
+        raise ValueError(f"nothing was published, since a page cannot be made\n{driver.summary(outcomes)}")
     return jobs[0].exports.parent
 
 

@@ -41,6 +41,8 @@ It is kept artefact by artefact, so the name says all that it depends on but the
 
 CHOOSE_ROWS = ("only_rows", "walked_rows")
 """Parameters that name the rows to compute, of experiments that have them; empty: all."""
+IN_FULL: Mapping[str, Any] = {**dict.fromkeys(CHOOSE_ROWS, ()), "step_2": True}
+"""The values of parameters, of experiments that have them, with which all is asked that was declared."""
 
 
 class NoTruth(DataError):
@@ -134,9 +136,10 @@ class Experiment(ABC):
         return self.compute({"data": data_stage.stage(self.settings, self.machine)})["data"]
 
     def unasked(self, family: Callable[[Self], Sequence[Any]]) -> int:
-        """How many claims of a family are declared and not asked, because a parameter leaves out their rows."""
-        every: dict[str, Any] = {name: () for name in CHOOSE_ROWS if hasattr(self, name)}
-        return len(family(replace(self, **every))) - len(family(self))
+        """How many claims of a family were declared and are not asked, for a parameter or the lack of the CRF."""
+        every: dict[str, Any] = {name: value for name, value in IN_FULL.items() if hasattr(self, name)}
+        machine = self.machine.model_copy(update={"crf": True})
+        return len(family(replace(self, machine=machine, **every))) - len(family(self))
 
     def of_each(self, name: str, measure: Callable[[Path], Any], folders: Iterable[Path]) -> list[np.ndarray]:
         """A measure of each folder, kept under a name (`Keep`)."""

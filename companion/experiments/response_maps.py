@@ -81,7 +81,12 @@ class ResponseMaps(ScoredMaps):
 
     @property
     def walked(self) -> list[Row]:
-        """The rows whose maps are refined: those of the table and the user's own; controls are asked of the maps.
+        """The rows whose maps are refined; none without the CRF library, or where step 2 is not asked for."""
+        return self.to_walk if self.step_2 and row_stages.has_crf(self.machine) else []
+
+    @property
+    def to_walk(self) -> list[Row]:
+        """The rows of step 2: those of the table and the user's own; controls are asked of the maps.
 
         Raises:
             SettingsError: `walked_rows` names a row that is not refined, or leaves out one of the two.
@@ -92,9 +97,7 @@ class ResponseMaps(ScoredMaps):
 
     @property
     def walks(self) -> Mapping[tuple[str, int], Stage]:
-        """The stage of the refined maps by row name and seed; none without the CRF library, or where not asked for."""
-        if not self.step_2:
-            return {}
+        """The stage of the refined maps by row name and seed."""
         return row_stages.refined_stages(self.settings, self.walked, self.seeds, self.machine)
 
     def stages(self) -> list[Stage]:
@@ -288,7 +291,7 @@ class ResponseMaps(ScoredMaps):
         kinds = ["CAM", *["refined"] * bool(self.refined)]
         return Table(
             refined_images.refined_columns(
-                [row.name for row in self.walked], {split: runs[split] for split in splits}, self.refined, thesis
+                [row.name for row in self.to_walk], {split: runs[split] for split in splits}, self.refined, thesis
             ),
             name,
             caption,

@@ -44,7 +44,8 @@ def response_map_stages(
     return of_each(response_maps.stage, settings, rows, seeds, machine)
 
 
-def _has_crf(machine: Machine) -> bool:
+def has_crf(machine: Machine) -> bool:
+    """Whether the stages can be planned that need the dense CRF."""
     return crf_available() if machine.crf is None else machine.crf
 
 
@@ -63,7 +64,7 @@ def refined_stages(
     def step(chosen: Settings, machine: Machine, label: str) -> Stage:
         return pseudo_masks.refined_stage(chosen, machine, chosen.cam.splits, label)
 
-    return of_each(step, settings, rows, seeds, machine) if _has_crf(machine) else {}
+    return of_each(step, settings, rows, seeds, machine) if has_crf(machine) else {}
 
 
 def mask_stages(
@@ -74,28 +75,28 @@ def mask_stages(
     def step(chosen: Settings, machine: Machine, label: str) -> Stage:
         return pseudo_masks.masks_stage(chosen, machine, split, label)
 
-    return of_each(step, settings, rows, seeds, machine) if _has_crf(machine) else {}
+    return of_each(step, settings, rows, seeds, machine) if has_crf(machine) else {}
 
 
 def affinity_stages(
     settings: Settings, rows: Iterable[Row], seeds: Sequence[int], machine: Machine
 ) -> dict[tuple[str, int], Stage]:
     """The AffinityNet of every row and seed; none without the CRF library."""
-    return of_each(affinity.stage, settings, rows, seeds, machine) if _has_crf(machine) else {}
+    return of_each(affinity.stage, settings, rows, seeds, machine) if has_crf(machine) else {}
 
 
 def segmenter_stages(
     settings: Settings, rows: Iterable[Row], seeds: Sequence[int], machine: Machine
 ) -> dict[tuple[str, int], Stage]:
     """The segmentation network of every row and seed; none without the CRF library."""
-    return of_each(segmentation.segmenter_stage, settings, rows, seeds, machine) if _has_crf(machine) else {}
+    return of_each(segmentation.segmenter_stage, settings, rows, seeds, machine) if has_crf(machine) else {}
 
 
 def segmentation_stages(
     settings: Settings, rows: Iterable[Row], seeds: Sequence[int], machine: Machine
 ) -> dict[tuple[str, int], Stage]:
     """The segmentation of every row and seed; none without the CRF library."""
-    return of_each(segmentation.stage, settings, rows, seeds, machine) if _has_crf(machine) else {}
+    return of_each(segmentation.stage, settings, rows, seeds, machine) if has_crf(machine) else {}
 
 
 def cluster_stages(

@@ -220,7 +220,14 @@ class Table31(ClaimedMaps):
     def secondary(self) -> Mapping[str, Sequence[Verdict]]:
         """The thesis' claim in each step and split, the walk, and whether it enlarges the lead."""
         family = {"steps": self.judged_steps(), "walk": self.judged_walk(), "enlarged": self.judged_growth()}
-        return families.together({name: [*part] for name, part in family.items()}, self.on_train.classes)
+        left_out = self.unasked(lambda each: each.declared)
+        return families.together({name: [*part] for name, part in family.items()}, self.on_train.classes, left_out)
+
+    @property
+    def declared(self) -> Sequence[str]:
+        """What the verdicts of `secondary` are on: in both splits the maps, and what is refined."""
+        refined = ("refined", *THE_TWO, "enlarged") if self.walked else ()
+        return [f"{what}, {split}" for split in SPLITS for what in ("map", *refined)]
 
     def judged_steps(self) -> Iterator[Judged]:
         """The thesis' claim in each step and split."""

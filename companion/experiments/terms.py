@@ -238,7 +238,9 @@ class Terms(ScoredMaps):
         yield self.primary
         yield Note(families.NOTE)
         asked = {"controls": [self._judged(claim) for claim in self.claims]}
-        yield from families.together(asked, self.on_train.classes)["controls"]
+        every = replace(self, trained=[*self.controls])
+        left_out = len(every.claims) - len(self.claims)
+        yield from families.together(asked, self.on_train.classes, left_out)["controls"]
         entropy, mixup = self.rows["entropy"].name, self.rows["mixup"].name
         of_entropy = difference(self.train, entropy, mixup)
         shown = {f"{entropy} > {mixup}": of_entropy} | {

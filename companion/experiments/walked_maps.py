@@ -9,6 +9,7 @@ from functools import partial
 
 from companion.analysis import families, measures, refined_images
 from companion.analysis.claims import judged
+from companion.analysis.statistics import mean_interval
 from companion.drawing import curves, image_grids
 from companion.experiments.claimed_maps import ClaimedMaps
 from companion.experiments.exhibits import Exhibit, Figure, Note, Table
@@ -61,7 +62,7 @@ class WalkedMaps(ClaimedMaps):
         )
         steep, uneven = numbers[refined_images.SLOPE], numbers[refined_images.UNEVEN]
         if steep and uneven:
-            beyond = steep._replace(mean=steep.mean - 1, low=steep.low - 1, high=steep.high - 1)
+            beyond = mean_interval([value - 1 for value in steep.values])
             larger = "Refinement enlarges differences between maps: slope above 1 (difference to 1 shown)"
             even = "The more even map gains more from refinement: negative correlation with the change in variation"
             yield from families.corrected(

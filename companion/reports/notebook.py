@@ -15,7 +15,7 @@ import numpy as np
 from companion.analysis import forward
 from companion.analysis.claims import Verdict, tests_in_words
 from companion.analysis.statistics import VERDICTS
-from companion.datasets.published import LeftOut
+from companion.datasets.published import MARK, LeftOut
 from companion.experiments import parameters as checks
 from companion.experiments.catalogue import asked, kind_of
 from companion.experiments.exhibits import Exhibits, Figure, KeyNumber, Note, Table
@@ -311,8 +311,11 @@ class Notebook:
         if self.generated:
             data = self.settings.data
             return f"generated images ({data.trainaug} for training, {data.train} train, {data.val} val)"
-        root = self.parameters["data_root"]
-        return f"images in {root}" if root else ""
+        if not self.parameters["data_root"]:
+            return ""
+        root = Path(self.parameters["data_root"])
+        published = any((folder / MARK).is_file() for folder in root.parents)
+        return "images that are not published" if published else f"images in {root}"
 
 
 def _check_name(name: str) -> None:

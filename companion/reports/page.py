@@ -26,6 +26,7 @@ from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 from traitlets.config import Config
 
 from companion.analysis.statistics import ASSUMPTION
+from companion.datasets.published import MARK
 from companion.experiments import parameters
 from companion.experiments.training_seeds import seeds_in_words
 from companion.reports import formulas
@@ -132,6 +133,12 @@ def _take_parameters(notebook: nbformat.NotebookNode) -> list[dict[str, Any]]:
     table = [{"name": p.name, "value": p.value, "default": p.value, "help": p.help} for p in declared.values()]
     for row in table:
         row["value"] = passed[row["name"]].value if row["name"] in passed else row["value"]
+    values = {row["name"]: row["value"] for row in table}
+    if values.get("runs_dir") and (parameters.folder("runs_dir", values["runs_dir"]) / MARK).is_file():
+        for row in table:  # whoever reads a page of published results has folders of their own
+            row["value"] = {"runs_dir": row["default"], "data_root": row["value"] and "DIR"}.get(
+                row["name"], row["value"]
+            )
     unknown = [p for name, p in passed.items() if name not in declared]
     return table + [{"name": p.name, "value": p.value, "default": None, "help": "unknown"} for p in unknown]
 

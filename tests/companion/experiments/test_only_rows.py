@@ -110,3 +110,14 @@ def test_claims_on_rows_that_do_not_walk_count_in_the_family_of_table_2_1() -> N
     declared = [len(each.declared) for each in (every, some)]  # type: ignore[attr-defined]
     assert declared == [7 + 5 + 7 + 5, 7 + 2 + 1 + 1]
     assert some.unasked(lambda each: each.declared) == 13  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("notebook", "number"), [("21_response_maps", 24), ("31_response_maps", 10)])
+def test_a_walk_that_is_not_asked_for_makes_no_other_claim_easier(notebook: str, number: int) -> None:
+    def whole(**parameters: object) -> int:
+        chosen = asked(notebook, **parameters)
+        return len(chosen.declared) + chosen.unasked(lambda each: each.declared)  # type: ignore[attr-defined]
+
+    two = ["cam", TABLES[notebook]]
+    ways: list[dict[str, object]] = [{}, {"step_2": False}, {"only_rows": two}, {"only_rows": two, "step_2": False}]
+    assert [whole(**way) for way in ways] == [number] * 4

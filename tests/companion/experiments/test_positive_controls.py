@@ -42,7 +42,7 @@ def kept_under(tmp_path, name, **overrides):
     chosen, names = of(crf=False, **overrides), []
 
     def compute(stages):
-        return {each: tmp_path for each in stages}
+        return dict.fromkeys(stages, tmp_path)
 
     def keep(name, folders, measure):
         names.append(name)

@@ -21,6 +21,7 @@ from companion.pipeline.stages import affinity, data, response_maps, segmentatio
 from companion.pipeline.store import StageFailed, Store
 from companion.reports import driver, kept
 from companion.reports import published as scores
+from companion.reports import snapshot as copies
 from companion.reports.record import FILE, Artefact, NumberEntry, Record
 from companion.settings import Machine
 from thesislib.data.voc import VocDataset
@@ -94,7 +95,8 @@ def test_data_of_a_folder_are_known_without_the_folder(tmp_path):
     pages = {page.name: page.read_text() for page in (tmp_path / "snapshot").glob("*.html")}
     first = Record.read(tmp_path / "reports" / "smoke" / "01_data" / FILE)
     (drawn,) = [each.alt for each in first.figures if each.name == "images"]
-    assert first.thumbnail and not any(drawn in page or f"{tmp_path}/photographs" in page for page in pages.values())
+    assert first.thumbnail and not any(drawn in page or str(tmp_path) in page for page in pages.values())
+    assert "-p data_root DIR" in pages["01_data.html"]
     assert str(LeftOut("images")) in pages["01_data.html"] and "nothing was computed anew" in pages["01_data.html"]
     assert not [*(tmp_path / "snapshot").rglob("*.png")]
     shutil.rmtree(tmp_path / "photographs")
@@ -277,6 +279,25 @@ def test_a_snapshot_adds_to_what_is_published(tmp_path, capsys):
     report_of(tmp_path, computed(tmp_path, maps[4]), "21_response_maps", [104])
     assert snapshot(tmp_path, "--anew") == {maps[4]} and "seeds [104]" in page.read_text()
     assert not page.with_name("51_performance.html").exists()
+
+
+def test_scores_stay_where_the_pages_cannot_be_written(tmp_path, monkeypatch, capsys):
+    maps = [f"response_maps/000000000000000{i}" for i in range(2)]
+    report_of(tmp_path, computed(tmp_path, maps[0]), "21_response_maps", [100])
+    before = snapshot(tmp_path)
+    report_of(tmp_path, computed(tmp_path, maps[1]), "21_response_maps", [101])
+    (tmp_path / "reports" / "smoke" / "21_response_maps.html").write_text("<html><body>page</body></html>")
+
+    def too_large(*_):
+        raise ValueError("21_response_maps is too large")
+
+    monkeypatch.setattr(copies, "write", too_large)
+    for option in ([], ["--anew"]):
+        command = ["snapshot", str(tmp_path / "reports" / "smoke"), "--output", f"{tmp_path}/snapshot", *option]
+        assert cli.main(command) == 2
+        files = (tmp_path / "snapshot" / scores.SCORES).glob("*/*/config.json")
+        assert {"/".join(file.parts[-3:-1]) for file in files} == before
+    assert "21_response_maps" in capsys.readouterr().err
 
 
 def test_a_report_without_a_kind_of_artefact_does_not_replace_one_that_has_it():
