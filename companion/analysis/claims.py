@@ -203,6 +203,7 @@ def judged(
     place: Place | None = None,
     sign: int = 1,
     format: str = POINTS,
+    of_interest: float | None = OF_INTEREST,
     primary: bool = False,
 ) -> Verdict:
     """The verdict on "the difference is above 0" (below, with `sign` -1).
@@ -214,10 +215,12 @@ def judged(
         thesis: the printed difference, which is the one to be seen.
         place: where it is printed.
         sign: +1 or -1.
-        format: of the difference; one in another than `POINTS` has a smallest difference of interest only if printed.
+        format: of the difference.
+        of_interest: the smallest difference of interest, where none is printed; None, or for another format than
+            `POINTS`, there is none, as for all that is not mIoU.
         primary: whether it is the primary claim of its experiment.
     """
-    sought = abs(thesis or 0) or (OF_INTEREST if format == POINTS else None)
+    sought = abs(thesis or 0) or (of_interest if format == POINTS else None)
     return Verdict(
         claim,
         difference,

@@ -63,4 +63,5 @@ def verdicts(claim: Claim, asked: Sequence[Mechanism], scores: Scores, split: st
     for text, measured, measure, sign in asked:
         found = paired(*(seed_values(scores, row.name, measure) for row in (claim.row, claim.reference)))
         words = f"{text} ({measured}, {split}): {versus(claim)}"
-        yield judged(words if sign > 0 else words.replace(" > ", " against "), found, sign=sign)
+        words = words if sign > 0 else words.replace(" > ", " against ")
+        yield judged(words, found, sign=sign, of_interest=None)

@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
+from companion.cli import command_line
 from companion.pipeline import engine
-from companion.pipeline.store import Store
-from companion.settings import SettingsError
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
@@ -18,7 +17,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     sub.add_argument("file", type=Path, help="such as batches/fig_2_5c.toml")
     sub.add_argument("--dry-run", action="store_true", help="check the file, show the plan, and stop")
     sub.add_argument("--scheduler", default=engine.LOCAL, help="address or scheduler file of a Dask cluster")
-    sub.add_argument("--workers", type=int, help="local workers, and notebooks at once; default one per core")
+    command_line.workers(sub, help="local workers, and notebooks at once; default one per core")
     sub.add_argument("--data-root", default="", help="folder in VOC layout, in place of the file's")
     sub.add_argument("--runs-dir", type=Path, default=Path("runs"), help="the store of computed artefacts")
     sub.add_argument("--reports-dir", type=Path, default=Path("reports"))
@@ -32,12 +31,11 @@ def batch(options: argparse.Namespace) -> int:
     Returns:
         0 if every run has its report, 1 if a stage or a notebook failed.
     """
+    from companion.pipeline.published import own_store
     from companion.reports import batch_page, batch_plans, batches, driver
     from companion.reports.site import write_index
 
-    if options.workers is not None and options.workers < 1:
-        raise SettingsError(f"--workers must be at least 1, got {options.workers}")
-    store, reports_dir = Store(options.runs_dir.resolve()), options.reports_dir.resolve()
+    store, reports_dir = own_store(options.runs_dir.resolve()), options.reports_dir.resolve()
     asked = batches.read(options.file, NOTEBOOKS, data_root=options.data_root)
     jobs = asked.jobs(store, reports_dir)
     todo = [job for job in jobs if not job.is_done()]

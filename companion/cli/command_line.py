@@ -9,12 +9,11 @@ from typing import Any
 
 from companion import settings
 from companion.datasets.layout import find_layout
-from companion.pipeline.store import Store
 from companion.settings import Machine, Settings
 
 
-def context(options: argparse.Namespace) -> tuple[Settings, Machine, Store]:
-    """Settings, machine and store.
+def context(options: argparse.Namespace) -> tuple[Settings, Machine]:
+    """Settings and machine.
 
     Raises:
         SettingsError: a setting that does not exist, or has no effect.
@@ -24,7 +23,7 @@ def context(options: argparse.Namespace) -> tuple[Settings, Machine, Store]:
     if options.data_root:
         root = str(Path(options.data_root).resolve())
         find_layout(Path(root))
-    return chosen, Machine(data_root=root), Store(options.runs_dir.resolve())
+    return chosen, Machine(data_root=root)
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
@@ -55,6 +54,17 @@ def parameters(options: argparse.Namespace) -> dict[str, Any]:
             "reports_dir": str(options.reports_dir.resolve()),
         }
     )
+
+
+def workers(parser: argparse.ArgumentParser, *, help: str, default: int | None = None) -> None:
+    """Add the option of how many processes share some work."""
+    parser.add_argument("--workers", type=_positive, metavar="N", help=help, default=default)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
 
 
 def value(text: str) -> Any:

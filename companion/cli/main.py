@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         help="these notebooks alone, those with a table-3.2 or a fig-3.4, or all that are `beyond` the thesis",
     )
     sub.add_argument("--scheduler", default=engine.LOCAL, help="address or scheduler file of a Dask cluster")
-    sub.add_argument("--workers", type=int, help="local workers; default one per core")
+    command_line.workers(sub, help="local workers; default one per core")
     continued(sub)
     sub = add("run", run, "execute one notebook and render its report")
     sub.add_argument("notebook", help="its name, e.g. 21_response_maps")
@@ -160,7 +160,7 @@ def run(options: argparse.Namespace) -> int:
     from companion.reports.jobs import Job
     from companion.reports.site import INDEX
 
-    chosen, machine, _ = command_line.context(options)
+    chosen, machine = command_line.context(options)
     if options.published:
         find_scores(options.published)
     notebook = find_notebook(options.notebook, NOTEBOOKS)
@@ -191,7 +191,7 @@ def _job(options: argparse.Namespace, notebook: Path, read: dict[str, Stage]) ->
     from companion.experiments.catalogue import experiment
     from companion.reports.jobs import Job, question
 
-    chosen, machine, _ = command_line.context(options)
+    chosen, machine = command_line.context(options)
     asks_of = experiment(notebook.stem, chosen, check_seeds(options.seeds), machine)
     asks_of.check_truth()
     stages = asks_of.stages()
@@ -205,6 +205,7 @@ def stage(options: argparse.Namespace) -> int:
     """Compute what a stage builds on, then the stage itself, with every process that `torchrun` started."""
     from companion.experiments import row_stages
     from companion.pipeline import sharing as parallel
+    from companion.pipeline.published import own_store
 
     parallel.start()
     try:
@@ -212,7 +213,8 @@ def stage(options: argparse.Namespace) -> int:
             if options.name not in row_stages.TRAINED:
                 closest = nearest(options.name, [*row_stages.TRAINED])
                 raise SettingsError(f"no trained stage is called {options.name!r}{closest}")
-            chosen, machine, store = command_line.context(options)
+            chosen, machine = command_line.context(options)
+            store = own_store(options.runs_dir.resolve())
             wanted = row_stages.TRAINED[options.name](chosen.override({"seed": options.seed}), machine)
             *upstream, _ = engine.in_order([wanted])
         folder = parallel.compute(wanted, store, upstream)

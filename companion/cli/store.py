@@ -14,7 +14,7 @@ def status(options: argparse.Namespace) -> int:
     from companion.experiments.catalogue import EXPERIMENTS, experiment
     from companion.pipeline.published import open_store
 
-    chosen, machine, _ = command_line.context(options)
+    chosen, machine = command_line.context(options)
     store = open_store(options.runs_dir.resolve(), options.published)
     planned = {name: experiment(name, chosen, check_seeds(options.seeds), machine).stages() for name in EXPERIMENTS}
     engine.bind(stage for stages in planned.values() for stage in stages)
@@ -47,6 +47,8 @@ def _computed(wanted: Sequence[Stage], store: Store) -> str:
 
 def clean(options: argparse.Namespace) -> int:
     """Delete unfinished artefacts that no process is computing."""
-    deleted = Store(options.runs_dir).clean(everything=options.all)
+    from companion.pipeline.published import own_store
+
+    deleted = own_store(options.runs_dir).clean(everything=options.all)
     print(f"deleted {deleted} artefacts from {options.runs_dir}")
     return 0

@@ -247,6 +247,7 @@ class Clusters(FoundClusters):
             cluster_moves.net(self.found, 1, self.rounds, subtypes, "moved together"),
             "Sub-types a class that moved together, minus their chance level; the claim of Figs 3.9 to 3.11.",
             place=MOVED_TOGETHER,
+            of_interest=None,
             primary=True,
         )
 
@@ -255,6 +256,7 @@ class Clusters(FoundClusters):
             f"More clusters are kept from round 1 to {self.rounds} than by chance",
             cluster_moves.net(self.found, 1, self.rounds, None, "kept"),
             "Clusters a class, minus their chance level.",
+            of_interest=None,
             primary=primary,
         )
 
@@ -276,6 +278,7 @@ class Clusters(FoundClusters):
                 "More true sub-types move together than are scattered",
                 cluster_moves.surplus(self.found, 1, self.rounds, subtypes),
                 "Moved together minus scattered, sub-types a class.",
+                of_interest=None,
             )
 
     def _followed(self) -> Iterator[Verdict]:

@@ -185,9 +185,11 @@ class Conditions(ScoredMaps):
     def secondary(self) -> Iterator[Judged]:
         """What else is asked of the longer schedule, not yet corrected."""
         grows = paired(self.gaps["cam_longer"], self.gaps["cam"])
-        yield judged("A longer schedule over-fits: plain CAM's mAP of train minus that of val grows", grows), None
+        text = "A longer schedule over-fits: plain CAM's mAP of train minus that of val grows"
+        yield judged(text, grows, of_interest=None), None
         less = paired(self.gaps["mixup_cam_longer"], self.gaps["cam_longer"])
-        yield judged("Mixup-CAM over-fits less: mAP of train minus that of val, longer schedule", less, sign=-1), None
+        text = "Mixup-CAM over-fits less: mAP of train minus that of val, longer schedule"
+        yield judged(text, less, sign=-1, of_interest=None), None
         short, long = self.leads
         yield judged("The lead of Mixup-CAM grows with the schedule", paired(long, short)), None
         found, both = _above(f"{versus(self.claim)}, fixed threshold on train", self.train, self.claim)

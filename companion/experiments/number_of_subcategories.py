@@ -24,6 +24,7 @@ from companion.experiments.exhibits import Exhibit, Figure, Note, Table
 from companion.experiments.own_rows import check_plain
 from companion.experiments.printed_differences import FIG_3_4, FIG_3_4_LAST, FLAT_3_4
 from companion.experiments.weight_of_outputs import WeightOfOutputs
+from companion.settings import SettingsError
 from thesislib.data.voc import VocDataset
 
 SOURCE, TABLE = "Fig. 3.4", "Table 3.1"
@@ -62,8 +63,10 @@ class NumberOfSubcategories(WeightOfOutputs):
         """Rows by K after the last round; None where the figure is of that round itself.
 
         Raises:
-            SettingsError: not even one round.
+            SettingsError: not even one round, or no K above 1 in `last_grid`.
         """
+        if wrong := [k for k in self.last_grid if k < 2]:
+            raise SettingsError(f"last_grid: expected K of at least 2, got {wrong[0]}; K = 1 is always there")
         if self.last_round == self.after_round:
             return None
         sc_cam(self.last_round)

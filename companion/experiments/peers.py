@@ -234,5 +234,5 @@ class Peers(ComparedMaps):
             lowest=["difference"],
         )
         text = "With SEAM's term maps change less with the size of the image (mean difference, val, down)"
-        less = judged(f"{text}: {' against '.join(names)}", paired(*values.values()), sign=-1)
+        less = judged(f"{text}: {' against '.join(names)}", paired(*values.values()), sign=-1, of_interest=None)
         yield from families.corrected([less])

@@ -163,7 +163,7 @@ class SegmentedImages(Segmentation):
         for failure in FAILURES[self.failures_in]:
             worse = error_rates.difference(self.errors, self.method.name, failure.rate, failure.other)
             text, place = f"{failure.claim} ({self.method.name}, val)", of_failure(self.failures_in, failure)
-            found.append(judged(text, worse, "Points of error rate.", place=place))
+            found.append(judged(text, worse, "Points of error rate.", place=place, of_interest=None))
         yield from families.corrected(found)
 
     def error_tables(self) -> Iterator[Figure | Table]:

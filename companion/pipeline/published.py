@@ -22,7 +22,7 @@ from companion.datasets.published import MARK
 from companion.pipeline import artefacts
 from companion.pipeline.provenance import PROVENANCE, hardware_in_words, recorded
 from companion.pipeline.stages.data import SPLITS
-from companion.pipeline.store import Stage, StageFailed, Store
+from companion.pipeline.store import Progress, Stage, StageFailed, Store
 from thesislib.data.voc import VocDataset
 
 SCORES = "scores"
@@ -67,6 +67,16 @@ class PublishedStore(Store):
                     stage.bind_with(self._read(stage))
             if not self.has(wanted):
                 raise StageFailed(self._missing(f"{wanted}"))
+
+    def compute(self, stage: Stage, progress: Progress | None = None) -> Path:
+        """The folder of a published artefact.
+
+        Raises:
+            StageFailed: it is not published.
+        """
+        if not self.has(stage):
+            raise StageFailed(self._missing(f"{stage}"))
+        return self.folder(stage)
 
     def _read(self, stage: Stage) -> dict[str, Any]:
         """What the published artefact that answers the question of a stage has read of files."""
@@ -154,6 +164,19 @@ def open_store(root: Path, snapshot: Path | None = None) -> Store:
     if (root / MARK).is_file():
         return PublishedStore(root)
     return ContinuedStore(root, PublishedStore(find_scores(snapshot).resolve())) if snapshot else Store(root)
+
+
+def own_store(root: Path) -> Store:
+    """The store in a folder, to compute in or to delete from.
+
+    Raises:
+        ValueError: its results are published ones.
+    """
+    if (root / MARK).is_file():
+        raise ValueError(
+            f"{root} has published results, beside which nothing is computed: give a --runs-dir of your own"
+        )
+    return Store(root)
 
 
 def write(root: Path, names: Iterable[str], runs: Sequence[Path], data_root: Path | None) -> None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +27,7 @@ from companion.reports.page import duration
 from companion.reports.site import write_index
 
 FINISHED = "up to date"
-PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES = multiprocessing.get_context("forkserver") if sys.platform == "linux" else multiprocessing.get_context()
 PROCESSES.set_forkserver_preload(["companion.reports.execute"])  # imported once, in place of once a notebook
 
 
@@ -121,7 +121,7 @@ def reproduce(
 
 class _Running(NamedTuple):
     job: Job
-    process: ForkServerProcess
+    process: BaseProcess
     started: float
 
 

@@ -66,6 +66,16 @@ def test_bad_input_ends_with_one_clear_line_before_any_work(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "two", "1.5"])
+@pytest.mark.parametrize("command", [["reproduce"], ["batch", "some.toml"]])
+def test_a_number_of_workers_that_computes_nothing_is_refused(
+    command: list[str], number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([*command, f"--workers={number}"])
+    assert f"expected a whole number of at least 1, got '{number}'" in capsys.readouterr().err
+
+
 def test_status_and_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = Store(tmp_path / "runs")
     engine.run([data.stage(load("smoke"), Machine(device="cpu"))], store)

@@ -320,6 +320,12 @@ def test_a_k_inserted_into_the_grid_changes_its_own_lines_alone():
     }
 
 
+@pytest.mark.parametrize("k", [1, 0, -3])
+def test_a_k_of_the_last_round_that_is_none_is_refused(k: int) -> None:
+    with pytest.raises(SettingsError, match=f"at least 2, got {k}"):
+        of("32_number_of_subcategories", {"last_round": 2, "last_grid": [10, k]}).stages()
+
+
 def test_after_the_last_round_the_claim_is_asked_of_some_k():
     usual = over_k()
     assert list(usual.last_sweep.rows) == [1, 5, 16] and over_k(after_round=3).last_sweep is None

@@ -102,7 +102,6 @@ def test_bad_batch_ends_with_status_2_before_anything_starts(
     before = sorted(tmp_path.rglob("*"))
     assert cli.main(arguments) == 2
     assert message in capsys.readouterr().err
-    assert cli.main([*arguments, "--workers", "0"]) == 2
     assert sorted(tmp_path.rglob("*")) == before
 
 

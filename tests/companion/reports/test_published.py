@@ -158,12 +158,25 @@ def test_keys_are_found_without_the_files_that_decide_them(tmp_path, of_photogra
     maps = response_maps.stage(SMOKE, elsewhere)
     with pytest.raises(StageFailed, match=r"backbone is not among the published results.*runs_dir of your own"):
         store.expect([maps])
+    with pytest.raises(StageFailed, match="nothing is computed there"):
+        store.compute(data.stage(SMOKE, Machine(device="cpu")))
+    assert store.compute(wanted) == store.folder(stage)
     other = tmp_path / "scores" / "data" / "0123456789abcdef"
     shutil.copytree(store.folder(stage), other)
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps(config | {"fingerprint": "another"}))
     with pytest.raises(StageFailed, match="published of several files"):
         store.expect([data.stage(SMOKE, elsewhere)])
+
+
+@pytest.mark.parametrize("command", [["clean", "--all"], ["stage", "classifier", "--preset", "smoke"]])
+def test_published_results_are_neither_deleted_nor_added_to(tmp_path, of_photographs, capsys, command):
+    root, stage = of_photographs
+    folder = publish(tmp_path, root, f"data/{stage.key}").folder(stage)
+    files = {*(tmp_path / "scores").rglob("*")}
+    assert cli.main([*command, "--runs-dir", f"{tmp_path}/scores"]) == 2
+    assert "give a --runs-dir of your own" in capsys.readouterr().err
+    assert folder.is_dir() and {*(tmp_path / "scores").rglob("*")} == files
 
 
 def test_counts_are_the_same_in_a_smaller_file(tmp_path):
