@@ -4,7 +4,6 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from companion.cli import command_line
 from companion.datasets import own
 from companion.datasets.checks import Share
 from companion.datasets.conformed import conform
@@ -206,5 +205,5 @@ def _add(
     sub.set_defaults(command=command)
     sub.add_argument("--root", type=Path, required=root, help="the folder that holds VOCdevkit, or one in VOC layout")
     workers = min(cores(), MOST_WORKERS)
-    command_line.workers(sub, help="processes that share the work; default one per core", default=workers)
+    sub.add_argument("--workers", type=int, default=workers, help="processes that share the work; default one per core")
     return sub

@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from companion.cli import command_line
 from thesislib.data.voc import VocDataset
 from thesislib.files import write_whole
 
@@ -36,7 +35,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     sub.add_argument("--split", default="val", help="a list of that folder")
     sub.add_argument("--background", type=float, default=0.15, help="fixed threshold of response maps")
     sub.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there too")
-    command_line.workers(sub, help="processes; default: one per core where there are many images")
+    sub.add_argument("--workers", type=int, help="processes; default: one per core where there are many images")
 
     sub = _add(commands, "export", export, "write response maps in the layout of psa or irn, or copy verified masks")
     sub.add_argument("folder", type=Path, help="a run of stage response_maps or pseudo_masks")

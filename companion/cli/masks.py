@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from companion import settings
-from companion.cli import command_line
 from companion.cli import data as cli_data
 from companion.settings import SettingsError
 
@@ -26,7 +25,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     sub.add_argument("--preset", default="own", help="settings; own, for photographs, by default")
     sub.add_argument("--seed", type=int, default=0, help="training seed")
     sub.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting")
-    command_line.workers(sub, default=1, help="processes that read the photographs")
+    sub.add_argument("--workers", type=int, default=1, help="processes that read the photographs")
 
 
 def masks(options: argparse.Namespace) -> int:

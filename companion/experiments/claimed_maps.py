@@ -11,7 +11,7 @@ from functools import cached_property
 
 from companion.analysis import by_class, chance, families, maps, mechanism
 from companion.analysis.by_class import Pair
-from companion.analysis.claims import Claim, Place, Printed, Verdict, difference, judged, versus
+from companion.analysis.claims import Claim, Place, Printed, Row, Verdict, difference, judged, versus
 from companion.analysis.claims import printed_difference as printed_of
 from companion.analysis.families import Judged
 from companion.analysis.measures import Scores
@@ -62,7 +62,11 @@ class ClaimedMaps(ResponseMaps):
     @property
     def claims_of_walked(self) -> list[Claim]:
         """The claims whose rows are refined both."""
-        names = {row.name for row in self.walked}
+        return self.claims_among(self.walked)
+
+    def claims_among(self, rows: Sequence[Row]) -> list[Claim]:
+        """The claims on two of some rows."""
+        names = {row.name for row in rows}
         return [claim for claim in self.claims if {claim.row.name, claim.reference.name} <= names]
 
     @property

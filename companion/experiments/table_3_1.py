@@ -272,7 +272,7 @@ class Table31(ClaimedMaps):
         for split, images in (("train", self.on_train), ("val", self.on_val)):
             steps = {step: scores for step, scores in self.steps.items() if step.endswith(split)}
             yield Table(
-                chain.claims(self.claims_of_walked, steps, self.thesis),
+                chain.claims(self.claims_among(self.to_walk), steps, self.thesis),
                 f"claims_{split}",
                 f"Paired differences in mIoU points on {len(images)} images of {split}: maps at the fixed threshold "
                 f"{self.threshold}{' and after the random walk' if self.refined else ''}; {self.over}.",

@@ -121,6 +121,7 @@ def values(folder: Path) -> dict[str, Any]:
     sources = [source_of(preset, folder) for preset in PRESETS]
     return {
         "sources": sources,
+        "said": _said(sources[0]),
         "least_seeds": MIN_SEEDS,
         "chapters": {chapter: [_line(main, sources, folder) for main in asked] for chapter, asked in CHAPTERS.items()},
         "counts": [_counted(source) for source in sources],
@@ -129,7 +130,10 @@ def values(folder: Path) -> dict[str, Any]:
 
 def on_photographs() -> str:
     """What the maps of both methods are against those of plain CAM on photographs, as published, in a sentence."""
-    source = source_of("animals", PUBLISHED / "animals")
+    return _said(source_of("animals", PUBLISHED / "animals"))
+
+
+def _said(source: Source) -> str:
     answers = {chapter.partition(": ")[2]: _answer(main, source)[0] for chapter, (main, *_) in CHAPTERS.items()}
     said = [f"{name} {of.difference} {of.interval}, {of.verdict}, {of.n} seeds" for name, of in answers.items() if of]
     return f"Against maps of plain CAM, on VOC's photographs of animals, mIoU: {'; '.join(said) or 'not asked yet'}."

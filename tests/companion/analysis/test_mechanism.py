@@ -36,7 +36,7 @@ def test_each_claim_is_paired_and_has_its_direction():
     assert even.difference.values == pytest.approx((-20, -19, -18)) and even.verdict == "holds"
     assert "against" in even.claim and "ours > CAM" in area.claim
     assert averts.difference.values == pytest.approx((30, 32, 34)) and averts.verdict == "holds"
-    assert area.sought == 1 and 0 < area.power < 1
+    assert area.sought is None and area.power is None  # a point of mIoU is no yardstick for these
 
 
 def test_parts_that_are_not_known_decide_nothing():
