@@ -31,6 +31,8 @@ COPIED = ("config.json", PROVENANCE, artefacts.PRETEXT_ACCURACY, artefacts.DATAS
 PACKED = (artefacts.SCORES, artefacts.SUBCATEGORIES)
 WHOLE = {"subcategories": artefacts.SUBCATEGORIES}
 """Stages whose published form is all that later stages read, and its file."""
+NAMED = 3
+"""Of more commits the number is said."""
 NEEDS_CRF = ("affinity_labels", "affinity", "refined_maps", "pseudo_masks", "segmenter", "segmentation")
 """Stages that are planned on machines with the dense CRF alone."""
 
@@ -45,10 +47,11 @@ class PublishedStore(Store):
 
     @property
     def remark(self) -> str:
+        commits = self._said["commits"]
+        at = f"commit {', '.join(commits)}" if len(commits) <= NAMED else f"{len(commits)} commits, which {MARK} names,"
         return (
             f"Made again from {self._said['artefacts']} published results, which were computed in "
-            f"{self._said['hours']} hours at commit {', '.join(self._said['commits'])} on "
-            f"{' and '.join(self._said['hardware'])}; nothing was computed anew."
+            f"{self._said['hours']} hours at {at} on {' and '.join(self._said['hardware'])}; nothing was computed anew."
         )
 
     @property
