@@ -1,6 +1,6 @@
 """What a batch will compute: the stages that each run needs, which are new or shared, and how long they take.
 
-Times are those of past stages of the same name in the store, whatever their settings were.
+Times are those of past stages in the store: of the same name, those that share most settings.
 """
 
 from collections import Counter
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from companion.experiments.training_seeds import named_seeds
 from companion.pipeline import engine
-from companion.pipeline.past_times import past_seconds
+from companion.pipeline.past_times import PastTimes
 from companion.pipeline.store import Stage, Store
 from companion.reports.batches import Batch, in_words
 from companion.reports.jobs import Job
@@ -52,17 +52,20 @@ def _estimate(todo: Sequence[Stage], users: Mapping[str, int], store: Store, wor
     kinds = Counter(stage.name for stage in todo)
     if not kinds:
         return ["no stage is missing"]
-    seconds = {kind: past_seconds(store, kind) for kind in kinds}
+    past = PastTimes(store)
+    each_took = {kind: [past.seconds(stage) for stage in todo if stage.name == kind] for kind in kinds}
     lines = [f"{'stage':16} {'to compute':>10} {'shared':>7} {'each':>12} {'together':>14}"]
     for kind, count in kinds.items():
         shared = sum(users[stage.key] > 1 for stage in todo if stage.name == kind)
-        each = seconds[kind]
-        times = f"  {UNKNOWN}" if each is None else f"{duration(each):>12} {duration(count * each):>14}"
+        took = sum(seconds or 0 for seconds in each_took[kind])
+        unknown = None in each_took[kind]
+        times = f"  {UNKNOWN}" if unknown else f"{duration(took / count):>12} {duration(took):>14}"
         lines.append(f"{kind:16} {count:10} {shared:7} {times}")
-    known = sum(count * (seconds[kind] or 0) for kind, count in kinds.items())
-    about = "at least " if None in seconds.values() else "about "
+    every = [seconds for of_kind in each_took.values() for seconds in of_kind]
+    known = sum(seconds or 0 for seconds in every)
+    about = "at least " if None in every else "about "
     whole = f"{len(todo)} stages to compute"
-    if any(seconds.values()):
+    if known:
         whole += f": {about}{duration(known)} on one worker"
         whole += f", {duration(known / workers)} on {workers} that are always busy" if workers and workers > 1 else ""
     return [*lines, f"{whole}; then the notebooks"]

@@ -102,6 +102,7 @@ def test_seeds_by_range_are_those_of_the_stages(tmp_path: Path, capsys: pytest.C
     (classifier, *_) = [stage for stage in engine.in_order(asked.stages()) if stage.settings.get("seed") == 100]
     store.folder(classifier).mkdir(parents=True)
     (store.folder(classifier) / "provenance.json").write_text('{"duration_s": 70, "resumed": false}')
+    (store.folder(classifier) / "config.json").write_text('{"stage": "classifier"}')
     shown: dict[str, tuple[int, ...]] = {}
     for seeds in ("3", "0,100-101", "7-7", "100-100"):
         assert cli.main(["status", *common, "--seeds", seeds]) == 0

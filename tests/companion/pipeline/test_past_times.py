@@ -8,7 +8,7 @@ import stage_functions as functions
 from stage_functions import make
 
 from companion.pipeline import engine
-from companion.pipeline.past_times import Times, past_seconds, times
+from companion.pipeline.past_times import PastTimes, Times, times
 from companion.pipeline.provenance import PROVENANCE
 from companion.pipeline.published import open_store, write, write_mark
 from companion.pipeline.store import Stage, Store
@@ -37,9 +37,9 @@ def test_a_continued_stage_counts_only_where_there_is_no_other(tmp_path: Path) -
     store = Store(tmp_path / "runs")
     one, two = (make(functions.number, value=value, log=str(tmp_path / "log")) for value in (1, 2))
     lasted(store, one, 4, resumed=True)
-    assert past_seconds(store, "number") == 4
+    assert PastTimes(store).seconds(two) == 4
     lasted(store, two, 10)
-    assert past_seconds(store, "number") == 10
+    assert PastTimes(store).seconds(two) == 10
 
 
 def test_published_stages_count_in_a_store_that_goes_on_from_them(tmp_path: Path) -> None:
@@ -50,3 +50,12 @@ def test_published_stages_count_in_a_store_that_goes_on_from_them(tmp_path: Path
     write_mark(tmp_path / "snapshot" / "scores")
     own = open_store(tmp_path / "own", tmp_path / "snapshot")
     assert times([one, two], own) == Times(7, pytest.approx(7))
+
+
+def test_those_that_share_most_settings_say_how_long_it_takes(tmp_path: Path) -> None:
+    store, here, elsewhere = Store(tmp_path / "runs"), str(tmp_path / "log"), str(tmp_path / "another")
+    lasted(store, make(functions.number, value=1, log=elsewhere), 100)
+    assert PastTimes(store).seconds(make(functions.number, value=3, log=here)) == 100
+    lasted(store, make(functions.number, value=2, log=here), 10)
+    assert PastTimes(store).seconds(make(functions.number, value=3, log=here)) == 10
+    assert PastTimes(store).seconds(make(functions.number, value=3, log=elsewhere)) == 100

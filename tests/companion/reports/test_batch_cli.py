@@ -115,6 +115,7 @@ def test_dry_run_shows_runs_stages_and_times_and_computes_nothing(
         artefact.mkdir(parents=True)
         resumed = "true" if seconds == 600 else "false"
         (artefact / "provenance.json").write_text(f'{{"duration_s": {seconds}, "resumed": {resumed}}}')
+        (artefact / "config.json").write_text('{"stage": "classifier"}')
     path = tmp_path / "two.toml"
     grid = (
         "[fixed]\nalphas = [0.2]\nlambda_ents = [0.02]\nlambda_cons = [1e-4]\n[grid]\nlambda_ent_of_c = [0.02, 0.3]\n"
