@@ -62,3 +62,8 @@ def together(
     """
     decided = iter(corrected([found for part in family.values() for found, _ in part], unasked))
     return {name: [remarked(next(decided), both, classes) for _, both in part] for name, part in family.items()}
+
+
+def alone(judged: Sequence[Judged], classes: Sequence[str], unasked: int = 0) -> list[Verdict]:
+    """`together` for a family that is shown in one place."""
+    return together({"all": judged}, classes, unasked)["all"]

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from companion.cli import command_line
 from companion.pipeline import engine
-
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+from companion.settings.project import NOTEBOOKS
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:

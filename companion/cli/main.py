@@ -24,13 +24,13 @@ from companion.pipeline import engine
 from companion.pipeline.store import Stage, StageFailed
 from companion.pipeline.workers import ProcessKilled
 from companion.settings import PRESETS, Machine, SettingsError, nearest
+from companion.settings.project import NOTEBOOKS
 
 if TYPE_CHECKING:
     from companion.reports.driver import Outcome
     from companion.reports.jobs import Job
 
-ROOT = Path(__file__).parents[2]
-NOTEBOOKS = ROOT / "notebooks"
+ROOT = NOTEBOOKS.parent
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

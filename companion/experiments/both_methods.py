@@ -133,7 +133,7 @@ class BothMethods(ComparedMaps):
             ([*self.secondary()], of_secondary),
             ([*map(self.judged_as_primary, self.controls)], self.unasked(lambda each: each.controls)),
         ):
-            yield from families.together({"all": asked}, self.on_val.classes, left_out)["all"]
+            yield from families.alone(asked, self.on_val.classes, left_out)
 
     def secondary(self) -> Iterator[Judged]:
         """Whether the two add up, and what each adds to the other, not yet corrected."""

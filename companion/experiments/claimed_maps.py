@@ -106,7 +106,7 @@ class ClaimedMaps(ResponseMaps):
             found, both = self.judged_on(f"{claim.text}: {versus(claim)}", claim, self.train, None, None)
             asked.append((replace(found, note=maps.other_readings(claim, self.train, self.val, {})), both))
         left_out = self.unasked(lambda every: [claim for claim in every.claims if claim.control])
-        return families.together({"controls": asked}, self.on_train.classes, left_out)["controls"]
+        return families.alone(asked, self.on_train.classes, left_out)
 
     # --- Exhibits ---
 

@@ -165,7 +165,7 @@ class Conditions(ScoredMaps):
         of_thesis = printed_difference(Claim("", MIXUP_CAM, PLAIN_CAM), thesis)
         yield primary(self.claim, self.moved, self.on_val.classes, of_thesis, None)
         yield Note(families.NOTE)
-        yield from families.together({"all": [*self.secondary()]}, self.on_val.classes)["all"]
+        yield from families.alone([*self.secondary()], self.on_val.classes)
         lengths = f"{self.epochs} epochs", f"{self.longer * self.epochs} epochs"
         yield Figure(
             differences(
@@ -232,7 +232,7 @@ class Conditions(ScoredMaps):
             for text, claim in asked.items()
             for split, scores in after.items()
         ]
-        yield from families.together({"walk": found}, self.on_train.classes)["walk"]
+        yield from families.alone(found, self.on_train.classes)
 
     def chance_table(self) -> Table:
         """What seeds can decide."""

@@ -100,5 +100,5 @@ class Contrast(ComparedMaps):
         yield primary(first, self.moved, self.on_val.classes, None, None)
         yield Note(families.NOTE)
         asked, left_out = [*map(self.judged_as_primary, others)], self.unasked(lambda each: each.compared)
-        yield from families.together({"all": asked}, self.on_val.classes, left_out)["all"]
+        yield from families.alone(asked, self.on_val.classes, left_out)
         yield self.lines("What a second view and the term gain")

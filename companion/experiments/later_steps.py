@@ -234,7 +234,7 @@ class LaterSteps(Experiment):
         yield Note(families.NOTE)
         for family in (lambda each: each.secondary, lambda each: each.controls):
             asked = [*judged_after(self.chains, family(self))]
-            yield from families.together({"all": asked}, classes, self.unasked(family))["all"]
+            yield from families.alone(asked, classes, self.unasked(family))
 
     def lines(self) -> Iterator[Figure]:
         """`leads` as lines beside 0."""

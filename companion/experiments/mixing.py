@@ -68,13 +68,17 @@ class Mixing(ComparedMaps):
         """The rows by key: plain CAM, the ways to mix, and each eps of label smoothing.
 
         Raises:
-            SettingsError: no eps, a classifier from a file, or a regulariser or way to mix that is already set.
+            SettingsError: no eps or one that is not above 0, a classifier from a file, or a regulariser or way to mix
+                that is already set.
         """
         check_plain(self.settings)
         check_trained(self.settings, "this notebook")
         chosen = self.settings.classifier
-        if chosen.mixing != "mixup" or chosen.label_smoothing or not self.smoothings:
-            raise SettingsError(f"{MIXING} and {SMOOTHING} are what the rows differ in: give smoothings, such as [0.1]")
+        if chosen.mixing != "mixup" or chosen.label_smoothing or not self.smoothings or min(self.smoothings) <= 0:
+            raise SettingsError(
+                f"{MIXING} and {SMOOTHING} are what the rows differ in: leave them alone, and give smoothings above 0, "
+                "such as [0.1]"
+            )
         mixed = {
             key: Row(name, regularisers(self.alpha_of_masks if key in MASKS else self.alpha) | {MIXING: key})
             for key, name in NAMES.items()
@@ -199,7 +203,7 @@ class Mixing(ComparedMaps):
         yield primary(self.claim, self.moved, self.on_val.classes, self.thesis[versus(self.claim)], None)
         yield Note(families.NOTE)
         left_out = self.unasked(lambda each: each.claims)
-        yield from families.together({"all": [*self.secondary()]}, self.on_val.classes, left_out)["all"]
+        yield from families.alone([*self.secondary()], self.on_val.classes, left_out)
         yield self.lines("Every row against plain CAM, what takes mixup apart, and whether smoothing adds to it")
 
     def secondary(self) -> Iterator[Judged]:

@@ -113,7 +113,7 @@ def check_types(values: Mapping[str, Any], declared: Mapping[str, Parameter]) ->
 
 
 def check_values(own: Mapping[str, Any]) -> None:
-    """Refuse numbers with which nothing would be shown, or no difference could count as none, in any notebook.
+    """Refuse in any notebook what shows nothing, lets no difference count as none, or asks for the same twice.
 
     Raises:
         SettingsError: names the parameter and what it must be.
@@ -123,6 +123,8 @@ def check_values(own: Mapping[str, Any]) -> None:
             raise SettingsError(f"parameter {name} = {value!r}: must be at least 1")
         if name in WIDTHS and not 0 < value < math.inf:
             raise SettingsError(f"parameter {name} = {value!r}: must be positive and finite")
+        if isinstance(value, list | tuple) and (repeated := [each for each in value if value.count(each) > 1]):
+            raise SettingsError(f"parameter {name} = {value!r}: {repeated[0]!r} is there twice")
 
 
 def check_overrides(overrides: Any) -> dict[str, Any]:

@@ -187,7 +187,7 @@ class Peers(ComparedMaps):
         yield primary(self.claim, self.moved, self.on_val.classes, None, None)
         yield Note(families.NOTE)
         left_out = self.unasked(lambda each: [*each.others, *(found for key in each.peers for found in PUBLISHED[key])])
-        yield from families.together({"all": [*self.secondary()]}, self.on_val.classes, left_out)["all"]
+        yield from families.alone([*self.secondary()], self.on_val.classes, left_out)
         yield self.lines("What training gains, what climbing gains, and what others gain")
 
     def secondary(self) -> Iterator[Judged]:

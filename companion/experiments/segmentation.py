@@ -255,7 +255,7 @@ class Segmentation(Experiment):
         """What the control rows answer, a family of their own."""
         found = [*judged_after(self.chains, self.controls)]
         left_out = self.unasked(lambda each: each.controls)
-        yield from families.together({"controls": found}, self.on_val.classes, left_out)["controls"]
+        yield from families.alone(found, self.on_val.classes, left_out)
 
     @abstractmethod
     def verdicts(self) -> Iterator[Exhibit]:

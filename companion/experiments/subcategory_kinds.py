@@ -189,7 +189,7 @@ class SubcategoryKinds(ComparedMaps):
         yield Note(families.NOTE)
         for family in (lambda each: each.against_random, lambda each: each.against_plain):
             asked = [*map(self.judged_as_primary, family(self))]
-            yield from families.together({"all": asked}, self.on_val.classes, self.unasked(family))["all"]
+            yield from families.alone(asked, self.on_val.classes, self.unasked(family))
         yield self.lines("What sub-labels gain: the primary claim, each kind against random labels and plain CAM")
 
     def kinds(self) -> Iterator[Exhibit]:

@@ -237,10 +237,10 @@ class Terms(ScoredMaps):
         """Does the entropy term as read do anything, and what do the controls say?"""
         yield self.primary
         yield Note(families.NOTE)
-        asked = {"controls": [self._judged(claim) for claim in self.claims]}
+        asked = [self._judged(claim) for claim in self.claims]
         every = replace(self, trained=[*self.controls])
         left_out = len(every.claims) - len(self.claims)
-        yield from families.together(asked, self.on_train.classes, left_out)["controls"]
+        yield from families.alone(asked, self.on_train.classes, left_out)
         entropy, mixup = self.rows["entropy"].name, self.rows["mixup"].name
         of_entropy = difference(self.train, entropy, mixup)
         shown = {f"{entropy} > {mixup}": of_entropy} | {

@@ -38,8 +38,9 @@ def test_rows_differ_from_mixup_in_how_they_mix_alone():
 def test_what_the_rows_differ_in_cannot_be_set_beside_them(given):
     with pytest.raises(SettingsError, match="are what the rows differ in"):
         of(chosen=settings.load("demo", given)).stages()
-    with pytest.raises(SettingsError, match="give smoothings"):
-        of(smoothings=[]).stages()
+    for smoothings in ([], [0.0, 0.1]):
+        with pytest.raises(SettingsError, match="give smoothings"):
+            of(smoothings=smoothings).stages()
 
 
 class TwoImages(VocDataset):

@@ -66,6 +66,10 @@ BAD = {
         'notebook = "34_clusters"\n[fixed]\nclasses_shown = ["hern"]',
         "class 'hern'; did you mean 'heron'",
     ),
+    "a value twice": (
+        'notebook = "22_sensitivity"\n[fixed]\nalphas = [0.2, 0.4, 0.2]',
+        r"alphas = \[0\.2, 0\.4, 0\.2\]: 0\.2 is there twice",
+    ),
     "negative margin": ('notebook = "22_sensitivity"\n[fixed]\nmargin = -1', "margin = -1: must be positive"),
     "endless margin": ('notebook = "33_rounds"\n[fixed]\nmargin = inf', "margin = inf: must be positive and finite"),
     "no images": (GOOD + "[fixed]\nimages_shown = 0", "images_shown = 0: must be at least 1"),
