@@ -222,6 +222,7 @@ class Store:
             "inputs": {name: upstream.key for name, upstream in stage.inputs.items()},
             "file": {"name": Path(stage.file).name, "sha256": stage.bound.get("checksum")} if stage.file else None,
             "precision": stage.machine.precision,
+            "compile": stage.machine.compile,
             "started": started.isoformat(timespec="seconds"),
             "duration_s": round(time.monotonic() - clock, 3),
             "cpu_s": round(_cpu_seconds() - cpu, 3),

@@ -117,6 +117,7 @@ def test_stages_compute_as_the_machine_says(
         engine.run([stage], store)
         assert outputs == {expected}, stage.name
     assert store.provenance(stages[0])["precision"] == precision
+    assert store.provenance(stages[0])["compile"] is False
     assert np.load(store.folder(stages[0]) / artefacts.FEATURES)["features"].dtype == np.float32
     assert np.isfinite(next(iter(np.load(store.folder(stages[1]) / artefacts.SCORES).values()))).all()
 
