@@ -38,8 +38,8 @@ def in_the_thesis() -> str:
     text = printed.results()["hyperparameters_in_text"]
     return (
         f"clusters of each class, K: {text['K']}\nrounds: {text['rounds']}\n"
-        f"classes of Fig. 3.5: {', '.join(FIGURE_3_5)}\n"
-        f"classes of Figs 3.9 to 3.11: {', '.join(FIGURES_3_9_TO_3_11)}"
+        f"classes of Fig. 3.5 in the thesis: {', '.join(FIGURE_3_5)}\n"
+        f"classes of Figs 3.9 to 3.11 in the thesis: {', '.join(FIGURES_3_9_TO_3_11)}"
     )
 
 

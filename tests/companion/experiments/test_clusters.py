@@ -91,4 +91,4 @@ def test_what_needs_true_sub_types_is_said_only_where_they_are_known(found):
 def test_the_thesis_is_quoted():
     said = clusters.in_the_thesis().splitlines()
     assert said[:2] == ["clusters of each class, K: 10", "rounds: 3"]
-    assert said[3] == "classes of Figs 3.9 to 3.11: bird, boat, sheep"
+    assert said[3] == "classes of Figs 3.9 to 3.11 in the thesis: bird, boat, sheep"
