@@ -1,6 +1,6 @@
-"""How long training and maps took where they were computed, from the provenance of what the maps were made of."""
+"""How long training and inference took where they were computed, from the provenance of what came out."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,14 @@ GIVEN = ("data", "backbone")
 """Stages that all rows share."""
 
 
-def seconds(folder: Path) -> Float64[np.ndarray, " 4"]:
-    """`COLUMNS` of a folder of maps; NaN where it is not known.
+def seconds(folder: Path, given: Collection[str] = GIVEN) -> Float64[np.ndarray, " 4"]:
+    """`COLUMNS` of a folder of maps, or of what else a network gave; NaN where it is not known.
 
-    It is not known of a stage that was resumed, whose record is of its last part alone, nor where the provenance of
-    what was trained is not here; that of the processor is younger than some published stages.
+    Not counted are the inputs `given`, with what is above them. It is not known of a stage that was resumed, whose
+    record is of its last part alone, nor where the provenance of what was trained is not here; that of the processor
+    is younger than some published stages.
     """
-    maps, *training = (_of_stage(each) for each in upstream(folder, GIVEN))
+    maps, *training = (_of_stage(each) for each in upstream(folder, given))
     return np.concatenate([np.sum([*training, np.zeros(2)], axis=0), maps])
 
 

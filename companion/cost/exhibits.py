@@ -12,6 +12,7 @@ from companion import settings
 from companion.cost import complexity, tables, work
 from companion.cost import operations as operations_of
 from companion.experiments.exhibits import Exhibit, Figure, KeyNumber, Note, Table
+from companion.experiments.later_steps import NETWORKS, LaterSteps
 from companion.experiments.performance import Performance
 from companion.experiments.scored_maps import ScoredMaps
 from companion.experiments.training_seeds import check_seeds
@@ -99,6 +100,31 @@ def of_rows(compared: ScoredMaps) -> Table:
         f"logits, and the maps of train and val.{climbed}",
         formats=dict.fromkeys(frame, ",.0f"),
         lowest=["together"],
+    )
+
+
+def of_networks(later: LaterSteps) -> Table:
+    """What the networks of steps 2 and 3 would cost on VOC 2012, which is alike however they are trained."""
+    chosen = settings.load("voc2012")
+    planned = replace(later, settings=chosen, seeds=check_seeds(1), machine=Machine(crf=True)).planned
+    lines = {}
+    for network, step, names in (
+        (NETWORKS["affinity"], "refined", ("affinity", "refined_maps")),
+        (NETWORKS["segmentation"], "segmented", ("segmenter", "segmentation")),
+    ):
+        first, *_ = planned[step].values()
+        stages = [*first.upstream()]
+        works = [work.total([stage for stage in stages if stage.name == name], chosen) for name in names]
+        training, inference = (sum(each.units * each.flops for each in of) / work.PETA for of in works)
+        lines[network] = {"training": training, "inference": inference, "together": training + inference}
+    frame = pd.DataFrame.from_dict(lines, orient="index").rename_axis("network")
+    return Table(
+        frame,
+        "operations",
+        "Counted operations (10^15) of the networks of steps 2 and 3 on VOC 2012 at full size for one seed: training, "
+        "and the walk on train and val or the segmentation of val. Rows of one network do not differ: mixing and the "
+        "entropy are not counted, and one pass serves the labels of both images.",
+        formats=dict.fromkeys(frame, ",.0f"),
     )
 
 

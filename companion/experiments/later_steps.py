@@ -8,13 +8,13 @@ code.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from operator import attrgetter
 from typing import Any, ClassVar
 
 import pandas as pd
 
-from companion.analysis import by_class, chain, chance, families, maps, measures
+from companion.analysis import by_class, chain, chance, durations, families, maps, measures
 from companion.analysis.chain import Chain, Folders
 from companion.analysis.claims import Claim, Row, difference, seed_differences, seed_values, versus
 from companion.analysis.maps import over_seeds
@@ -36,6 +36,8 @@ NETWORKS = {"affinity": "AffinityNet", "segmentation": "DeepLab"}
 REGULARISED = ("mixup_alpha", "mixing", "lambda_ent")
 PLAIN = replace(PLAIN_CAM, name="plain")
 BEFORE = "plain CAM, before the walk"
+GIVEN = (*durations.GIVEN, "labels", "masks", *(f"maps of {split}" for split in ("train", "trainaug", "val")))
+"""What the networks are taught by and applied to, which is alike in all rows."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -290,6 +292,26 @@ class LaterSteps(Experiment):
         }
         if pairs:
             yield class_table(pairs, self.on_val.classes, "by_class", f"mIoU, {self._of_val}")
+
+    def seconds(self) -> Iterator[Table]:
+        """How long the network of each row took where it was computed."""
+        lines = {}
+        for step, folders in (("affinity", self.folders["refined"]), ("segmentation", self.folders["segmented"])):
+            for row in dict.fromkeys(row for row, _ in folders):
+                of_row = [folders[row, seed] for seed in self.seeds]
+                found = self.of_each("seconds of clock and processor", partial(durations.seconds, given=GIVEN), of_row)
+                lines[NETWORKS[step], row] = durations.over_known(found)
+        if lines:
+            frame = pd.DataFrame.from_dict(lines, orient="index").dropna(axis="columns", how="all")
+            frame = frame.rename(columns=lambda head: head.replace("maps", "inference"))
+            yield Table(
+                frame.rename_axis(["network", "row"]),
+                "seconds",
+                "Seconds of the network of each row where it was computed: its training, and the walk along its "
+                f"affinities or its segmentation, {self.both}; mean of the seeds of which it is known. Other work on "
+                "the machine is in what the clock says.",
+                formats=dict.fromkeys(frame, ",.0f"),
+            )
 
     def chance_table(self) -> Iterator[Table]:
         """What seeds can decide."""

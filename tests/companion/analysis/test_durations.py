@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from companion.analysis.durations import COLUMNS, over_known, seconds
+from companion.experiments.later_steps import GIVEN
 
 
 def done(store: Path, name: str, clock: float, cpu: float | None, resumed: bool = False, **inputs: str) -> Path:
@@ -46,3 +47,9 @@ def test_a_mean_is_of_the_seeds_that_are_known() -> None:
     found = over_known([np.array([1, np.nan, 3, np.nan]), np.array([np.nan, np.nan, 5, 6])])
     assert [*found] == [*COLUMNS]
     np.testing.assert_array_equal([*found.values()], [1, np.nan, 4, 6])
+
+
+def test_the_network_of_a_later_step_counts_without_what_it_is_taught_by(store: Path) -> None:
+    done(store, "affinity/a", 7, 6, data="d", labels="f")
+    walked = done(store, "refined_maps/r", 3, 2, **{"data": "d", "affinity": "a", "maps of val": "one"})
+    assert seconds(walked, GIVEN).tolist() == [7, 6, 3, 2]

@@ -5,6 +5,7 @@ import pytest
 from companion import settings
 from companion.analysis import chain
 from companion.analysis.claims import versus
+from companion.cost import exhibits, work
 from companion.experiments import parameters
 from companion.experiments.catalogue import experiment
 from companion.settings import Machine, SettingsError
@@ -57,6 +58,20 @@ def test_the_primary_claim_is_of_the_segmentation_network_and_rows_left_out_have
     ]
     assert (asked.primary_claim, asked.controls) == ([primary], [])
     assert {row for row, _ in asked.planned["refined"]} == {"plain"}
+
+
+def test_a_network_costs_at_full_size_what_its_stages_do_however_it_is_trained():
+    frame = exhibits.of_networks(of()).frame
+    voc = settings.load("voc2012")
+    planned = of(voc).planned
+    for network, step, own in (
+        ("AffinityNet", "refined", {"affinity", "refined_maps"}),
+        ("DeepLab", "segmented", {"segmenter", "segmentation"}),
+    ):
+        for (row, _), stage in planned[step].items():
+            works = work.total([each for each in stage.upstream() if each.name in own], voc)
+            together = sum(each.units * each.flops for each in works) / work.PETA
+            assert frame.loc[network, "together"] == pytest.approx(together), row
 
 
 def test_without_the_crf_library_the_maps_alone_are_planned():
