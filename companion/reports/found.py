@@ -26,7 +26,8 @@ from companion.experiments.printed_differences import (
 )
 from companion.experiments.training_seeds import seeds_in_words
 from companion.pipeline.published import SCORES
-from companion.reports import typeset
+from companion.reports import again, typeset
+from companion.reports.again import Again
 from companion.reports.kept import REPORTS
 from companion.reports.record import FILE, Record, VerdictEntry
 from companion.settings.project import NOTEBOOKS
@@ -91,12 +92,14 @@ class Source:
         shows: what its images are.
         records: of finished reports; none where it was not run.
         published: whether they are those that are published.
+        repeated: what became of their verdicts when they were run again.
     """
 
     preset: str
     shows: str
     records: Sequence[Record]
     published: bool
+    repeated: Sequence[Again] = ()
 
     @property
     def provenance(self) -> str:
@@ -139,10 +142,11 @@ def _said(source: Source) -> str:
     return f"Against maps of plain CAM, on VOC's photographs of animals, mIoU: {'; '.join(said) or 'not asked yet'}."
 
 
-def primary(records: Iterable[Record]) -> list[dict[str, Any]]:
+def primary(records: Iterable[Record], repeated: Sequence[Again]) -> list[dict[str, Any]]:
     """The primary claim of each record as shown, with the notebook that it is of."""
     return [
-        shown(entry) | {"claim": entry.claim, "notebook": record.notebook, "thesis": _printed(entry.thesis)}
+        shown(entry, again.of(repeated, record.notebook, entry))
+        | {"claim": entry.claim, "notebook": record.notebook, "thesis": _printed(entry.thesis)}
         for record in records
         for entry in record.verdicts
         if entry.primary
@@ -154,7 +158,9 @@ def source_of(preset: str, folder: Path) -> Source:
     for place in (folder.parent / preset, *_of_published(folder.parent / preset, PUBLISHED / preset)):
         records = [Record.read(file) for file in sorted(place.glob(f"*/{FILE}"))]
         if done := [record for record in records if record.state == "done"]:
-            return Source(preset, PRESETS[preset], done, place.name == REPORTS)
+            published = place.name == REPORTS
+            repeated = again.read(place.parents[1] if published else place)
+            return Source(preset, PRESETS[preset], done, published, repeated)
     return Source(preset, PRESETS[preset], [], False)
 
 
@@ -167,7 +173,8 @@ def _line(main: Main, sources: Sequence[Source], folder: Path) -> dict[str, Any]
     for source in sources:
         entry, notebook = _answer(main, source)
         page = f"{notebook}.html" if source.preset == folder.name and notebook else ""
-        cells.append(entry and shown(entry) | {"html": page if page and (folder / page).is_file() else ""})
+        repeats = again.of(source.repeated, notebook, entry) if entry else []
+        cells.append(entry and shown(entry, repeats) | {"html": page if page and (folder / page).is_file() else ""})
     return {
         "words": main.words,
         "source": main.printed.place.source if main.printed else "text",
@@ -183,8 +190,8 @@ def _answer(main: Main, source: Source) -> tuple[VerdictEntry | None, str]:
     return max(found, key=lambda each: (each[0].primary, each[0].n or 0), default=(None, ""))
 
 
-def shown(entry: VerdictEntry) -> dict[str, Any]:
-    """What a cell says of a verdict."""
+def shown(entry: VerdictEntry, repeated: Sequence[Again] = ()) -> dict[str, Any]:
+    """What a cell says of a verdict, and of what became of it when it was asked again."""
     few = entry.verdict == "undecided" and entry.power is not None and entry.power < TOO_LITTLE
     return {
         "verdict": entry.verdict,
@@ -195,6 +202,7 @@ def shown(entry: VerdictEntry) -> dict[str, Any]:
         "enough": entry.seeds,
         "primary": entry.primary,
         "could_not": few,
+        "again": [*map(str, repeated)],
     }
 
 

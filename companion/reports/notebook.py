@@ -23,7 +23,7 @@ from companion.experiments.experiment import CHOOSE_ROWS, Experiment, Measure
 from companion.pipeline import artefacts, engine
 from companion.pipeline.published import ContinuedStore, open_store
 from companion.pipeline.store import Stage
-from companion.reports import cells, continued, kept, printed_beside, table_files, typeset
+from companion.reports import again, cells, continued, kept, printed_beside, table_files, typeset
 from companion.reports.record import (
     FILE,
     Artefact,
@@ -82,6 +82,7 @@ class Notebook:
         self._kept: dict[str, Sequence[np.ndarray]] = {}
         self._lender = self.store.published if isinstance(self.store, ContinuedStore) else self.store
         self._published = kept.published(self._lender.root, name)
+        self._repeated = [*again.read(self.folder.parent), *(again.read(self._lender.root.parent) if snapshot else ())]
         self._record.write(self.folder / FILE)
         if self.store.remark:
             self.show(Note(self.store.remark))
@@ -271,7 +272,6 @@ class Notebook:
             raise ValueError(f"{claim!r} is secondary and was not corrected with its family: `families.corrected`")
         difference, ends = ("", "") if judged.difference is None else typeset.text_of(judged.difference, judged.format)
         grounds = f"{difference} {ends}{_over(judged.difference)}".strip() + (" (95 % t interval)" if ends else "")
-        remarks = " ".join(text for text in (judged.note, DIRECTION_ONLY if self.generated else "") if text)
         entry = VerdictEntry(
             claim=claim,
             verdict=found,
@@ -289,6 +289,8 @@ class Notebook:
             **printed_beside.numbers(judged.difference),
         )
         self._add(entry)
+        repeats = {str(each): None for each in again.of(self._repeated, self._record.notebook, entry)}
+        remarks = " ".join(text for text in (judged.note, *repeats, DIRECTION_ONLY if self.generated else "") if text)
         kind = "primary claim" if judged.primary else ""
         said = " · ".join(text for text in (kind, grounds, tests_in_words(judged), remarks) if text)
         _show(cells.verdict(entry, said), f"{found.upper()}: {claim} {said}".strip())

@@ -9,24 +9,31 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from companion.pipeline.published import SCORES
+from companion.reports import again
+from companion.reports.again import Again
 from companion.reports.kept import REPORTS
 from companion.reports.page import render
 from companion.reports.printed_beside import DIGITS
 from companion.reports.record import FILE, Record, VerdictEntry, write_text
 
 PAGE = "repeat.html"
-"""Of a repeat; a folder may have others beside it, such as `repeat_other_instructions.html`."""
-"""Its name in a folder of reports, whose index then links it."""
+"""Its name in a folder of reports, whose index then links it, and others beside it, as `repeat_six_seeds.html`."""
 DECIDED = ("holds", "opposite")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """What became of a claim in both runs, and the notebooks that show it."""
+    """What became of a claim in both runs, the notebooks that show it, and the seeds of both."""
 
     claim: str
     notebooks: tuple[str, ...]
     verdicts: tuple[VerdictEntry, VerdictEntry]
+    seeds: tuple[Sequence[int], Sequence[int]]
+
+    @property
+    def again(self) -> Again | None:
+        """What is said of it wherever it is shown; None where the runs share a seed."""
+        return again.of_pair(self.notebooks, self.verdicts, self.seeds)
 
     @property
     def fate(self) -> str:
@@ -43,7 +50,7 @@ class Repeated:
 
     Args:
         folders: of the runs.
-        records: of both.
+        records: of both, of the notebooks that have a verdict in common.
         pairs: those that turned round first.
     """
 
@@ -85,12 +92,14 @@ def compare(a: Path, b: Path) -> Repeated:
         ValueError: a folder has no finished report, or they have no verdict in common.
     """
     runs = _records(a), _records(b)
-    theirs = {(record.notebook, entry.claim): entry for record in runs[1] for entry in record.verdicts}
+    theirs = {(record.notebook, entry.claim): (entry, record) for record in runs[1] for entry in record.verdicts}
     found: dict[Hashable, Pair] = {}
     for record in runs[0]:
         for entry in record.verdicts:
-            if other := theirs.get((record.notebook, entry.claim)):
-                pair = Pair(entry.claim, (record.notebook,), (entry, other))
+            if found_again := theirs.get((record.notebook, entry.claim)):
+                other, of_other = found_again
+                seeds = record.seed_values, of_other.seed_values
+                pair = Pair(entry.claim, (record.notebook,), (entry, other), seeds)
                 first = found.setdefault(_identity(pair), pair)
                 notebooks = tuple(dict.fromkeys([*first.notebooks, record.notebook]))
                 found[_identity(pair)] = replace(first, notebooks=notebooks)
@@ -98,7 +107,9 @@ def compare(a: Path, b: Path) -> Repeated:
         raise ValueError(f"{a} and {b} have no verdict in common")
     order = ("turned round", "changed", "stays", "undecided")
     pairs = sorted(found.values(), key=lambda pair: order.index(pair.fate))
-    return Repeated((a, b), runs, pairs)
+    common = {notebook for pair in pairs for notebook in pair.notebooks}
+    first, second = ([record for record in run if record.notebook in common] for run in runs)
+    return Repeated((a, b), (first, second), pairs)
 
 
 def pages(folder: Path) -> dict[str, str]:
@@ -130,7 +141,8 @@ def write(repeated: Repeated, output: Path) -> Path:
         "started": repeated.said_of(lambda record: record.started[:10]),
     }
     shown = {name: pair for name, pair in circumstances.items() if any(pair)}
-    write_text(output, render("repeat.html.j2", repeated=repeated, circumstances=shown))
+    carried = again.carried(pair.again for pair in repeated.pairs if pair.again)
+    write_text(output, render("repeat.html.j2", repeated=repeated, circumstances=shown, carried=carried))
     return output
 
 

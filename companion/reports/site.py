@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from companion.analysis.statistics import MIN_SEEDS
 from companion.experiments.catalogue import BEYOND, notebooks_of
-from companion.reports import beyond, found, repeat, thesis_page
+from companion.reports import again, beyond, found, repeat, thesis_page
 from companion.reports import cards as of_folder
 from companion.reports.cards import Card, Page
 from companion.reports.page import render
@@ -66,7 +66,7 @@ def _index_page(page: Page, folder: Path, executed: Sequence[Card], absent: Sequ
         preset=folder.name,
         chapters=chapters,
         cards=cards,
-        primary=found.primary(card.record for card in cards),
+        primary=found.primary((card.record for card in cards), again.read(folder)),
         least_seeds=MIN_SEEDS,
         repeats=repeat.pages(folder),
         batches={path.parent.name: f"../batches/{path.parent.name}/index.html" for path in batches},

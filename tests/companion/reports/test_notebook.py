@@ -26,7 +26,7 @@ from companion.experiments.exhibits import Figure, KeyNumber, Note, Table
 from companion.experiments.experiment import Experiment
 from companion.pipeline.stages import data
 from companion.pipeline.store import Job, Stage
-from companion.reports import cells, kept, notebook, table_files, typeset
+from companion.reports import cells, kept, notebook, repeat, table_files, typeset
 from companion.reports.notebook import Notebook
 from companion.reports.record import Record, TakenOver
 from companion.settings import Machine, SettingsError
@@ -459,6 +459,21 @@ def test_key_numbers_and_verdicts_are_shown_and_recorded(tmp_path: Path, shown: 
     with pytest.raises(ValueError, match="expected one of"):
         nb.show(Verdict("claim", interval, "hold"))
     assert "no verdict" in shown[3].html and "undecided</span>" not in shown[3].html
+
+
+def test_a_verdict_says_what_became_of_it_with_other_seeds(tmp_path: Path, shown: list[Shown]) -> None:
+    def run(reports: str, seeds: list[int], verdict: str, values: list[float]) -> Path:
+        nb = make(tmp_path, reports_dir=str(tmp_path / reports), seeds=seeds)
+        nb.show(Verdict("claim </script>", mean_interval(values), verdict))
+        Record.read(file := nb.folder / "results.json").model_copy(update={"state": "done"}).write(file)
+        return nb.folder.parent
+
+    first = run("reports", [0, 1, 2], "holds", [2.0, 2.2, 2.4])
+    again = run("again", [3, 4, 5], "undecided", [-1.0, 0.0, 1.0])
+    repeat.write(repeat.compare(first, again), first / repeat.PAGE)
+    run("reports", [0, 1, 2], "holds", [2.0, 2.2, 2.4])
+    assert "Again with" not in shown[0].text + shown[1].text
+    assert "Again with seeds 3-5: undecided, 0.0 [−2.5, +2.5]; over all 6 seeds +1.1 [" in shown[2].text
 
 
 def test_a_secondary_claim_is_shown_after_the_correction_of_its_family_alone(tmp_path: Path) -> None:

@@ -1,0 +1,93 @@
+"""What became of a verdict when its experiment was run again with other seeds, for wherever the verdict is shown.
+
+The page of a repeat carries it as JSON, so a folder of reports has it as long as it has the page. It belongs to the
+very values that were repeated: once a notebook has run with others, nothing is said of them until they are repeated.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from companion.analysis.statistics import mean_interval
+from companion.experiments.training_seeds import seeds_in_words
+from companion.reports import typeset
+from companion.reports.printed_beside import DIGITS
+from companion.reports.record import Entry, VerdictEntry
+
+PAGES = "repeat*.html"
+_CARRIED = re.compile(r'<script type="application/json" id="again">(.*?)</script>', re.DOTALL)
+
+
+class Again(Entry):
+    """A verdict of the second run, and the mean over the seeds of both.
+
+    `notebooks`, `claim` and `values` say which verdict of the first run it belongs to; `seeds` are those of the second
+    in words, `together` is the mean over all with its interval, and `count` how many they are.
+    """
+
+    notebooks: list[str]
+    claim: str
+    values: list[float]
+    verdict: str
+    difference: str
+    interval: str
+    seeds: str
+    together: str
+    count: int
+
+    def __str__(self) -> str:
+        found = f"{self.verdict}, {self.difference} {self.interval}"
+        return f"Again with {self.seeds}: {found}; over all {self.count} seeds {self.together}."
+
+
+def of_pair(
+    notebooks: Iterable[str], entries: tuple[VerdictEntry, VerdictEntry], seeds: tuple[Sequence[int], Sequence[int]]
+) -> Again | None:
+    """What became of a verdict; None where both runs share a seed, which is no new draw, or have no value a seed."""
+    first, second = entries
+    if set(seeds[0]) & set(seeds[1]) or not first.values or not second.values:
+        return None
+    every = [*first.values, *second.values]
+    digits = len(second.difference.partition(".")[2])
+    return Again(
+        notebooks=[*notebooks],
+        claim=first.claim,
+        values=first.values,
+        verdict=second.verdict,
+        difference=second.difference,
+        interval=second.interval,
+        seeds=seeds_in_words(seeds[1]),
+        together=" ".join(typeset.text_of(mean_interval(every), f"+.{digits}f")),
+        count=len(every),
+    )
+
+
+def carried(repeated: Iterable[Again]) -> str:
+    """The text that a page carries them in."""
+    text = json.dumps([each.model_dump() for each in repeated], ensure_ascii=False)
+    return text.replace("</", "<\\/")
+
+
+def read(folder: Path) -> list[Again]:
+    """All that the pages of repeats in a folder carry.
+
+    >>> read(Path("no such folder"))
+    []
+    """
+    pages = (path.read_text(encoding="utf-8") for path in sorted(folder.glob(PAGES)))
+    texts = (found[1] for page in pages if (found := _CARRIED.search(page)))
+    return [Again.model_validate(each) for text in texts for each in json.loads(text)]
+
+
+def of(repeated: Iterable[Again], notebook: str, entry: VerdictEntry) -> list[Again]:
+    """Those of a verdict of a notebook."""
+    return [
+        each
+        for each in repeated
+        if notebook in each.notebooks and each.claim == entry.claim and _rounded(each.values) == _rounded(entry.values)
+    ]
+
+
+def _rounded(values: Sequence[float] | None) -> list[float]:
+    return [round(value, DIGITS) for value in values or ()]
