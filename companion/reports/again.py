@@ -2,6 +2,9 @@
 
 The page of a repeat carries it as JSON, so a folder of reports has it as long as it has the page. It belongs to the
 very values that were repeated: once a notebook has run with others, nothing is said of them until they are repeated.
+
+A difference of one sign that the mean over the seeds of both runs no longer has was not repeated: its verdict is shown
+as undecided. The other way round nothing becomes decided, since seeds were added after some had been seen.
 """
 
 import json
@@ -13,7 +16,7 @@ from companion.analysis.statistics import mean_interval
 from companion.experiments.training_seeds import seeds_in_words
 from companion.reports import typeset
 from companion.reports.printed_beside import DIGITS
-from companion.reports.record import Entry, VerdictEntry
+from companion.reports.record import Entry, Record, VerdictEntry
 
 PAGES = "repeat*.html"
 _CARRIED = re.compile(r'<script type="application/json" id="again">(.*?)</script>', re.DOTALL)
@@ -23,7 +26,8 @@ class Again(Entry):
     """A verdict of the second run, and the mean over the seeds of both.
 
     `notebooks`, `claim` and `values` say which verdict of the first run it belongs to; `seeds` are those of the second
-    in words, `together` is the mean over all with its interval, and `count` how many they are.
+    in words, `together` is the mean over all with its interval, `count` how many they are, and `repeated` is False
+    where the interval of the first left out 0 and that over all does not.
     """
 
     notebooks: list[str]
@@ -35,10 +39,12 @@ class Again(Entry):
     seeds: str
     together: str
     count: int
+    repeated: bool
 
     def __str__(self) -> str:
         found = f"{self.verdict}, {self.difference} {self.interval}"
-        return f"Again with {self.seeds}: {found}; over all {self.count} seeds {self.together}."
+        start = "Again" if self.repeated else "Not repeated: again"
+        return f"{start} with {self.seeds} {found}; over all {self.count} seeds {self.together}."
 
 
 def of_pair(
@@ -48,7 +54,7 @@ def of_pair(
     first, second = entries
     if set(seeds[0]) & set(seeds[1]) or not first.values or not second.values:
         return None
-    every = [*first.values, *second.values]
+    both = mean_interval([*first.values, *second.values])
     digits = len(second.difference.partition(".")[2])
     return Again(
         notebooks=[*notebooks],
@@ -58,8 +64,9 @@ def of_pair(
         difference=second.difference,
         interval=second.interval,
         seeds=seeds_in_words(seeds[1]),
-        together=" ".join(typeset.text_of(mean_interval(every), f"+.{digits}f")),
-        count=len(every),
+        together=" ".join(typeset.text_of(both, f"+.{digits}f")),
+        count=both.n,
+        repeated=_reaches_0(first.low, first.high) or not _reaches_0(both.low, both.high),
     )
 
 
@@ -87,6 +94,21 @@ def of(repeated: Iterable[Again], notebook: str, entry: VerdictEntry) -> list[Ag
         for each in repeated
         if notebook in each.notebooks and each.claim == entry.claim and _rounded(each.values) == _rounded(entry.values)
     ]
+
+
+def shown(entry: VerdictEntry, repeats: Iterable[Again]) -> VerdictEntry:
+    """The verdict as it is shown: undecided where one of its repeats did not repeat it."""
+    return entry if all(each.repeated for each in repeats) else entry.model_copy(update={"verdict": "undecided"})
+
+
+def shown_in(record: Record, repeats: Sequence[Again]) -> Record:
+    """A record with all of its verdicts as they are shown."""
+    verdicts = [shown(entry, of(repeats, record.notebook, entry)) for entry in record.verdicts]
+    return record.model_copy(update={"verdicts": verdicts})
+
+
+def _reaches_0(low: float | None, high: float | None) -> bool:
+    return low is None or high is None or low <= 0 <= high
 
 
 def _rounded(values: Sequence[float] | None) -> list[float]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from companion.reports import again
+from companion.reports.again import Again
 from companion.reports.page import title_of
 from companion.reports.record import FILE, Failure, Record
 
@@ -63,7 +65,8 @@ class Card:
 
 def executed(folder: Path) -> list[Card]:
     """A card for each notebook that was executed into a folder of reports, in whatever state."""
-    return [_card(path) for path in folder.glob(f"*/{FILE}")]
+    repeats = again.read(folder)
+    return [_card(path, repeats) for path in folder.glob(f"*/{FILE}")]
 
 
 def absent(notebooks_dir: Path | None, executed: Sequence[Card]) -> list[Card]:
@@ -75,11 +78,11 @@ def absent(notebooks_dir: Path | None, executed: Sequence[Card]) -> list[Card]:
     ]
 
 
-def _card(path: Path) -> Card:
+def _card(path: Path, repeats: Sequence[Again]) -> Card:
     """A notebook that was executed; a record that cannot be read is shown as a failure."""
     name = path.parent.name
     try:
-        record = Record.read(path)
+        record = again.shown_in(Record.read(path), repeats)
     except ValueError as error:
         failure = Failure(name="unreadable record", text=str(error))
         record = Record(notebook=name, title=name, state="failed", error=failure)

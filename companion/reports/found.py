@@ -92,14 +92,14 @@ class Source:
         shows: what its images are.
         records: of finished reports; none where it was not run.
         published: whether they are those that are published.
-        repeated: what became of their verdicts when they were run again.
+        repeats: what became of their verdicts when they were run again.
     """
 
     preset: str
     shows: str
     records: Sequence[Record]
     published: bool
-    repeated: Sequence[Again] = ()
+    repeats: Sequence[Again] = ()
 
     @property
     def provenance(self) -> str:
@@ -142,10 +142,10 @@ def _said(source: Source) -> str:
     return f"Against maps of plain CAM, on VOC's photographs of animals, mIoU: {'; '.join(said) or 'not asked yet'}."
 
 
-def primary(records: Iterable[Record], repeated: Sequence[Again]) -> list[dict[str, Any]]:
+def primary(records: Iterable[Record], repeats: Sequence[Again]) -> list[dict[str, Any]]:
     """The primary claim of each record as shown, with the notebook that it is of."""
     return [
-        shown(entry, again.of(repeated, record.notebook, entry))
+        shown(entry, again.of(repeats, record.notebook, entry))
         | {"claim": entry.claim, "notebook": record.notebook, "thesis": _printed(entry.thesis)}
         for record in records
         for entry in record.verdicts
@@ -159,8 +159,8 @@ def source_of(preset: str, folder: Path) -> Source:
         records = [Record.read(file) for file in sorted(place.glob(f"*/{FILE}"))]
         if done := [record for record in records if record.state == "done"]:
             published = place.name == REPORTS
-            repeated = again.read(place.parents[1] if published else place)
-            return Source(preset, PRESETS[preset], done, published, repeated)
+            repeats = again.read(place.parents[1] if published else place)
+            return Source(preset, PRESETS[preset], [again.shown_in(each, repeats) for each in done], published, repeats)
     return Source(preset, PRESETS[preset], [], False)
 
 
@@ -173,7 +173,7 @@ def _line(main: Main, sources: Sequence[Source], folder: Path) -> dict[str, Any]
     for source in sources:
         entry, notebook = _answer(main, source)
         page = f"{notebook}.html" if source.preset == folder.name and notebook else ""
-        repeats = again.of(source.repeated, notebook, entry) if entry else []
+        repeats = again.of(source.repeats, notebook, entry) if entry else []
         cells.append(entry and shown(entry, repeats) | {"html": page if page and (folder / page).is_file() else ""})
     return {
         "words": main.words,
@@ -190,7 +190,7 @@ def _answer(main: Main, source: Source) -> tuple[VerdictEntry | None, str]:
     return max(found, key=lambda each: (each[0].primary, each[0].n or 0), default=(None, ""))
 
 
-def shown(entry: VerdictEntry, repeated: Sequence[Again] = ()) -> dict[str, Any]:
+def shown(entry: VerdictEntry, repeats: Sequence[Again] = ()) -> dict[str, Any]:
     """What a cell says of a verdict, and of what became of it when it was asked again."""
     few = entry.verdict == "undecided" and entry.power is not None and entry.power < TOO_LITTLE
     return {
@@ -202,7 +202,7 @@ def shown(entry: VerdictEntry, repeated: Sequence[Again] = ()) -> dict[str, Any]
         "enough": entry.seeds,
         "primary": entry.primary,
         "could_not": few,
-        "again": [*map(str, repeated)],
+        "again": [*map(str, repeats)],
     }
 
 

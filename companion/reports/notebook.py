@@ -82,7 +82,7 @@ class Notebook:
         self._kept: dict[str, Sequence[np.ndarray]] = {}
         self._lender = self.store.published if isinstance(self.store, ContinuedStore) else self.store
         self._published = kept.published(self._lender.root, name)
-        self._repeated = [*again.read(self.folder.parent), *(again.read(self._lender.root.parent) if snapshot else ())]
+        self._repeats = [*again.read(self.folder.parent), *(again.read(self._lender.root.parent) if snapshot else ())]
         self._record.write(self.folder / FILE)
         if self.store.remark:
             self.show(Note(self.store.remark))
@@ -289,11 +289,13 @@ class Notebook:
             **printed_beside.numbers(judged.difference),
         )
         self._add(entry)
-        repeats = {str(each): None for each in again.of(self._repeated, self._record.notebook, entry)}
-        remarks = " ".join(text for text in (judged.note, *repeats, DIRECTION_ONLY if self.generated else "") if text)
+        repeats = again.of(self._repeats, self._record.notebook, entry)
+        generated = DIRECTION_ONLY if self.generated else ""
+        remarks = " ".join(text for text in (judged.note, *dict.fromkeys(map(str, repeats)), generated) if text)
         kind = "primary claim" if judged.primary else ""
         said = " · ".join(text for text in (kind, grounds, tests_in_words(judged), remarks) if text)
-        _show(cells.verdict(entry, said), f"{found.upper()}: {claim} {said}".strip())
+        shown = again.shown(entry, repeats)
+        _show(cells.verdict(shown, said), f"{shown.verdict.upper()}: {claim} {said}".strip())
 
     def _note(self, text: str) -> None:
         """Show a remark."""

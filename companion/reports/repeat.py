@@ -108,8 +108,8 @@ def compare(a: Path, b: Path) -> Repeated:
     order = ("turned round", "changed", "stays", "undecided")
     pairs = sorted(found.values(), key=lambda pair: order.index(pair.fate))
     common = {notebook for pair in pairs for notebook in pair.notebooks}
-    first, second = ([record for record in run if record.notebook in common] for run in runs)
-    return Repeated((a, b), (first, second), pairs)
+    in_a, in_b = ([record for record in run if record.notebook in common] for run in runs)
+    return Repeated((a, b), (in_a, in_b), pairs)
 
 
 def pages(folder: Path) -> dict[str, str]:

@@ -473,7 +473,10 @@ def test_a_verdict_says_what_became_of_it_with_other_seeds(tmp_path: Path, shown
     repeat.write(repeat.compare(first, again), first / repeat.PAGE)
     run("reports", [0, 1, 2], "holds", [2.0, 2.2, 2.4])
     assert "Again with" not in shown[0].text + shown[1].text
-    assert "Again with seeds 3-5: undecided, 0.0 [−2.5, +2.5]; over all 6 seeds +1.1 [" in shown[2].text
+    assert shown[2].text.startswith("UNDECIDED: claim </script> +2.2 [+1.7, +2.7]")
+    assert "Not repeated: again with seeds 3-5 undecided, 0.0 [−2.5, +2.5]; over all 6 seeds +1.1 [" in shown[2].text
+    (recorded,) = Record.read(first / "21_small" / "results.json").verdicts
+    assert recorded.verdict == "holds"
 
 
 def test_a_secondary_claim_is_shown_after_the_correction_of_its_family_alone(tmp_path: Path) -> None:

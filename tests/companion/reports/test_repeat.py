@@ -81,7 +81,7 @@ def test_what_was_repeated_is_said_of_the_verdicts_of_these_values_alone(tmp_pat
     record = Record.read(a / "21_maps" / FILE)
     (four,) = again.of(repeated, "21_maps", next(entry for entry in record.verdicts if entry.claim == "four"))
     # the mean of 1, 3, 2 and 1, 3, 2 is 2, its deviation .894, so half the interval is 2.571 x .894 / sqrt(6)
-    assert str(four) == "Again with seeds 3-5: undecided, +1.0 [+0.5, +1.5]; over all 6 seeds +2.0 [+1.1, +2.9]."
+    assert str(four) == "Again with seeds 3-5 undecided, +1.0 [+0.5, +1.5]; over all 6 seeds +2.0 [+1.1, +2.9]."
     other = record.verdicts[0].model_copy(update={"values": [1.0, 0.5, 2.0]})
     assert again.of(repeated, "21_maps", other) == again.of(repeated, "23_masks", record.verdicts[0]) == []
 
@@ -89,12 +89,19 @@ def test_what_was_repeated_is_said_of_the_verdicts_of_these_values_alone(tmp_pat
 def test_index_says_of_a_primary_claim_what_became_of_it_again(tmp_path: Path) -> None:
     a = write(tmp_path / "a", {"one": "holds"}, seed_values=[0, 1, 2])
     record = Record.read(a / "21_maps" / FILE)
-    entry = record.verdicts[0].model_copy(update={"primary": True, "n": 3})
+    entry = record.verdicts[0].model_copy(update={"primary": True, "n": 3, "low": 0.5, "high": 1.5})
     record.model_copy(update={"verdicts": [entry]}).write(a / "21_maps" / FILE)
     b = write(tmp_path / "b", {"one": "undecided"}, seed_values=[3, 4, 5])
     assert "Again with" not in site.write_index(a).read_text()
     repeat.write(repeat.compare(a, b), a / repeat.PAGE)
-    assert "Again with seeds 3-5: undecided" in site.write_index(a).read_text()
+    index = site.write_index(a).read_text()
+    assert "Again with seeds 3-5 undecided" in index and "</span> holds</span>" in index
+    second = Record.read(b / "21_maps" / FILE)
+    other = second.verdicts[0].model_copy(update={"values": [-4.0, 0.0, 1.0]})
+    second.model_copy(update={"verdicts": [other]}).write(b / "21_maps" / FILE)
+    repeat.write(repeat.compare(a, b), a / repeat.PAGE)
+    index = site.write_index(a).read_text()
+    assert "Not repeated: again with seeds 3-5" in index and "</span> holds</span>" not in index
 
 
 def test_runs_that_share_a_seed_are_no_new_draw(tmp_path: Path) -> None:
