@@ -75,6 +75,8 @@ def snapshot(options: argparse.Namespace) -> int:
                 else _made_again(scores.parent, place)
             )
             size, reduced = copies.write(pages, options.output)
+            if not generated:
+                published.take_verdicts(pages, scores)
     print(f"{options.output.resolve()}: {size / 1e6:.1f} MB, figures {reduced}; scores {bytes_of_scores / 1e6:.1f} MB")
     for there in published.records(scores):
         own = [record for record in records if record.notebook == there.notebook]

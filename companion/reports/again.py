@@ -46,6 +46,12 @@ class Again(Entry):
         start = "Again" if self.repeated else "Not repeated: again"
         return f"{start} with {self.seeds} {found}; over all {self.count} seeds {self.together}."
 
+    @property
+    def short(self) -> str:
+        """The same in fewer words, for a table that says which seeds they are."""
+        start = "Again" if self.repeated else "Not repeated:"
+        return f"{start} {self.difference}, all {self.count} seeds {self.together}"
+
 
 def of_pair(
     notebooks: Iterable[str], entries: tuple[VerdictEntry, VerdictEntry], seeds: tuple[Sequence[int], Sequence[int]]

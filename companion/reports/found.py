@@ -116,6 +116,7 @@ class Source:
         said = [" to ".join(dict.fromkeys([days[0], days[-1]]))] if days else []
         said += [f"commit {', '.join(commits)}"] if commits else []
         said += [seeds_in_words(seeds)] if seeds else []
+        said += [f"run again with {name}" for name in dict.fromkeys(each.seeds for each in self.repeats)]
         return "; ".join([*said, *["published"] * self.published])
 
 
@@ -202,7 +203,7 @@ def shown(entry: VerdictEntry, repeats: Sequence[Again] = ()) -> dict[str, Any]:
         "enough": entry.seeds,
         "primary": entry.primary,
         "could_not": few,
-        "again": [*map(str, repeats)],
+        "again": [each.short for each in repeats],
     }
 
 

@@ -129,6 +129,20 @@ def records(root: Path) -> list[Record]:
     return [Record.read(file) for file in sorted((root / REPORTS).glob(f"*/{FILE}"))]
 
 
+def take_verdicts(made: Path, root: Path) -> None:
+    """Let published records say of every claim what the pages do that were made of them.
+
+    Statistics and wording are those of the code that made the pages, which may be younger than the records.
+
+    Args:
+        made: folder of reports that were made again.
+        root: store of published results.
+    """
+    for record in records(root):
+        page = Record.read(made / record.notebook / FILE)
+        record.model_copy(update={"verdicts": page.verdicts}).write(root / REPORTS / record.notebook / FILE)
+
+
 def is_published(parameters: Mapping[str, Any]) -> bool:
     """Whether a report with these parameters was made of published results."""
     return (checks.folder("runs_dir", parameters["runs_dir"]) / MARK).is_file()

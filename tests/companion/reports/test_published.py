@@ -22,7 +22,7 @@ from companion.pipeline.store import StageFailed, Store
 from companion.reports import driver, kept
 from companion.reports import published as scores
 from companion.reports import snapshot as copies
-from companion.reports.record import FILE, Artefact, NumberEntry, Record
+from companion.reports.record import FILE, Artefact, NumberEntry, Record, VerdictEntry
 from companion.settings import Machine
 from thesislib.data.voc import VocDataset
 
@@ -292,6 +292,17 @@ def test_a_snapshot_adds_to_what_is_published(tmp_path, capsys):
     report_of(tmp_path, computed(tmp_path, maps[4]), "21_response_maps", [104])
     assert snapshot(tmp_path, "--anew") == {maps[4]} and "seeds [104]" in page.read_text()
     assert not page.with_name("51_performance.html").exists()
+
+
+def test_published_records_take_the_verdicts_of_the_pages_made_again(tmp_path):
+    root, made = tmp_path / scores.SCORES, tmp_path / "made"
+    before, after = ([VerdictEntry(claim=f"said {when}", verdict="holds")] for when in ("before", "now"))
+    for folder, verdicts, duration in ((root / kept.REPORTS, before, 60), (made, after, 1)):
+        record = Record(notebook="21_maps", state="done", verdicts=verdicts, duration_s=duration)
+        record.write(folder / "21_maps" / FILE)
+    scores.take_verdicts(made, root)
+    (record,) = scores.records(root)
+    assert (record.verdicts, record.duration_s) == (after, 60)
 
 
 def test_scores_stay_where_the_pages_cannot_be_written(tmp_path, monkeypatch, capsys):

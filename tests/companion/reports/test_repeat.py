@@ -92,16 +92,16 @@ def test_index_says_of_a_primary_claim_what_became_of_it_again(tmp_path: Path) -
     entry = record.verdicts[0].model_copy(update={"primary": True, "n": 3, "low": 0.5, "high": 1.5})
     record.model_copy(update={"verdicts": [entry]}).write(a / "21_maps" / FILE)
     b = write(tmp_path / "b", {"one": "undecided"}, seed_values=[3, 4, 5])
-    assert "Again with" not in site.write_index(a).read_text()
+    assert "Again" not in site.write_index(a).read_text()
     repeat.write(repeat.compare(a, b), a / repeat.PAGE)
     index = site.write_index(a).read_text()
-    assert "Again with seeds 3-5 undecided" in index and "</span> holds</span>" in index
+    assert "Again +1.0, all 6 seeds +1.0" in index and "</span> holds</span>" in index
     second = Record.read(b / "21_maps" / FILE)
     other = second.verdicts[0].model_copy(update={"values": [-4.0, 0.0, 1.0]})
     second.model_copy(update={"verdicts": [other]}).write(b / "21_maps" / FILE)
     repeat.write(repeat.compare(a, b), a / repeat.PAGE)
     index = site.write_index(a).read_text()
-    assert "Not repeated: again with seeds 3-5" in index and "</span> holds</span>" not in index
+    assert "Not repeated: +1.0, all 6 seeds" in index and "</span> holds</span>" not in index
 
 
 def test_runs_that_share_a_seed_are_no_new_draw(tmp_path: Path) -> None:
