@@ -17,7 +17,7 @@ BADGES = {"holds": ("✓", "#2b7a2b"), "opposite": ("✗", "#c1121f"), "undecide
 NO_VERDICT = "no verdict"
 """In place of `undecided` where there are too few seeds for any verdict."""
 DPI = 192  # twice the pixels of a CSS inch: sharp on dense screens
-THUMBNAIL = (480, 320)
+THUMBNAIL, THUMBNAIL_COLOURS = (480, 320), 128
 
 
 @own_settings()
@@ -43,7 +43,7 @@ def save_thumbnail(png: bytes, path: Path) -> None:
     """Write a small version of a figure."""
     with Image.open(io.BytesIO(png)) as image:
         image.thumbnail(THUMBNAIL)
-        image.convert("RGB").save(path, optimize=True)
+        image.convert("RGB").quantize(THUMBNAIL_COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def figure(png: bytes, caption: str, alt: str) -> str:
