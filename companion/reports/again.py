@@ -25,14 +25,15 @@ _CARRIED = re.compile(r'<script type="application/json" id="again">(.*?)</script
 class Again(Entry):
     """A verdict of the second run, and the mean over the seeds of both.
 
-    `notebooks`, `claim` and `values` say which verdict of the first run it belongs to; `seeds` are those of the second
-    in words, `together` is the mean over all with its interval, `count` how many they are, and `repeated` is False
-    where the interval of the first left out 0 and that over all does not.
+    `notebooks`, `claim` and `values` say which verdict of the first run it belongs to. `found` are the values of the
+    second and `seeds` its seeds in words; `together` is the mean over all with its interval, `count` how many they are,
+    and `repeated` is False where the interval of the first left out 0 and that over all does not.
     """
 
     notebooks: list[str]
     claim: str
     values: list[float]
+    found: list[float]
     verdict: str
     difference: str
     interval: str
@@ -42,9 +43,9 @@ class Again(Entry):
     repeated: bool
 
     def __str__(self) -> str:
-        found = f"{self.verdict}, {self.difference} {self.interval}"
+        second = f"{self.verdict}, {self.difference} {self.interval}"
         start = "Again" if self.repeated else "Not repeated: again"
-        return f"{start} with {self.seeds} {found}; over all {self.count} seeds {self.together}."
+        return f"{start} with {self.seeds} {second}; over all {self.count} seeds {self.together}."
 
     @property
     def short(self) -> str:
@@ -66,6 +67,7 @@ def of_pair(
         notebooks=[*notebooks],
         claim=first.claim,
         values=first.values,
+        found=second.values,
         verdict=second.verdict,
         difference=second.difference,
         interval=second.interval,
