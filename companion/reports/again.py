@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from companion.analysis.claims import Place
 from companion.analysis.statistics import mean_interval
 from companion.experiments.training_seeds import seeds_in_words
 from companion.reports import typeset
@@ -25,13 +26,15 @@ _CARRIED = re.compile(r'<script type="application/json" id="again">(.*?)</script
 class Again(Entry):
     """A verdict of the second run, and the mean over the seeds of both.
 
-    `notebooks`, `claim` and `values` say which verdict of the first run it belongs to. `found` are the values of the
-    second and `seeds` its seeds in words; `together` is the mean over all with its interval, `count` how many they are,
-    and `repeated` is False where the interval of the first left out 0 and that over all does not.
+    `notebooks`, `claim`, `place` and `values` say which verdicts of the first run it belongs to: those of these values
+    that make the claim in these words or answer the same printed number. `found` are the values of the second run and
+    `seeds` its seeds in words; `together` is the mean over all with its interval, `count` how many they are, and
+    `repeated` is False where the interval of the first left out 0 and that over all does not.
     """
 
     notebooks: list[str]
     claim: str
+    place: Place | None = None
     values: list[float]
     found: list[float]
     verdict: str
@@ -66,6 +69,7 @@ def of_pair(
     return Again(
         notebooks=[*notebooks],
         claim=first.claim,
+        place=first.place,
         values=first.values,
         found=second.values,
         verdict=second.verdict,
@@ -100,7 +104,7 @@ def of(repeated: Iterable[Again], notebook: str, entry: VerdictEntry) -> list[Ag
     return [
         each
         for each in repeated
-        if notebook in each.notebooks and each.claim == entry.claim and _rounded(each.values) == _rounded(entry.values)
+        if notebook in each.notebooks and _rounded(each.values) == _rounded(entry.values) and _same(each, entry)
     ]
 
 
@@ -117,6 +121,10 @@ def shown_in(record: Record, repeats: Sequence[Again]) -> Record:
 
 def _reaches_0(low: float | None, high: float | None) -> bool:
     return low is None or high is None or low <= 0 <= high
+
+
+def _same(repeated: Again, entry: VerdictEntry) -> bool:
+    return repeated.claim == entry.claim or (entry.place is not None and repeated.place == entry.place)
 
 
 def _rounded(values: Sequence[float] | None) -> list[float]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from companion.analysis.claims import Place
 from companion.cli import main as cli
 from companion.reports import again, repeat, site
 from companion.reports.record import FILE, Record
@@ -108,3 +109,17 @@ def test_runs_that_share_a_seed_are_no_new_draw(tmp_path: Path) -> None:
     a = write(tmp_path / "a", A, seed_values=[0, 1, 2])
     repeat.write(repeat.compare(a, write(tmp_path / "b", B, seed_values=[2, 3, 4])), a / repeat.PAGE)
     assert again.read(a) == []
+
+
+def test_a_measurement_in_other_words_in_a_second_notebook_is_said_there_too(tmp_path: Path) -> None:
+    place = Place("Table 3.1", "val", "response maps", row="SC-CAM > CAM")
+    for folder, seeds in ((tmp_path / "a", [0, 1, 2]), (tmp_path / "b", [3, 4, 5])):
+        for notebook, claim in (("31_maps", "one"), ("33_rounds", "other words")):
+            record = Record.read(write(folder, {claim: "holds"}, notebook, seed_values=seeds) / notebook / FILE)
+            entry = record.verdicts[0].model_copy(update={"place": place})
+            record.model_copy(update={"verdicts": [entry]}).write(folder / notebook / FILE)
+    repeat.write(repeat.compare(tmp_path / "a", tmp_path / "b"), tmp_path / "a" / repeat.PAGE)
+    repeated = again.read(tmp_path / "a")
+    (entry,) = Record.read(tmp_path / "a" / "33_rounds" / FILE).verdicts
+    assert len(repeated) == 1 and again.of(repeated, "33_rounds", entry) == repeated
+    assert not again.of(repeated, "33_rounds", entry.model_copy(update={"place": None}))
