@@ -76,7 +76,7 @@ def snapshot(options: argparse.Namespace) -> int:
             )
             size, reduced = copies.write(pages, options.output)
             if not generated:
-                published.take_verdicts(pages, scores)
+                published.take_shown(pages, scores)
     print(f"{options.output.resolve()}: {size / 1e6:.1f} MB, figures {reduced}; scores {bytes_of_scores / 1e6:.1f} MB")
     for there in published.records(scores):
         own = [record for record in records if record.notebook == there.notebook]

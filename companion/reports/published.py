@@ -129,10 +129,11 @@ def records(root: Path) -> list[Record]:
     return [Record.read(file) for file in sorted((root / REPORTS).glob(f"*/{FILE}"))]
 
 
-def take_verdicts(made: Path, root: Path) -> None:
-    """Let published records say of every claim what the pages do that were made of them.
+def take_shown(made: Path, root: Path) -> None:
+    """Let published records say what the pages show that were made of them.
 
-    Statistics and wording are those of the code that made the pages, which may be younger than the records.
+    Statistics and wording are those of the code that made the pages, which may be younger than the records; and where a
+    record is of artefacts of one's own that are published in another processor's digits, the pages have the latter.
 
     Args:
         made: folder of reports that were made again.
@@ -140,7 +141,8 @@ def take_verdicts(made: Path, root: Path) -> None:
     """
     for record in records(root):
         page = Record.read(made / record.notebook / FILE)
-        record.model_copy(update={"verdicts": page.verdicts}).write(root / REPORTS / record.notebook / FILE)
+        shown = {name: getattr(page, name) for name in ("key_numbers", "verdicts", "tables")}
+        record.model_copy(update=shown).write(root / REPORTS / record.notebook / FILE)
 
 
 def is_published(parameters: Mapping[str, Any]) -> bool:

@@ -294,13 +294,13 @@ def test_a_snapshot_adds_to_what_is_published(tmp_path, capsys):
     assert not page.with_name("51_performance.html").exists()
 
 
-def test_published_records_take_the_verdicts_of_the_pages_made_again(tmp_path):
+def test_published_records_take_what_the_pages_made_again_show(tmp_path):
     root, made = tmp_path / scores.SCORES, tmp_path / "made"
     before, after = ([VerdictEntry(claim=f"said {when}", verdict="holds")] for when in ("before", "now"))
     for folder, verdicts, duration in ((root / kept.REPORTS, before, 60), (made, after, 1)):
         record = Record(notebook="21_maps", state="done", verdicts=verdicts, duration_s=duration)
         record.write(folder / "21_maps" / FILE)
-    scores.take_verdicts(made, root)
+    scores.take_shown(made, root)
     (record,) = scores.records(root)
     assert (record.verdicts, record.duration_s) == (after, 60)
 
