@@ -48,6 +48,7 @@ def write(folder: Path, output: Path, runs_dir: Path | None = None, most_bytes: 
         if (place / FILE).is_file() and shows_more(Record.read(place / FILE), record):
             continue
         if data_root:
+            record.data = record.data.replace(record.parameters["data_root"], data_root.name)
             record.parameters["data_root"] = data_root.name
         record.parameters |= PLACES
         record.write(place / FILE)

@@ -222,6 +222,16 @@ def test_a_missing_artefact_and_too_many_bytes_are_refused(tmp_path):
         scores.write(reports, tmp_path / "two", most_bytes=10)
 
 
+def test_a_published_record_names_the_folder_of_its_data_and_not_its_place(tmp_path):
+    photographs = make_voc(tmp_path / "photographs", n=4)
+    record = Record.read(report_of(tmp_path, []) / "01_data" / FILE)
+    record.parameters["data_root"], record.data = str(photographs), f"images in {photographs}"
+    record.write(tmp_path / "reports" / "smoke" / "01_data" / FILE)
+    scores.write(tmp_path / "reports" / "smoke", tmp_path / "published")
+    (there,) = scores.records(tmp_path / "published")
+    assert (there.parameters["data_root"], there.data) == ("photographs", "images in photographs")
+
+
 def test_reports_of_ones_own_are_not_replaced(tmp_path, capsys):
     reports = report_of(tmp_path, [])
     scores.write(reports, tmp_path / "snapshot" / scores.SCORES)
