@@ -229,7 +229,7 @@ def test_a_published_record_names_the_folder_of_its_data_and_not_its_place(tmp_p
     record.write(tmp_path / "reports" / "smoke" / "01_data" / FILE)
     scores.write(tmp_path / "reports" / "smoke", tmp_path / "published")
     (there,) = scores.records(tmp_path / "published")
-    assert (there.parameters["data_root"], there.data) == ("photographs", "images in photographs")
+    assert (there.parameters["data_root"], there.data) == (photographs.name, f"images in {photographs.name}")
 
 
 def test_reports_of_ones_own_are_not_replaced(tmp_path, capsys):
