@@ -29,7 +29,9 @@ class Again(Entry):
     `notebooks`, `claim`, `place` and `values` say which verdicts of the first run it belongs to: those of these values
     that make the claim in these words or answer the same printed number. `found` are the values of the second run and
     `seeds` its seeds in words; `together` is the mean over all with its interval, `count` how many they are, and
-    `repeated` is False where the interval of the first left out 0 and that over all does not.
+    `repeated` is False where the interval of the first left out 0 and that over all does not. A claim over a grid shows
+    one of its values: of two different ones there is no mean, and `together` is empty. A claim of no difference, which
+    has no p, is repeated whatever its sign.
     """
 
     notebooks: list[str]
@@ -48,13 +50,16 @@ class Again(Entry):
     def __str__(self) -> str:
         second = f"{self.verdict}, {self.difference} {self.interval}"
         start = "Again" if self.repeated else "Not repeated: again"
-        return f"{start} with {self.seeds} {second}; over all {self.count} seeds {self.together}."
+        return f"{start} with {self.seeds} {second}{self._over_all('; over all')}."
 
     @property
     def short(self) -> str:
         """The same in fewer words, for a table that says which seeds they are."""
         start = "Again" if self.repeated else "Not repeated:"
-        return f"{start} {self.difference}, all {self.count} seeds {self.together}"
+        return f"{start} {self.difference}{self._over_all(', all')}"
+
+    def _over_all(self, words: str) -> str:
+        return f"{words} {self.count} seeds {self.together}" if self.together else ""
 
 
 def of_pair(
@@ -66,6 +71,8 @@ def of_pair(
         return None
     both = mean_interval([*first.values, *second.values])
     digits = len(second.difference.partition(".")[2])
+    alike = _of_grid(first) == _of_grid(second)
+    had_a_sign = alike and first.p is not None and not _reaches_0(first.low, first.high)
     return Again(
         notebooks=[*notebooks],
         claim=first.claim,
@@ -76,9 +83,9 @@ def of_pair(
         difference=second.difference,
         interval=second.interval,
         seeds=seeds_in_words(seeds[1]),
-        together=" ".join(typeset.text_of(both, f"+.{digits}f")),
+        together=" ".join(typeset.text_of(both, f"+.{digits}f")) if alike else "",
         count=both.n,
-        repeated=_reaches_0(first.low, first.high) or not _reaches_0(both.low, both.high),
+        repeated=not (had_a_sign and _reaches_0(both.low, both.high)),
     )
 
 
@@ -117,6 +124,12 @@ def shown_in(record: Record, repeats: Sequence[Again]) -> Record:
     """A record with all of its verdicts as they are shown."""
     verdicts = [shown(entry, of(repeats, record.notebook, entry)) for entry in record.verdicts]
     return record.model_copy(update={"verdicts": verdicts})
+
+
+def _of_grid(entry: VerdictEntry) -> str:
+    """The value of a grid whose difference a verdict shows, as its remark names it; empty of a single difference."""
+    found = re.search("Shown: ([^,;]+)", entry.note)
+    return found[1] if found else ""
 
 
 def _reaches_0(low: float | None, high: float | None) -> bool:

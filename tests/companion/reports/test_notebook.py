@@ -464,7 +464,7 @@ def test_key_numbers_and_verdicts_are_shown_and_recorded(tmp_path: Path, shown: 
 def test_a_verdict_says_what_became_of_it_with_other_seeds(tmp_path: Path, shown: list[Shown]) -> None:
     def run(reports: str, seeds: list[int], verdict: str, values: list[float]) -> Path:
         nb = make(tmp_path, reports_dir=str(tmp_path / reports), seeds=seeds)
-        nb.show(Verdict("claim </script>", mean_interval(values), verdict))
+        nb.show(Verdict("claim </script>", mean_interval(values), verdict, primary=True, p=0.01))
         Record.read(file := nb.folder / "results.json").model_copy(update={"state": "done"}).write(file)
         return nb.folder.parent
 
@@ -473,7 +473,7 @@ def test_a_verdict_says_what_became_of_it_with_other_seeds(tmp_path: Path, shown
     repeat.write(repeat.compare(first, again), first / repeat.PAGE)
     run("reports", [0, 1, 2], "holds", [2.0, 2.2, 2.4])
     assert "Again with" not in shown[0].text + shown[1].text
-    assert shown[2].text.startswith("UNDECIDED: claim </script> +2.2 [+1.7, +2.7]")
+    assert shown[2].text.startswith("UNDECIDED: claim </script> primary claim · +2.2 [+1.7, +2.7]")
     assert "Not repeated: again with seeds 3-5 undecided, 0.0 [−2.5, +2.5]; over all 6 seeds +1.1 [" in shown[2].text
     (recorded,) = Record.read(first / "21_small" / "results.json").verdicts
     assert recorded.verdict == "holds"

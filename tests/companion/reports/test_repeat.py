@@ -7,7 +7,8 @@ import pytest
 from companion.analysis.claims import Place
 from companion.cli import main as cli
 from companion.reports import again, repeat, site
-from companion.reports.record import FILE, Record
+from companion.reports.again import Again
+from companion.reports.record import FILE, Record, VerdictEntry
 
 
 def write(folder: Path, verdicts: dict[str, str], notebook: str = "21_maps", **more: object) -> Path:
@@ -90,7 +91,7 @@ def test_what_was_repeated_is_said_of_the_verdicts_of_these_values_alone(tmp_pat
 def test_index_says_of_a_primary_claim_what_became_of_it_again(tmp_path: Path) -> None:
     a = write(tmp_path / "a", {"one": "holds"}, seed_values=[0, 1, 2])
     record = Record.read(a / "21_maps" / FILE)
-    entry = record.verdicts[0].model_copy(update={"primary": True, "n": 3, "low": 0.5, "high": 1.5})
+    entry = record.verdicts[0].model_copy(update={"primary": True, "n": 3, "low": 0.5, "high": 1.5, "p": 0.01})
     record.model_copy(update={"verdicts": [entry]}).write(a / "21_maps" / FILE)
     b = write(tmp_path / "b", {"one": "undecided"}, seed_values=[3, 4, 5])
     assert "Again" not in site.write_index(a).read_text()
@@ -123,3 +124,19 @@ def test_a_measurement_in_other_words_in_a_second_notebook_is_said_there_too(tmp
     (entry,) = Record.read(tmp_path / "a" / "33_rounds" / FILE).verdicts
     assert len(repeated) == 1 and again.of(repeated, "33_rounds", entry) == repeated
     assert not again.of(repeated, "33_rounds", entry.model_copy(update={"place": None}))
+
+
+def test_two_values_of_a_grid_have_no_mean_and_no_difference_has_no_sign_to_lose() -> None:
+    def of(values: list[float], **more: object) -> VerdictEntry:
+        low, high = (1.0, 3.0) if values[0] > 0 else (-1.0, 1.0)
+        given = {"claim": "one", "verdict": "holds", "difference": "+1.0", "values": values, "low": low, "high": high}
+        return VerdictEntry.model_validate(given | more)
+
+    def again_of(one: dict[str, object], other: dict[str, object]) -> Again | None:
+        entries = of([1.0, 2.0, 3.0], **one), of([-4.0, 0.0, 1.0], **other)
+        return again.of_pair(["22_maps"], entries, ([0, 1, 2], [3, 4, 5]))
+
+    same, grid = {"p": 0.01, "note": "Shown: 0.2, surely below"}, {"p": 0.01, "note": "Shown: 0.8, surely below"}
+    found = [again_of(same, same), again_of(same, grid), again_of({}, {})]
+    assert [each and each.repeated for each in found] == [False, True, True]
+    assert found[1] and "over all" not in str(found[1]) and "all" not in found[1].short
